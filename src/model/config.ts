@@ -1,0 +1,91 @@
+/**
+ * What a model is, as data. Everything that loads, trains, decodes or prints a model reads this one type;
+ * `hf.ts` translates the dialects of `config.json` into it and back.
+ */
+
+/**
+ * Who sees whom (ARCHITECTURE.md 4):
+ * `causal` each position its past; `blockCausal` past blocks and its own block both ways;
+ * `causalContext` a causal context plus the active block both ways; `full` everything.
+ */
+export type Layout = 'causal' | 'blockCausal' | 'causalContext' | 'full';
+
+export const LAYOUTS: readonly Layout[] = ['causal', 'blockCausal', 'causalContext', 'full'];
+
+export interface ModelConfig {
+  /** `model_type` of config.json: `tintype`, `qwen3`, `sdar`, … */
+  modelType: string;
+  layout: Layout;
+  /** D: width of the residual stream. */
+  width: number;
+  /** L. */
+  layers: number;
+  /** H: query heads. */
+  heads: number;
+  /** K: key and value heads; divides `heads`. */
+  kvHeads: number;
+  headDim: number;
+  /** Width inside SwiGLU. */
+  ffnWidth: number;
+  /** V: rows of the embedding. */
+  vocabSize: number;
+  /** The head is the embedding, transposed. */
+  tiedHead: boolean;
+  normEps: number;
+  ropeTheta: number;
+  /** Positions it was trained for. */
+  contextLength: number;
+  /** Positions denoised together; 1 for `causal`, `contextLength` for `full`. */
+  blockLength: number;
+  tokens: SpecialTokens;
+}
+
+export interface SpecialTokens {
+  /** `null` for autoregressive models, which have none. */
+  mask: number | null;
+  /** Any of them ends the text. */
+  eos: number[];
+  pad: number | null;
+  bos: number | null;
+}
+
+/** A parameter under its published name (Qwen3's), [rows, columns] or [columns]. */
+export interface ParameterShape {
+  name: string;
+  shape: readonly number[];
+}
+
+/**
+ * Every parameter of the transformer, in the order of the flat buffer that training uses. Neighbours that
+ * are multiplied together (q k v; gate up) stand next to each other, so that one view covers the fused product.
+ */
+export function parameterShapes(config: ModelConfig): ParameterShape[] {
+  const { width: D, heads: H, kvHeads: K, headDim, ffnWidth: F, vocabSize: V } = config;
+  const shapes: ParameterShape[] = [{ name: 'model.embed_tokens.weight', shape: [V, D] }];
+  for (let layer = 0; layer < config.layers; layer++) {
+    const at = `model.layers.${layer}`;
+    shapes.push(
+      { name: `${at}.input_layernorm.weight`, shape: [D] },
+      { name: `${at}.self_attn.q_proj.weight`, shape: [H * headDim, D] },
+      { name: `${at}.self_attn.k_proj.weight`, shape: [K * headDim, D] },
+      { name: `${at}.self_attn.v_proj.weight`, shape: [K * headDim, D] },
+      { name: `${at}.self_attn.q_norm.weight`, shape: [headDim] },
+      { name: `${at}.self_attn.k_norm.weight`, shape: [headDim] },
+      { name: `${at}.self_attn.o_proj.weight`, shape: [D, H * headDim] },
+      { name: `${at}.post_attention_layernorm.weight`, shape: [D] },
+      { name: `${at}.mlp.gate_proj.weight`, shape: [F, D] },
+      { name: `${at}.mlp.up_proj.weight`, shape: [F, D] },
+      { name: `${at}.mlp.down_proj.weight`, shape: [D, F] },
+    );
+  }
+  shapes.push({ name: 'model.norm.weight', shape: [D] });
+  if (!config.tiedHead) shapes.push({ name: 'lm_head.weight', shape: [V, D] });
+  return shapes;
+}
+
+export const elementCount = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+/** Number of trainable scalars. */
+export function parameterCount(config: ModelConfig): number {
+  return parameterShapes(config).reduce((sum, p) => sum + elementCount(p.shape), 0);
+}
