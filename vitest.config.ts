@@ -1,0 +1,18 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * Two sets: `unit` lies beside the sources and stays under 30 s; `whole` (tests/) drives the built program,
+ * compares with goldens and checks the house. `npm test` runs both.
+ */
+export default defineConfig({
+  test: {
+    // Test files share two cores with the ONNX Runtime threads that they start.
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'] } },
+      { extends: true, test: { name: 'whole', include: ['tests/**/*.test.ts'] } },
+    ],
+  },
+});
