@@ -1,0 +1,66 @@
+/**
+ * Running a graph on ONNX Runtime. The runtime is injected, so that this file serves Node (onnxruntime-node) and the
+ * browser (onnxruntime-web). `run` blocks the thread it is called on: models live in worker threads.
+ */
+import type * as Ort from 'onnxruntime-common';
+import { assert } from '../errors.ts';
+import { encodeOnnx } from './onnx.ts';
+import type { Graph } from './graph.ts';
+
+/** The part of ONNX Runtime that is used. */
+export type Runtime = Pick<typeof Ort, 'InferenceSession' | 'Tensor'>;
+export type Tensor = Ort.Tensor;
+
+export interface SessionOptions {
+  /** `webgpu` falls back to the CPU for operators it lacks. */
+  device?: 'cpu' | 'webgpu';
+  /** Threads inside one operator; default: ONNX Runtime's choice, one a core. */
+  threads?: number;
+  /** Busy-waiting between operators: quicker alone, wasteful where others share the cores. Default true. */
+  spin?: boolean;
+}
+
+export interface Session {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  /**
+   * @param feeds a tensor per input; ones that the graph does not use are ignored
+   * @param fetches tensors to be written in place; outputs without one are allocated. A fetch may share its buffer
+   *   with a feed (gradient accumulation): every node that reads it runs before the one that writes it.
+   */
+  run(feeds: Record<string, Tensor>, fetches?: Record<string, Tensor>): Promise<Record<string, Tensor>>;
+  close(): Promise<void>;
+}
+
+/** Compiles a graph. */
+export async function createSession(
+  runtime: Runtime,
+  graph: Graph,
+  { device = 'cpu', threads, spin = true }: SessionOptions = {},
+): Promise<Session> {
+  const session = await runtime.InferenceSession.create(encodeOnnx(graph), {
+    executionProviders: device === 'webgpu' ? ['webgpu', 'cpu'] : ['cpu'],
+    graphOptimizationLevel: 'all',
+    logSeverityLevel: 3,
+    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    extra: { session: { intra_op: { allow_spinning: spin ? '1' : '0' } } },
+  });
+  const { inputNames, outputNames } = session;
+  return {
+    inputNames,
+    outputNames,
+    run: async (feeds, fetches) => {
+      const used: Record<string, Tensor> = {};
+      for (const name of inputNames) {
+        const tensor = feeds[name];
+        assert(tensor, `no tensor for input ${name}`);
+        used[name] = tensor;
+      }
+      if (!fetches) return session.run(used);
+      const wanted: Record<string, Tensor | null> = {};
+      for (const name of outputNames) wanted[name] = fetches[name] ?? null;
+      return session.run(used, wanted);
+    },
+    close: () => session.release(),
+  };
+}
