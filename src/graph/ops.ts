@@ -186,7 +186,11 @@ export function concat(parts: readonly Value[], axis: number): Value {
   });
 }
 
-const zerosLike = (x: Value): Value => mul(x, x.graph.scalar(0));
+function zerosLike(x: Value): Value {
+  const g = x.graph;
+  const size = g.op({ op: 'Shape', inputs: [x], shape: [x.shape.length], dtype: 'int64' });
+  return g.op({ op: 'Expand', inputs: [g.scalar(0), size], shape: x.shape });
+}
 
 // ---- reductions ------------------------------------------------------------------------------------------------
 
@@ -285,37 +289,34 @@ export function linear(x: Value, weight: Value): Value {
 
 // ---- indexing --------------------------------------------------------------------------------------------------
 
-/** Index tensors that scatter whole rows: every index repeated over the width. [N] to [N, D] */
-function spreadRows(indices: Value, width: number): Value {
-  const g = indices.graph;
-  const column = reshape(indices, [...indices.shape, 1]);
-  return g.op({
-    op: 'Expand',
-    inputs: [column, g.ints([1, width])],
-    shape: [...indices.shape, width],
-    dtype: indices.dtype,
-  });
-}
-
 /**
- * Rows of a matrix: x [N, D], indices [M] int32 to [M, D]. Repeated indices add up in the gradient.
+ * Rows of a matrix: x [N, D], indices [...] int32 to [..., D]. Repeated indices add up in the gradient.
  * (ScatterND with reduction races on more than one thread; ScatterElements does not.)
  */
 export function gatherRows(x: Value, indices: Value): Value {
+  const g = x.graph;
   const width = x.shape[1] as number;
-  return x.graph.op({
+  const count = product(indices.shape);
+  return g.op({
     op: 'Gather',
     inputs: [x, indices],
     shape: [...indices.shape, width],
     attributes: { axis: { int: 0 } },
     vjp: vjp((dy) => [
-      (into) =>
-        x.graph.op({
+      (into) => {
+        const everyColumn = g.op({
+          op: 'Expand',
+          inputs: [reshape(indices, [count, 1]), g.ints([1, width])],
+          shape: [count, width],
+          dtype: indices.dtype,
+        });
+        return g.op({
           op: 'ScatterElements',
-          inputs: [into ?? zerosLike(x), spreadRows(indices, width), dy],
+          inputs: [into ?? zerosLike(x), everyColumn, reshape(dy, [count, width])],
           shape: x.shape,
           attributes: { axis: { int: 0 }, reduction: 'add' },
-        }),
+        });
+      },
       null,
     ]),
   });

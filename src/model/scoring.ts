@@ -1,0 +1,73 @@
+/**
+ * The graph that scores given tokens, for training and for likelihoods. It does not know objectives: which rows of
+ * which stream predict which token with which weight, and who sees whom, are inputs. With one stream it is an
+ * ordinary transformer; with two, a clean and a noisy copy of the same text run side by side and the noisy one also
+ * attends to the clean one (BD3-LM 2503.09573, SDAR 2510.06303).
+ */
+import { Graph, type Value } from '../graph/graph.ts';
+import { attend, concat, crossEntropy, gatherRows, linear, reshape, split } from '../graph/ops.ts';
+import { parameterShapes, type ModelConfig } from './config.ts';
+import { attentionScale, rotaryTables, transformer, type Attention } from './transformer.ts';
+
+export interface ScoringGraph {
+  graph: Graph;
+  /** Parameters, inputs of the graph under their published names. */
+  parameters: ReadonlyMap<string, Value>;
+  loss: Value;
+  nll: Value;
+}
+
+/**
+ * Inputs: `ids` [B, S] int32 and `positions` [B, S] int64 with S = T or 2T (clean, then noisy); `bias` [B,1,T,1,T];
+ * with two streams `noisyBias` [B,1,T,1,2T]; `lossRows` [M] int32 into the flattened [B·S]; `targets` [M,1] int32;
+ * `weights` [M,1]. Outputs: `loss` (scalar, Σ weight · nll) and `nll` [M,1] nats.
+ */
+export function buildScoringGraph(
+  config: ModelConfig,
+  { rows: B, length: T, streams }: { rows: number; length: number; streams: 1 | 2 },
+): ScoringGraph {
+  const graph = new Graph();
+  const parameters = new Map(
+    parameterShapes(config).map(({ name, shape }) => [name, graph.input(name, 'float32', shape)]),
+  );
+  const weight = (name: string): Value => parameters.get(name)!;
+  const S = streams * T;
+  const ids = graph.input('ids', 'int32', [B, S]);
+  const positions = graph.input('positions', 'int64', [B, S]);
+  const bias = graph.input('bias', 'float32', [B, 1, T, 1, T]);
+  const lossRows = graph.input('lossRows', 'int32', ['M']);
+  const targets = graph.input('targets', 'int32', ['M', 1]);
+  const weights = graph.input('weights', 'float32', ['M', 1]);
+  const scale = attentionScale(config);
+
+  const oneStream: Attention = ({ q, k, v }) => attend(q, k, v, bias, scale);
+  let attention = oneStream;
+  if (streams === 2) {
+    const noisyBias = graph.input('noisyBias', 'float32', [B, 1, T, 1, 2 * T]);
+    const G = config.heads / config.kvHeads;
+    attention = ({ q, k, v }) => {
+      const [cleanQ, noisyQ] = split(q, 2, [T * G, T * G]) as [Value, Value];
+      const [cleanK] = split(k, 2, [T, T]) as [Value, Value];
+      const [cleanV] = split(v, 2, [T, T]) as [Value, Value];
+      return concat(
+        [attend(cleanQ, cleanK, cleanV, bias, scale), attend(noisyQ, k, v, noisyBias, scale)],
+        2,
+      );
+    };
+  }
+
+  const embedding = weight('model.embed_tokens.weight');
+  const hidden = transformer(config, gatherRows(embedding, ids), {
+    vector: weight,
+    project: (x, names) => names.map((name) => linear(x, weight(name))),
+    attention,
+    // The operator wants tables at least as long as the row, though positions stop at T.
+    rotary: rotaryTables(graph, config, positions, S),
+  });
+  const head = config.tiedHead ? embedding : weight('lm_head.weight');
+  const scored = gatherRows(reshape(hidden, [B * S, config.width]), lossRows);
+  const { loss, nll } = crossEntropy(scored, head, targets, weights);
+  graph.output('loss', loss);
+  graph.output('nll', nll);
+  return { graph, parameters, loss, nll };
+}

@@ -1,0 +1,130 @@
+/**
+ * From a batch of tokens to what the scoring graph eats: streams, visibility, and which row predicts which token
+ * with which weight. One function per training loss; the corruption has been done before.
+ */
+import type { Layout } from '../model/config.ts';
+import { cleanBias, noisyBias } from '../model/visibility.ts';
+import type { TokenBatch } from './batch.ts';
+
+/** One micro-batch, ready to be fed. */
+export interface ScoringInputs {
+  /** [B, S], S = T or 2T (clean, then noisy). */
+  ids: Int32Array;
+  /** [B, T, T] */
+  bias: Float32Array;
+  /** [B, T, 2T], two streams only. */
+  noisyBias: Float32Array | null;
+  /** Rows of the flattened [B·S] that predict. [M] */
+  lossRows: Int32Array;
+  /** [M] */
+  targets: Int32Array;
+  /** Already divided by the number of tokens they average over. [M] */
+  weights: Float32Array;
+  /** How many of the M rows belong to the diffusion loss; the others, which follow, are autoregressive. */
+  diffusionRows: number;
+}
+
+/** What corruption made of a batch. */
+export interface NoisyBatch {
+  /** Ids with masks. [B, T] */
+  noisy: Int32Array;
+  /** Flat positions that are masked, ascending. [M] */
+  masked: Int32Array;
+  /** Loss weight of each masked position, by the schedule. [M] */
+  weights: Float32Array;
+  /** Tokens that could have been masked: what the loss is a mean over. */
+  eligible: number;
+}
+
+interface Rows {
+  rows: number[];
+  targets: number[];
+  weights: number[];
+}
+
+/** Rows that predict the next token: same document, and part of the answer. */
+function nextTokenRows(batch: TokenBatch, rowLength: number, scale: number): Rows {
+  const { rows: B, length: T, ids, segments, answer } = batch;
+  const out: Rows = { rows: [], targets: [], weights: [] };
+  for (let row = 0; row < B; row++) {
+    for (let t = 0; t + 1 < T; t++) {
+      const at = row * T + t;
+      if (segments[at] === -1 || segments[at + 1] !== segments[at]) continue;
+      if (answer && !answer[at + 1]) continue;
+      out.rows.push(row * rowLength + t);
+      out.targets.push(ids[at + 1]!);
+    }
+  }
+  const weight = scale / Math.max(1, out.rows.length);
+  out.weights = out.rows.map(() => weight);
+  return out;
+}
+
+/** Rows that predict what a mask hides, in a stream that starts `offset` into each row of `rowLength`. */
+function maskedRows(batch: TokenBatch, noise: NoisyBatch, rowLength: number, offset: number): Rows {
+  const T = batch.length;
+  const scale = 1 / Math.max(1, noise.eligible);
+  return {
+    rows: Array.from(noise.masked, (at) => Math.floor(at / T) * rowLength + offset + (at % T)),
+    targets: Array.from(noise.masked, (at) => batch.ids[at]!),
+    weights: Array.from(noise.weights, (weight) => weight * scale),
+  };
+}
+
+function assemble(diffusion: Rows | null, autoregressive: Rows | null) {
+  const parts = [diffusion, autoregressive].filter((part) => part !== null);
+  return {
+    lossRows: Int32Array.from(parts.flatMap((part) => part.rows)),
+    targets: Int32Array.from(parts.flatMap((part) => part.targets)),
+    weights: Float32Array.from(parts.flatMap((part) => part.weights)),
+    diffusionRows: diffusion?.rows.length ?? 0,
+  };
+}
+
+/** Mean −log p(next token). */
+export function autoregressiveInputs(batch: TokenBatch): ScoringInputs {
+  return {
+    ids: batch.ids,
+    bias: cleanBias('causal', batch),
+    noisyBias: null,
+    ...assemble(null, nextTokenRows(batch, batch.length, 1)),
+  };
+}
+
+/** Masked diffusion over whole documents: every position sees every other (MDLM, LLaDA). */
+export function maskedDiffusionInputs(batch: TokenBatch, noise: NoisyBatch): ScoringInputs {
+  return {
+    ids: noise.noisy,
+    bias: cleanBias('full', batch),
+    noisyBias: null,
+    ...assemble(maskedRows(batch, noise, batch.length, 0), null),
+  };
+}
+
+/**
+ * Block diffusion with the clean prefix visible. For `causalContext` the clean stream carries the autoregressive
+ * loss too, times `arWeight`; for `blockCausal` it only serves as context.
+ */
+export function blockDiffusionInputs(
+  batch: TokenBatch,
+  noise: NoisyBatch,
+  blocks: Int32Array,
+  layout: Extract<Layout, 'blockCausal' | 'causalContext'>,
+  arWeight: number,
+): ScoringInputs {
+  const { rows: B, length: T } = batch;
+  const ids = new Int32Array(B * 2 * T);
+  for (let row = 0; row < B; row++) {
+    ids.set(batch.ids.subarray(row * T, (row + 1) * T), row * 2 * T);
+    ids.set(noise.noisy.subarray(row * T, (row + 1) * T), row * 2 * T + T);
+  }
+  const packed = { rows: B, length: T, segments: batch.segments, blocks };
+  const autoregressive =
+    layout === 'causalContext' && arWeight > 0 ? nextTokenRows(batch, 2 * T, arWeight) : null;
+  return {
+    ids,
+    bias: cleanBias(layout, packed),
+    noisyBias: noisyBias(packed),
+    ...assemble(maskedRows(batch, noise, 2 * T, T), autoregressive),
+  };
+}
