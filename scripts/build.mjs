@@ -1,6 +1,4 @@
 /** `npm run build`: dist/ from src/, always anew. */
-import { build, checkNode, installDependencies } from './setup.mjs';
+import { setup } from './setup.mjs';
 
-checkNode();
-installDependencies();
-build({ force: true });
+setup({ force: true });

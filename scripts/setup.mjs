@@ -84,12 +84,13 @@ function newestMtimeMs(path) {
   );
 }
 
+/** False when the compiler found errors, which it has then printed; dist/ is left as a failed build is: absent. */
 export function build({ force = false } = {}) {
   const inputs = ['src', 'package.json', 'tsconfig.json', 'tsconfig.build.json'].map((name) =>
     join(root, name),
   );
   const changedMs = Math.max(...inputs.map(newestMtimeMs));
-  if (!force && existsSync(BUILD_STAMP) && statSync(BUILD_STAMP).mtimeMs > changedMs) return;
+  if (!force && existsSync(BUILD_STAMP) && statSync(BUILD_STAMP).mtimeMs > changedMs) return true;
   const startedAt = performance.now();
   console.log('tintype: building ...');
   rmSync(join(root, 'dist'), { recursive: true, force: true });
@@ -98,15 +99,16 @@ export function build({ force = false } = {}) {
     '-p',
     'tsconfig.build.json',
   ]);
-  if (result.status !== 0) fail('the build failed (see above)');
+  if (result.status !== 0) return false;
   writeFileSync(BUILD_STAMP, '');
   console.log(`tintype: built in ${secondsSince(startedAt)} s`);
+  return true;
 }
 
 export const secondsSince = (startedAt) => ((performance.now() - startedAt) / 1000).toFixed(1);
 
-export function setup() {
+export function setup(options) {
   checkNode();
   installDependencies();
-  build();
+  if (!build(options)) fail('the build failed (see above)');
 }
