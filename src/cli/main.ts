@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+/** `tintype`: one file a command, each of which registers itself; this one lists them and ends well. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { describeError } from './output.ts';
+import { register as registerServe } from './serve.ts';
+
+const { version, description } = JSON.parse(
+  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+) as { version: string; description: string };
+
+const program = new Command('tintype')
+  .description(`${description}.`)
+  .version(version, '-V, --version', 'print the version')
+  .helpOption('-h, --help', 'print this help')
+  .helpCommand('help [command]', 'print the help of a command')
+  .showSuggestionAfterError()
+  // Thrown errors are printed once, below, in the same form as all others.
+  .configureOutput({ outputError: () => {} })
+  .exitOverride();
+
+for (const register of [registerServe]) register(program);
+
+program.addHelpText(
+  'after',
+  `
+Environment:
+  TINTYPE_DEBUG=1  print where an error came from
+  NO_COLOR=1       print without colour
+
+"tintype help <command>" has examples.`,
+);
+
+// `tintype ... | head` closes the pipe early, which is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : 1);
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // Help and version arrive here too, already printed.
+  if (error instanceof CommanderError && error.exitCode === 0) process.exit(0);
+  if (error instanceof CommanderError && error.code === 'commander.help') process.exit(2);
+  const json = process.argv.includes('--json');
+  const { text, status } = describeError(error, { json, debug: process.env.TINTYPE_DEBUG === '1' });
+  process.stderr.write(`${text}\n`);
+  process.exit(status);
+}
