@@ -3,7 +3,15 @@ import { mkdtemp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { commitFiles, type Disk, nodeDisk, openSafetensors, settle, sha256OfFile, verifyHashes } from './files.ts';
+import {
+  commitFiles,
+  type Disk,
+  nodeDisk,
+  openSafetensors,
+  settle,
+  sha256OfFile,
+  verifyHashes,
+} from './files.ts';
 
 let dir: string;
 beforeEach(async () => {
@@ -27,16 +35,19 @@ function dyingDisk(steps: number): { disk: Disk; died: Promise<void> } {
   let left = steps;
   let die = (): void => {};
   const died = new Promise<void>((resolve) => (die = resolve));
-  const step = async (work: () => Promise<void>): Promise<void> => {
-    if (left-- > 0) return work();
+  const hang = (): Promise<void> => {
     die();
     return new Promise(() => {});
   };
   return {
     died,
     disk: {
-      write: (file, chunk) => step(() => nodeDisk.write(file, chunk)),
-      rename: (from, to) => step(() => nodeDisk.rename(from, to)),
+      write: async (file, chunk) => {
+        if (left-- > 0) return nodeDisk.write(file, chunk);
+        await file.close();
+        return hang();
+      },
+      rename: (from, to) => (left-- > 0 ? nodeDisk.rename(from, to) : hang()),
     },
   };
 }
@@ -52,7 +63,7 @@ describe('commitFiles', () => {
       const found = await read();
       expect([state('old'), state('new')]).toContainEqual(found);
       await verifyHashes(dir, ['a.txt', 'b.txt', 'c.txt']);
-      outcomes.push(found[0]!.split(' ')[0]!);
+      outcomes.push(found[0].split(' ')[0]);
       if (done) break;
     }
     // Seven writes and the commit; then four moves, during which the new state is already the truth.
@@ -64,7 +75,8 @@ describe('commitFiles', () => {
     const full: Disk = {
       ...nodeDisk,
       write: async (file, chunk) => {
-        if (chunk.length > 4) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+        if (chunk.length > 4)
+          throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
         return nodeDisk.write(file, chunk);
       },
     };
@@ -144,16 +156,21 @@ describe('openSafetensors', () => {
     const whole = await readFile(source);
     for (const length of [0, 7, 8, 100, 2447, 2448, whole.length - 1]) {
       await writeFile(join(dir, 'cut.safetensors'), whole.subarray(0, length));
-      await expect(openSafetensors(join(dir, 'cut.safetensors'))).rejects.toMatchObject({ code: 'bad_checkpoint' });
+      await expect(openSafetensors(join(dir, 'cut.safetensors'))).rejects.toMatchObject({
+        code: 'bad_checkpoint',
+      });
     }
   });
 
   test('integers are not weights', async () => {
     const header = '{"n":{"dtype":"I32","shape":[1],"data_offsets":[0,4]}}  ';
     const length = Buffer.from(BigUint64Array.of(BigInt(header.length)).buffer);
-    await writeFile(join(dir, 'i.safetensors'), Buffer.concat([length, Buffer.from(header), Buffer.alloc(4)]));
+    await writeFile(
+      join(dir, 'i.safetensors'),
+      Buffer.concat([length, Buffer.from(header), Buffer.alloc(4)]),
+    );
     const file = await openSafetensors(join(dir, 'i.safetensors'));
-    await expect(file.readFloats(file.header.entries[0]!)).rejects.toMatchObject({ code: 'unsupported' });
+    await expect(file.readFloats(file.header.entries[0])).rejects.toMatchObject({ code: 'unsupported' });
     await file.close();
   });
 

@@ -71,7 +71,7 @@ const READ_LIMIT_BYTES = 1 << 30;
 
 async function readAt(file: FileHandle, from: number, length: number, path: string): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     const wanted = Math.min(length - done, READ_LIMIT_BYTES);
     const { bytesRead } = await file.read(bytes, done, wanted, from + done).catch((cause) => {
       throw unreadable(path, cause);
@@ -84,7 +84,8 @@ async function readAt(file: FileHandle, from: number, length: number, path: stri
 
 function unreadable(path: string, cause: unknown): TintypeError {
   const { code, message } = cause as NodeJS.ErrnoException;
-  if (code === 'ENOENT' || code === 'ENOTDIR') return new TintypeError('not_found', { what: `there is no ${path}`, cause });
+  if (code === 'ENOENT' || code === 'ENOTDIR')
+    return new TintypeError('not_found', { what: `there is no ${path}`, cause });
   return new TintypeError('io', { what: `cannot read ${path}`, got: message, cause });
 }
 
@@ -111,7 +112,8 @@ export async function sha256OfFile(path: string): Promise<string> {
     throw unreadable(path, cause);
   });
   const hash = createHash('sha256');
-  for await (const chunk of file.createReadStream({ highWaterMark: 1 << 20 })) hash.update(chunk as Uint8Array);
+  for await (const chunk of file.createReadStream({ highWaterMark: 1 << 20 }))
+    hash.update(chunk as Uint8Array);
   return hash.digest('hex');
 }
 
@@ -132,7 +134,7 @@ export async function readHashes(dir: string): Promise<Map<string, string>> {
         next: `write it again with: sha256sum * > ${HASH_FILE}`,
       });
     }
-    hashes.set(match[2]!, match[1]!);
+    hashes.set(match[2], match[1]);
   }
   return hashes;
 }
@@ -166,7 +168,7 @@ export interface Disk {
 
 export const nodeDisk: Disk = {
   async write(file, bytes) {
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       done += (await file.write(bytes, done, Math.min(bytes.length - done, READ_LIMIT_BYTES))).bytesWritten;
     }
   },
@@ -192,8 +194,9 @@ export async function commitFiles(
     await rm(incoming, { recursive: true, force: true });
     await mkdir(incoming);
     const hashes = await readHashes(dir);
-    for (const [name, chunks] of files) hashes.set(name, await writeSynced(join(incoming, name), chunks, disk));
-    const lines = [...hashes].sort().map(([name, hash]) => `${hash}  ${name}\n`);
+    for (const [name, chunks] of files)
+      hashes.set(name, await writeSynced(join(incoming, name), chunks, disk));
+    const lines = [...hashes.keys()].toSorted().map((name) => `${hashes.get(name)}  ${name}\n`);
     await writeSynced(join(incoming, HASH_FILE), [Buffer.from(lines.join(''))], disk);
     await syncFolder(incoming);
     await disk.rename(incoming, join(dir, COMMITTED));

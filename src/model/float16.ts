@@ -7,7 +7,7 @@
 export function floatsFromF16(halves: Uint16Array): Float32Array {
   f16Table ??= Uint32Array.from({ length: 65536 }, (_, half) => widenF16(half));
   const bits = new Uint32Array(halves.length);
-  for (let i = 0; i < halves.length; i++) bits[i] = f16Table[halves[i]!]!;
+  for (let i = 0; i < halves.length; i++) bits[i] = f16Table[halves[i]]!;
   return new Float32Array(bits.buffer);
 }
 
@@ -30,7 +30,7 @@ function widenF16(half: number): number {
 export function f16FromFloats(floats: Float32Array): Uint16Array {
   const bits = new Uint32Array(floats.buffer, floats.byteOffset, floats.length);
   const halves = new Uint16Array(floats.length);
-  for (let i = 0; i < floats.length; i++) halves[i] = narrowF16(bits[i]!);
+  for (let i = 0; i < floats.length; i++) halves[i] = narrowF16(bits[i]);
   return halves;
 }
 
@@ -64,7 +64,7 @@ function narrowF16(bits: number): number {
 /** bfloat16 is the upper half of a binary32. */
 export function floatsFromBf16(halves: Uint16Array): Float32Array {
   const bits = new Uint32Array(halves.length);
-  for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16;
+  for (let i = 0; i < halves.length; i++) bits[i] = halves[i] << 16;
   return new Float32Array(bits.buffer);
 }
 
@@ -72,7 +72,7 @@ export function bf16FromFloats(floats: Float32Array): Uint16Array {
   const bits = new Uint32Array(floats.buffer, floats.byteOffset, floats.length);
   const halves = new Uint16Array(floats.length);
   for (let i = 0; i < floats.length; i++) {
-    const word = bits[i]!;
+    const word = bits[i];
     const isNaN = (word & 0x7fffffff) > 0x7f800000;
     if (isNaN) halves[i] = (word >>> 16) | ((word & 0x7f0000) === 0 ? 1 : 0);
     else halves[i] = (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {
@@ -24,14 +24,19 @@ function file(header: unknown, dataBytes: number): Uint8Array {
 
 function rewrite(bytes: Uint8Array): Uint8Array {
   const { header, tensors } = parseSafetensors(bytes);
-  return new Uint8Array(Buffer.concat([...safetensorsChunks(header, ({ name }) => tensors.get(name)!.bytes)]));
+  return new Uint8Array(
+    Buffer.concat([...safetensorsChunks(header, ({ name }) => tensors.get(name)!.bytes)]),
+  );
 }
 
 describe('round trip', () => {
-  test.each(['ar-qwen3/model', 'ar-qwen3/golden', 'sdar/model', 'sdar/golden'])('%s, byte for byte', (name) => {
-    const bytes = fixture(`${name}.safetensors`);
-    expect(Buffer.compare(rewrite(bytes), bytes)).toBe(0);
-  });
+  test.each(['ar-qwen3/model', 'ar-qwen3/golden', 'sdar/model', 'sdar/golden'])(
+    '%s, byte for byte',
+    (name) => {
+      const bytes = fixture(`${name}.safetensors`);
+      expect(Buffer.compare(rewrite(bytes), bytes)).toBe(0);
+    },
+  );
 
   test.each(['ar-qwen3/model', 'sdar/golden'])('createHeader writes %s as its first writer did', (name) => {
     const { header } = parseSafetensors(fixture(`${name}.safetensors`));
@@ -57,21 +62,28 @@ describe('round trip', () => {
     // `__metadata__` is the format's own key, `__proto__` a name no object spread keeps.
     const name = fc.string({ unit: 'grapheme', maxLength: 12 }).filter((s) => !s.startsWith('__'));
     fc.assert(
-      fc.property(fc.dictionary(name, tensor), fc.dictionary(name, fc.string()), fc.nat(), (tensors, metadata, salt) => {
-        const list = Object.entries(tensors).map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
-        const header = createHeader(list, metadata);
-        const contents = new Map(
-          header.entries.map(({ name, begin, end }) => {
-            return [name, Uint8Array.from({ length: end - begin }, (_, i) => (begin + i) * salt)];
-          }),
-        );
-        const bytes = new Uint8Array(Buffer.concat([...safetensorsChunks(header, ({ name }) => contents.get(name)!)]));
-        const read = parseSafetensors(bytes);
-        expect(read.header).toEqual(header);
-        expect(new Map([...read.tensors].map(([name, { bytes }]) => [name, bytes]))).toEqual(contents);
-        const dataBytes = header.entries.at(-1)?.end ?? 0;
-        expect((bytes.length - dataBytes) % 8).toBe(0);
-      }),
+      fc.property(
+        fc.dictionary(name, tensor),
+        fc.dictionary(name, fc.string()),
+        fc.nat(),
+        (tensors, metadata, salt) => {
+          const list = Object.entries(tensors).map(([name, { dtype, shape }]) => ({ name, dtype, shape }));
+          const header = createHeader(list, metadata);
+          const contents = new Map(
+            header.entries.map(({ name, begin, end }) => {
+              return [name, Uint8Array.from({ length: end - begin }, (_, i) => (begin + i) * salt)];
+            }),
+          );
+          const bytes = new Uint8Array(
+            Buffer.concat([...safetensorsChunks(header, ({ name }) => contents.get(name)!)]),
+          );
+          const read = parseSafetensors(bytes);
+          expect(read.header).toEqual(header);
+          expect(new Map([...read.tensors].map(([name, { bytes }]) => [name, bytes]))).toEqual(contents);
+          const dataBytes = header.entries.at(-1)?.end ?? 0;
+          expect((bytes.length - dataBytes) % 8).toBe(0);
+        },
+      ),
     );
   });
 
@@ -115,7 +127,11 @@ describe('what is wrong is said', () => {
     ['a hole at the start', file({ a: f32(4, 8) }, 8), /a start at byte 0/],
     ['a truncated file', file({ a: f32(0, 8) }, 7), /7 bytes of tensors: the file is cut short/],
     ['bytes left over', file({ a: f32(0, 8) }, 9), /the file is too long/],
-    ['two tensors of one name', file(`{"a":${JSON.stringify(f32(0, 4))},"\\u0061":${JSON.stringify(f32(0, 4))}}`, 4), /two tensors named a/],
+    [
+      'two tensors of one name',
+      file(`{"a":${JSON.stringify(f32(0, 4))},"\\u0061":${JSON.stringify(f32(0, 4))}}`, 4),
+      /two tensors named a/,
+    ],
   ];
   test.each(cases)('%s', (_, bytes, message) => {
     expect(() => parseSafetensors(bytes, 'x.safetensors')).toThrow(message);

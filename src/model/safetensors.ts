@@ -65,13 +65,18 @@ const broken = (where: string, got: string, wanted?: string): TintypeError =>
 
 /** Bytes of the header, from the first eight of the file. `where` names the file in errors (`bad_checkpoint`). */
 export function headerByteLength(first: Uint8Array, fileBytes: number, where: string): number {
-  if (first.length < LENGTH_BYTES) throw broken(where, `${fileBytes} bytes`, 'at least 8 bytes of header length');
+  if (first.length < LENGTH_BYTES)
+    throw broken(where, `${fileBytes} bytes`, 'at least 8 bytes of header length');
   const length = Number(new DataView(first.buffer, first.byteOffset).getBigUint64(0, true));
   if (length > MAX_HEADER_BYTES) {
     throw broken(where, `a header of ${length} bytes`, `a header of at most ${MAX_HEADER_BYTES} bytes`);
   }
   if (LENGTH_BYTES + length > fileBytes) {
-    throw broken(where, `${fileBytes} bytes`, `a header of ${length} bytes after the first 8: the file is cut short`);
+    throw broken(
+      where,
+      `${fileBytes} bytes`,
+      `a header of ${length} bytes after the first 8: the file is cut short`,
+    );
   }
   return length;
 }
@@ -118,13 +123,17 @@ function parseEntry(name: string, value: unknown, where: string): TensorEntry {
     throw broken(where, `${name} of dtype ${JSON.stringify(dtype)}`, Object.keys(DTYPE_BYTES).join(', '));
   }
   if (!isSizes(shape)) throw broken(where, `${name} of shape ${JSON.stringify(shape)}`, 'an array of sizes');
-  if (!isSizes(offsets) || offsets.length !== 2 || offsets[0]! > offsets[1]!) {
+  if (!isSizes(offsets) || offsets.length !== 2 || offsets[0] > offsets[1]) {
     throw broken(where, `${name} with data_offsets ${JSON.stringify(offsets)}`, '[begin, end] in bytes');
   }
   const [begin, end] = offsets as [number, number];
   const wanted = shape.reduce((a, b) => a * b, 1) * DTYPE_BYTES[dtype as Dtype];
   if (end - begin !== wanted) {
-    throw broken(where, `${name} in ${end - begin} bytes`, `${wanted} bytes for ${dtype} [${shape.join(', ')}]`);
+    throw broken(
+      where,
+      `${name} in ${end - begin} bytes`,
+      `${wanted} bytes for ${dtype} [${shape.join(', ')}]`,
+    );
   }
   return { name, dtype: dtype as Dtype, shape, begin, end };
 }

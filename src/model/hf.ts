@@ -1,0 +1,254 @@
+/**
+ * Hugging Face model folders, in and out: config.json, generation_config.json, model.safetensors (or shards with an
+ * index) and the tokenizer's files. Reading checks everything that can be checked before the first weight is
+ * used; writing is all or nothing (`files.ts`), and a folder that was read is written back byte for byte.
+ */
+import { basename, join } from 'node:path';
+import { TintypeError } from '../errors.ts';
+import { elementCount, type ModelConfig, parameterShapes } from './config.ts';
+import { configFromJson, configToJson, type Json } from './families.ts';
+import { commitFiles, type Disk, readTextIfAny, settle, verifyHashes } from './files.ts';
+import {
+  bytesFromFloats,
+  createHeader,
+  type FloatDtype,
+  isFloatDtype,
+  type SafetensorsHeader,
+  safetensorsChunks,
+} from './safetensors.ts';
+import { EMBEDDING, HEAD, mainDtype, openWeights, readJson, type StoredTensor, WEIGHTS } from './weights.ts';
+
+export interface Tensor {
+  shape: readonly number[];
+  data: Float32Array;
+}
+
+/** What a folder says about its model, checked. */
+export interface Description {
+  dir: string;
+  config: ModelConfig;
+  /** config.json as it stands. */
+  rawConfig: Json;
+  generationConfig: Json | null;
+  tokenizerJson: Json | null;
+  /** Texts of the tokenizer's files by name, so that saving copies them byte for byte. */
+  tokenizerFiles: Record<string, string>;
+  /** How most weights are stored. */
+  dtype: FloatDtype;
+  /** Header of model.safetensors; null for shards. */
+  header: SafetensorsHeader | null;
+  /** Files that hold the weights. */
+  weightFiles: string[];
+  /** Hashes that were recorded in the folder and found right, by file. */
+  sha256: Record<string, string>;
+  /** Oddities that do not stop the model from working, as sentences for a person. */
+  warnings: string[];
+}
+
+export interface Checkpoint extends Description {
+  /** One for each of `parameterShapes(config)`, under those names. */
+  tensors: Map<string, Tensor>;
+}
+
+export interface LoadOptions {
+  /** Compare files with the hashes recorded in the folder (default). It reads every byte once more. */
+  verify?: boolean;
+}
+
+const CONFIG = 'config.json';
+const GENERATION = 'generation_config.json';
+const TOKENIZER_FILES = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'vocab.json',
+  'merges.txt',
+  'chat_template.jinja',
+];
+
+/**
+ * Loads a folder into float32. Errors: `not_found`; `bad_config`; `bad_tokenizer`; `unsupported`; `bad_checkpoint` for
+ * a broken file, a wrong hash, and missing, extra or misshapen tensors.
+ */
+export async function loadCheckpoint(dir: string, options: LoadOptions = {}): Promise<Checkpoint> {
+  return withFolder(dir, options, async (description, stored) => {
+    const tensors = new Map<string, Tensor>();
+    for (const { name, shape } of parameterShapes(description.config)) {
+      const { file, entry } = stored.get(name)!;
+      tensors.set(name, { shape, data: await file.readFloats(entry) });
+    }
+    const head = stored.get(HEAD);
+    if (description.config.tiedHead && head) {
+      const copy = await head.file.readFloats(head.entry);
+      const embedding = tensors.get(EMBEDDING)!.data;
+      if (copy.some((value, i) => value !== embedding[i])) {
+        description.warnings.push(
+          `${HEAD} differs from the embedding but tie_word_embeddings is true: the embedding is used`,
+        );
+      }
+    }
+    return { ...description, tensors };
+  });
+}
+
+/** All that `loadCheckpoint` checks except the weights' values, without reading them. Same errors. */
+export async function describeCheckpoint(dir: string, options: LoadOptions = {}): Promise<Description> {
+  return withFolder(dir, options, async (description) => description);
+}
+
+async function withFolder<T>(
+  dir: string,
+  { verify = true }: LoadOptions,
+  use: (description: Description, stored: ReadonlyMap<string, StoredTensor>) => Promise<T>,
+): Promise<T> {
+  await settle(dir);
+  const rawConfig = await readJson(join(dir, CONFIG), 'bad_config');
+  if (!rawConfig) {
+    throw new TintypeError('not_found', {
+      what: `there is no model in ${dir}`,
+      wanted: `a folder with ${CONFIG}, ${WEIGHTS} and tokenizer.json`,
+      next: 'check the path',
+    });
+  }
+  const generationConfig = await readJson(join(dir, GENERATION), 'bad_config');
+  const tokenizerFiles: Record<string, string> = {};
+  for (const name of TOKENIZER_FILES) {
+    const text = await readTextIfAny(join(dir, name));
+    if (text !== null) tokenizerFiles[name] = text;
+  }
+  const tokenizerJson = await readJson(join(dir, 'tokenizer.json'), 'bad_tokenizer');
+  const config = configFromJson(rawConfig, {
+    generation: generationConfig,
+    tokenizerMask: tokenizerJson && maskOfTokenizer(tokenizerJson),
+    where: join(dir, CONFIG),
+  });
+  if (tokenizerJson) checkTokenizer(tokenizerJson, config, dir);
+
+  const weights = await openWeights(dir, config);
+  try {
+    const weightFiles = weights.files.map(({ path }) => basename(path));
+    const present = [
+      CONFIG,
+      ...(generationConfig ? [GENERATION] : []),
+      ...Object.keys(tokenizerFiles),
+      ...weightFiles,
+    ];
+    const description: Description = {
+      dir,
+      config,
+      rawConfig,
+      generationConfig,
+      tokenizerJson,
+      tokenizerFiles,
+      dtype: weights.dtype,
+      header: weightFiles[0] === WEIGHTS ? weights.files[0].header : null,
+      weightFiles,
+      sha256: verify ? await verifyHashes(dir, present) : {},
+      warnings: [],
+    };
+    return await use(description, weights.stored);
+  } finally {
+    await weights.close();
+  }
+}
+
+interface AddedToken {
+  id: number;
+  content: string;
+}
+
+const addedTokens = (tokenizer: Json): AddedToken[] =>
+  (tokenizer['added_tokens'] as AddedToken[] | undefined) ?? [];
+
+const maskOfTokenizer = (tokenizer: Json): number | null =>
+  addedTokens(tokenizer).find(({ content }) => /^<\|mask\|>$/i.test(content))?.id ?? null;
+
+/** Rows beyond the tokenizer's last id are padding; ids beyond the rows have no embedding. */
+function checkTokenizer(tokenizer: Json, { vocabSize }: ModelConfig, dir: string): void {
+  const vocabulary = (tokenizer['model'] as Json | undefined)?.['vocab'] ?? {};
+  let size = 0;
+  for (const id of Object.values(vocabulary)) size = Math.max(size, Number(id) + 1);
+  for (const { id } of addedTokens(tokenizer)) size = Math.max(size, id + 1);
+  if (size <= vocabSize) return;
+  throw new TintypeError('bad_tokenizer', {
+    what: `the tokenizer in ${dir} is too large for its model`,
+    got: `ids up to ${size - 1}`,
+    wanted: `ids below ${vocabSize}, the vocab_size of ${CONFIG}`,
+    next: 'use the tokenizer that the model was trained with',
+  });
+}
+
+/** What to save. A loaded `Checkpoint` is one; a new model needs only the first two. */
+export interface SaveRequest {
+  config: ModelConfig;
+  tensors: ReadonlyMap<string, Tensor>;
+  /** Default F32. Values are rounded to nearest even. */
+  dtype?: FloatDtype;
+  /** Layout of the file that was read, kept where it still fits. */
+  header?: SafetensorsHeader | null;
+  rawConfig?: Json | null;
+  generationConfig?: Json | null;
+  tokenizerFiles?: Readonly<Record<string, string>>;
+  /** Further files of the same transaction, say the optimizer's state. */
+  extraFiles?: Readonly<Record<string, Iterable<Uint8Array>>>;
+  /** For tests of full and dying disks. */
+  disk?: Disk;
+}
+
+/**
+ * Saves a folder, all files or none; the previous checkpoint in it stays loadable until the new one is complete.
+ * Files of others in the folder are left alone. Errors: `io`; `bad_config`; `bad_checkpoint` for tensors that are
+ * not the config's.
+ */
+export async function saveCheckpoint(dir: string, request: SaveRequest): Promise<void> {
+  const { config, dtype = 'F32', tokenizerFiles = {}, extraFiles = {}, disk } = request;
+  const header = request.header && fits(request.header, request) ? request.header : newHeader(request);
+  const json = configToJson(config, dtype, request.rawConfig ?? null, request.generationConfig ?? null);
+  const text = (content: string): Uint8Array[] => [new TextEncoder().encode(content)];
+  const weights = safetensorsChunks(header, ({ name, dtype }) =>
+    bytesFromFloats(dtype as FloatDtype, tensorOf(name, request)!.data),
+  );
+  await commitFiles(
+    dir,
+    [
+      [CONFIG, text(`${JSON.stringify(json.config, null, 2)}\n`)],
+      [GENERATION, text(`${JSON.stringify(json.generation, null, 2)}\n`)],
+      ...Object.entries(tokenizerFiles).map(([name, content]) => [name, text(content)] as const),
+      ...Object.entries(extraFiles),
+      [WEIGHTS, weights],
+    ],
+    disk,
+  );
+}
+
+/** A stored copy of a tied head is the embedding. */
+function tensorOf(name: string, { config, tensors }: SaveRequest): Tensor | undefined {
+  return tensors.get(config.tiedHead && name === HEAD ? EMBEDDING : name);
+}
+
+function fits(header: SafetensorsHeader, request: SaveRequest): boolean {
+  const { config, dtype = 'F32' } = request;
+  const names = new Set(header.entries.map(({ name }) => name));
+  return (
+    mainDtype(header.entries) === dtype &&
+    parameterShapes(config).every(({ name }) => names.has(name)) &&
+    header.entries.every(({ name, dtype, shape }) => {
+      return isFloatDtype(dtype) && String(tensorOf(name, request)?.shape) === String(shape);
+    })
+  );
+}
+
+function newHeader({ config, tensors, dtype = 'F32' }: SaveRequest): SafetensorsHeader {
+  const shapes = parameterShapes(config);
+  for (const { name, shape } of shapes) {
+    const tensor = tensors.get(name);
+    if (tensor?.data.length === elementCount(shape)) continue;
+    throw new TintypeError('bad_checkpoint', {
+      what: `the tensor ${name} to be saved is not the model's`,
+      got: tensor ? `${tensor.data.length} elements` : 'no such tensor',
+      wanted: `[${shape}]`,
+    });
+  }
+  return createHeader(shapes.map(({ name, shape }) => ({ name, dtype, shape })));
+}
