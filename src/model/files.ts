@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { TintypeError } from '../errors.ts';
 import {
   floatsFromBytes,
@@ -31,8 +31,12 @@ export interface SafetensorsFile {
   close(): Promise<void>;
 }
 
-/** Opens a safetensors file and checks its header; tensors are read one by one. Errors: `bad_checkpoint`, `not_found`. */
+/**
+ * Opens a safetensors file and checks its header; tensors are read one by one. Whoever saved it may have died, so the
+ * folder is settled first. Errors: `bad_checkpoint`, `not_found`, `io`.
+ */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+  await settle(dirname(path));
   const file = await open(path).catch((cause) => {
     throw unreadable(path, cause);
   });
