@@ -1,35 +1,16 @@
 """Prints logits of a Hugging Face folder for given token ids, to compare with another engine by hand.
 
-python3 scripts/reference/load_check.py DIR --ids 5,6,7 [--attention causal|full|blockCausal:4] [--rows -1] [--top 5] [--save FILE.npy]
+python3 scripts/reference/load_check.py DIR --ids 5,6,7 [--attention causal|full|blockCausal:4] [--rows=-1,0] [--top 5] [--save FILE.npy]
 """
 
 import argparse
 import json
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
-from model import Transformer, block_causal_mask, causal_mask, full_mask
-
-
-def model_config(c):
-    """The parts of config.json that the transformer reads, as our ModelConfig."""
-    return {
-        "width": c["hidden_size"], "layers": c["num_hidden_layers"], "heads": c["num_attention_heads"],
-        "kvHeads": c["num_key_value_heads"], "headDim": c["head_dim"], "ffnWidth": c["intermediate_size"],
-        "vocabSize": c["vocab_size"], "tiedHead": c.get("tie_word_embeddings", False), "normEps": c["rms_norm_eps"],
-        "ropeTheta": c.get("rope_theta") or c["rope_parameters"]["rope_theta"],
-    }  # fmt: skip
-
-
-def load(folder):
-    """Hugging Face folder with one safetensors file -> Transformer in float32."""
-    folder = Path(folder)
-    model = Transformer(model_config(json.loads((folder / "config.json").read_text())))
-    model.load_state_dict({key: t.float() for key, t in load_file(folder / "model.safetensors").items()})
-    return model.eval()
+from folders import load
+from model import block_causal_mask, causal_mask, full_mask
 
 
 def logits_of(model, ids, attention):

@@ -30,7 +30,7 @@ def rotate(x, rope):
     """Half-rotation RoPE. x [B,H,S,hd]."""
     cos, sin = rope
     a, b = x.chunk(2, -1)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1).type_as(x)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
 
 
 class Attention(nn.Module):
@@ -50,7 +50,8 @@ class Attention(nn.Module):
         q = self.q_norm(split(self.q_proj(x))).transpose(1, 2)  # [B,H,S,hd]
         k = self.k_norm(split(self.k_proj(x))).transpose(1, 2)  # [B,K,S,hd]
         v = split(self.v_proj(x)).transpose(1, 2)  # [B,K,S,hd]
-        out = attend(rotate(q, rope), rotate(k, rope).to(v.dtype), v, mask)
+        q, k = rotate(q, rope).to(v.dtype), rotate(k, rope).to(v.dtype)
+        out = attend(q, k, v, mask)
         return self.o_proj(out.transpose(1, 2).flatten(2))  # [B,S,D]
 
 
