@@ -1,0 +1,189 @@
+/** `tintype inspect`: what a checkpoint is, after everything about it has been checked. */
+import { readdir, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import pc from 'picocolors';
+import {
+  elementCount,
+  type Layout,
+  parameterCount,
+  parameterShapes,
+  type ModelConfig,
+} from '../model/config.ts';
+import type { Json } from '../model/families.ts';
+import { sha256OfFile } from '../model/files.ts';
+import { describeCheckpoint } from '../model/hf.ts';
+import { formatFields, formatTable, printJson, printLine } from './output.ts';
+import { formatCount } from './progress.ts';
+
+const KINDS = ['embedding', 'attention', 'feedForward', 'norms', 'head'] as const;
+type Kind = (typeof KINDS)[number];
+
+export interface Inspection {
+  name: string;
+  family: string;
+  layout: Layout;
+  /** Positions denoised together. */
+  blockLength: number;
+  contextLength: number;
+  parameters: Record<Kind | 'total', number>;
+  dimensions: Pick<
+    ModelConfig,
+    'width' | 'layers' | 'heads' | 'kvHeads' | 'headDim' | 'ffnWidth' | 'vocabSize'
+  >;
+  normEps: number;
+  ropeTheta: number;
+  tiedHead: boolean;
+  dtype: string;
+  tokens: ModelConfig['tokens'];
+  tokenizer: { kind: string; size: number; special: { id: number; content: string }[] } | null;
+  /** `verified`: the hash is the one recorded in the folder. */
+  files: { name: string; sizeBytes: number; sha256: string; verified: boolean }[];
+  warnings: string[];
+}
+
+/** Reads every file of the folder once or twice, and no weight into memory. Errors: those of `describeCheckpoint`. */
+export async function inspectCheckpoint(dir: string): Promise<Inspection> {
+  const { config, dtype, sha256, tokenizerJson, warnings } = await describeCheckpoint(dir);
+  const { width, layers, heads, kvHeads, headDim, ffnWidth, vocabSize } = config;
+  const files: Inspection['files'] = [];
+  for (const { name } of (await readdir(dir, { withFileTypes: true })).filter(
+    (entry) => !entry.isDirectory(),
+  )) {
+    const path = join(dir, name);
+    const { size } = await stat(path);
+    const verified = name in sha256;
+    files.push({ name, sizeBytes: size, sha256: sha256[name] ?? (await sha256OfFile(path)), verified });
+  }
+  return {
+    name: basename(resolve(dir)),
+    family: config.modelType,
+    layout: config.layout,
+    blockLength: config.blockLength,
+    contextLength: config.contextLength,
+    parameters: countByKind(config),
+    dimensions: { width, layers, heads, kvHeads, headDim, ffnWidth, vocabSize },
+    normEps: config.normEps,
+    ropeTheta: config.ropeTheta,
+    tiedHead: config.tiedHead,
+    dtype,
+    tokens: config.tokens,
+    tokenizer: tokenizerJson && inspectTokenizer(tokenizerJson),
+    files: files.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    warnings,
+  };
+}
+
+function countByKind(config: ModelConfig): Inspection['parameters'] {
+  const counts = {
+    total: parameterCount(config),
+    embedding: 0,
+    attention: 0,
+    feedForward: 0,
+    norms: 0,
+    head: 0,
+  };
+  for (const { name, shape } of parameterShapes(config)) counts[kindOf(name)] += elementCount(shape);
+  return counts;
+}
+
+function kindOf(name: string): Kind {
+  if (name.endsWith('norm.weight')) return 'norms';
+  if (name.includes('.self_attn.')) return 'attention';
+  if (name.includes('.mlp.')) return 'feedForward';
+  return name.startsWith('lm_head') ? 'head' : 'embedding';
+}
+
+function inspectTokenizer(json: Json): Inspection['tokenizer'] {
+  const {
+    model,
+    added_tokens: added = [],
+    decoder,
+  } = json as {
+    model?: { type?: string; vocab?: object };
+    added_tokens?: { id: number; content: string; special?: boolean }[];
+    decoder?: { type?: string } | null;
+  };
+  const isByteLevel = JSON.stringify(decoder ?? {}).includes('"ByteLevel"');
+  // Some files list the added tokens in the vocabulary too.
+  const ids = new Set([...Object.values(model?.vocab ?? {}), ...added.map(({ id }) => id)]);
+  return {
+    kind: `${isByteLevel ? 'byte-level ' : ''}${model?.type ?? 'unknown'}`,
+    size: ids.size,
+    special: added.filter(({ special }) => special).map(({ id, content }) => ({ id, content })),
+  };
+}
+
+const LAYOUT_WORDS: Record<Layout, (blockLength: number) => string> = {
+  causal: () => 'causal (autoregressive)',
+  full: () => 'full (diffusion, every position sees all)',
+  blockCausal: (n) => `blockCausal (diffusion in blocks of ${n})`,
+  causalContext: (n) => `causalContext (diffusion in blocks of ${n} after a causal context)`,
+};
+
+/** `160`, `4 kB`, `1.2 MB`. */
+function formatBytes(sizeBytes: number): string {
+  const suffix = ['bytes', 'kB', 'MB', 'GB'];
+  let size = sizeBytes;
+  let unit = 0;
+  while (size >= 999.5 && unit < suffix.length - 1) {
+    size /= 1000;
+    unit++;
+  }
+  return `${unit === 0 ? size : size.toPrecision(3)} ${suffix[unit]}`;
+}
+
+/** The same for people. */
+export function formatInspection(inspection: Inspection): string {
+  const { parameters, dimensions: d, tokenizer, tokens, files, warnings } = inspection;
+  const contents = new Map(tokenizer?.special.map(({ id, content }) => [id, content]));
+  const token = (id: number): string => (contents.has(id) ? `${id} ${contents.get(id)}` : String(id));
+  const share = (count: number): string => `${((100 * count) / parameters.total).toFixed(1)} %`;
+  const sections = [
+    `${pc.bold(inspection.name)}: ${formatCount(parameters.total)} parameters, ${LAYOUT_WORDS[inspection.layout](inspection.blockLength)}`,
+    formatFields({
+      family: inspection.family,
+      stored: `${inspection.dtype}, head ${inspection.tiedHead ? 'tied to the embedding' : 'of its own'}`,
+      dimensions: `${d.layers} layers, width ${d.width}, feed-forward ${d.ffnWidth}, vocabulary ${d.vocabSize}`,
+      attention: `${d.heads} heads and ${d.kvHeads} kv-heads of ${d.headDim}, RoPE theta ${inspection.ropeTheta}`,
+      context: `${inspection.contextLength} tokens`,
+      mask: tokens.mask === null ? 'none' : token(tokens.mask),
+      eos: tokens.eos.length > 0 ? tokens.eos.map(token).join(', ') : 'none',
+      pad: tokens.pad === null ? 'none' : token(tokens.pad),
+      tokenizer: tokenizer
+        ? `${tokenizer.kind}, ${tokenizer.size} tokens, ${tokenizer.special.length} special`
+        : 'none',
+    }),
+    formatTable(
+      ['parameters', 'count', 'share'],
+      KINDS.filter((kind) => parameters[kind] > 0).map((kind) => {
+        return [kind === 'feedForward' ? 'feed-forward' : kind, parameters[kind], share(parameters[kind])];
+      }),
+    ),
+    formatTable(
+      ['file', 'size', 'sha256', ''],
+      files.map(({ name, sizeBytes, sha256, verified }) => [
+        name,
+        formatBytes(sizeBytes),
+        sha256,
+        verified ? 'verified' : '',
+      ]),
+    ),
+    ...warnings.map((warning) => `${pc.yellow('warning:')} ${warning}`),
+  ];
+  return sections.join('\n\n');
+}
+
+export function register(program: Command): void {
+  program
+    .command('inspect')
+    .description('print what a checkpoint is: parameters, layout, tokenizer, hashes')
+    .argument('<dir>', 'a Hugging Face folder with config.json and model.safetensors')
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', '\nExample:\n  tintype inspect models/tintype-code')
+    .action(async (dir: string, { json }: { json?: boolean }) => {
+      const inspection = await inspectCheckpoint(dir);
+      if (json) printJson(inspection);
+      else printLine(formatInspection(inspection));
+    });
+}
