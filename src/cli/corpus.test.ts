@@ -1,0 +1,44 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { loadTokenizer } from '../text/load.ts';
+import { openShards } from '../train/shards.ts';
+import { register } from './corpus.ts';
+
+let dir: string;
+beforeAll(() => void (dir = mkdtempSync(join(tmpdir(), 'tintype-cli-corpus-'))));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+async function run(...args: string[]): Promise<string> {
+  const program = new Command().exitOverride();
+  register(program);
+  let output = '';
+  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => ((output += String(text)), true));
+  try {
+    await program.parseAsync(['corpus', ...args], { from: 'user' });
+  } finally {
+    write.mockRestore();
+  }
+  return output;
+}
+
+test('from source text to shards, in JSON and in words; a bad number is named', async () => {
+  const text = (name: string): string =>
+    Array.from({ length: 40 }, (_, i) => `export function ${name}${i}(value: number) { return value * ${i}; }`).join('\n');
+  const data = join(dir, 'data.jsonl');
+  writeFileSync(data, ['alpha', 'beta', 'gamma'].map((pkg) => JSON.stringify({ pkg, path: 'a.ts', text: text(pkg) })).join('\n'));
+  const [tokenizer, out] = [join(dir, 'tokenizer'), join(dir, 'out')];
+  const shared = ['--data', data, '--holdout', 'gamma', '--package-cap', '1'];
+
+  const trained = JSON.parse(await run('tokenizer', ...shared, '--out', tokenizer, '--vocab', '300', '--json')) as { vocabSize: number };
+  expect(trained.vocabSize).toBe(300);
+  expect((await loadTokenizer(tokenizer)).vocabSize).toBe(300);
+
+  const words = await run('tokenize', ...shared, '--tokenizer', tokenizer, '--out', out, '--fim-rows', '3');
+  expect(words).toMatch(/train: 2 documents[^]*held out: 1 documents[^]*rows: 3/);
+  expect(openShards(join(out, 'heldout')).documents).toBe(1);
+
+  await expect(run('tokenizer', ...shared, '--out', tokenizer, '--vocab', 'many')).rejects.toThrow(/--vocab is not a number/);
+});
