@@ -30,21 +30,26 @@ const { values } = parseArgs({
   },
 });
 const { shards: shardFolder, tokenizer: tokenizerFolder, out } = values;
-if (!shardFolder || !tokenizerFolder || !out) throw new Error('needed: --shards DIR --tokenizer DIR --out DIR');
+if (!shardFolder || !tokenizerFolder || !out)
+  throw new Error('needed: --shards DIR --tokenizer DIR --out DIR');
 const length = Number(values.length);
 const rows = Math.floor(Number(values.tokens) / length);
 
 const json = await readTokenizerJson(tokenizerFolder);
 const tokenizer = await loadTokenizer(json);
 const shards = openShards(shardFolder, { tokenizerHash: tokenizerHash(json) });
-const source = createTextSource(shards, { tokenizer, seed: Number(values.seed), fimRate: Number(values.fimRate) });
+const source = createTextSource(shards, {
+  tokenizer,
+  seed: Number(values.seed),
+  fimRate: Number(values.fimRate),
+});
 
 const { ids, segments } = source.next(rows, length); // [rows, length]
 const tokens = Uint16Array.from(ids, (id, i) => (segments[i] === -1 ? PADDING : id));
 const starts = new Uint8Array(Math.ceil(ids.length / 8));
 segments.forEach((segment, i) => {
   const isStart = segment !== -1 && (i % length === 0 || segments[i - 1] !== segment);
-  if (isStart) starts[i >> 3]! |= 1 << (i & 7);
+  if (isStart) starts[i >> 3] |= 1 << (i & 7);
 });
 shards.close();
 
