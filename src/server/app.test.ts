@@ -1,0 +1,299 @@
+import { Writable } from 'node:stream';
+import fc from 'fast-check';
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { createFakeEngine, type FakeEngine } from '../../tests/fake-engine.ts';
+import type { CompletionRequest } from '../decode/engine-types.ts';
+import { TintypeError } from '../errors.ts';
+import { createApp } from './app.ts';
+
+/** The app over a fake engine, with its log as text. */
+function rig(engine: FakeEngine = createFakeEngine(), shutdown?: AbortSignal) {
+  const lines: string[] = [];
+  const sink = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(String(chunk));
+      done();
+    },
+  });
+  const app = createApp({ engine, logger: pino(sink), shutdown, nowSeconds: () => 1_800_000_000 });
+  const post = (path: string, body: unknown, init: RequestInit = {}) =>
+    app.request(path, {
+      method: 'POST',
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+      headers: { 'content-type': 'application/json' },
+      ...init,
+    });
+  return { app, post, engine, log: () => lines.join('') };
+}
+
+/** The body of an answer; tests check its shape themselves. */
+const json = (response: Response): Promise<any> => response.json();
+
+const FIM = '/v1/fim/completions';
+const COMPLETIONS = '/v1/completions';
+
+describe('GET', () => {
+  it('/health says that it is well and with what', async () => {
+    const response = await rig().app.request('/health');
+    expect(response.status).toBe(200);
+    expect(await json(response)).toEqual({ status: 'ok', models: ['tintype-code', 'tintype-code-ar'] });
+  });
+
+  it('/v1/models lists models as OpenAI does, with their context length', async () => {
+    const body = await json(await rig().app.request('/v1/models'));
+    expect(body.object).toBe('list');
+    expect(body.data[0]).toEqual({
+      id: 'tintype-code',
+      object: 'model',
+      created: 1_800_000_000,
+      owned_by: 'tintype',
+      layout: 'causalContext',
+      context_length: 1024,
+    });
+  });
+
+  it('an unknown route is an OpenAI error', async () => {
+    const response = await rig().app.request('/v2/nothing');
+    expect(response.status).toBe(404);
+    expect((await json(response)).error).toMatchObject({ type: 'invalid_request_error', code: 'not_found' });
+  });
+});
+
+describe('completions', () => {
+  it('fills a gap and answers in OpenAI’s shape, text in both places that clients read', async () => {
+    const { post, engine } = rig();
+    const response = await post(FIM, {
+      model: 'tintype-code',
+      prompt: 'return ',
+      suffix: '\n}',
+      max_tokens: 32,
+      temperature: 0.5,
+      top_p: 0.9,
+      seed: 7,
+      stop: ['\n\n'],
+    });
+    expect(response.status).toBe(200);
+    expect(await json(response)).toEqual({
+      id: expect.stringMatching(/^cmpl-[0-9a-f-]{36}$/),
+      object: 'text_completion',
+      created: 1_800_000_000,
+      model: 'tintype-code',
+      choices: [
+        {
+          index: 0,
+          text: 'a + b;',
+          message: { role: 'assistant', content: 'a + b;' },
+          finish_reason: 'stop',
+          logprobs: null,
+        },
+      ],
+      usage: { prompt_tokens: 12, completion_tokens: 4, total_tokens: 16 },
+    });
+    expect(engine.asked[0]).toMatchObject({
+      model: 'tintype-code',
+      prompt: 'return ',
+      suffix: '\n}',
+      maxTokens: 32,
+      temperature: 0.5,
+      topP: 0.9,
+      seed: 7,
+      stop: ['\n\n'],
+    });
+  });
+
+  it('continues when there is no suffix and fills when there is, on /v1/completions', async () => {
+    const { post, engine } = rig();
+    await post(COMPLETIONS, { model: 'tintype-code', prompt: 'a' });
+    await post(COMPLETIONS, { model: 'tintype-code', prompt: 'a', suffix: null });
+    await post(COMPLETIONS, { model: 'tintype-code', prompt: 'a', suffix: '' });
+    await post(FIM, { model: 'tintype-code', prompt: 'a' });
+    expect(engine.asked.map((request) => request.suffix)).toEqual([null, null, '', '']);
+  });
+
+  it('is greedy and bounded by default, and takes null for a default', async () => {
+    const { post, engine } = rig();
+    await post(FIM, { prompt: 'a' });
+    await post(FIM, {
+      prompt: 'a',
+      model: null,
+      max_tokens: null,
+      temperature: null,
+      top_p: null,
+      stop: null,
+    });
+    for (const request of engine.asked) {
+      expect(request).toMatchObject({
+        model: 'tintype-code',
+        maxTokens: 64,
+        temperature: 0,
+        topP: 1,
+        stop: [],
+      });
+      expect(Number.isSafeInteger(request.seed)).toBe(true);
+    }
+  });
+
+  it('answers several prompts in order and sums their usage', async () => {
+    const { post } = rig(createFakeEngine((request) => ({ text: request.prompt.toUpperCase() })));
+    const body = await json(await post(COMPLETIONS, { prompt: ['a', 'b', 'c'] }));
+    expect(
+      body.choices.map((choice: { text: string; index: number }) => [choice.index, choice.text]),
+    ).toEqual([
+      [0, 'A'],
+      [1, 'B'],
+      [2, 'C'],
+    ]);
+    expect(body.usage).toEqual({ prompt_tokens: 36, completion_tokens: 12, total_tokens: 48 });
+  });
+
+  it('ignores fields it does not know', async () => {
+    const response = await rig().post(FIM, { prompt: 'a', user: 'x', lora: [{ id: 1 }], best_of: 3 });
+    expect(response.status).toBe(200);
+  });
+
+  it('says where the time went', async () => {
+    const header = (await rig().post(FIM, { prompt: 'a' })).headers.get('server-timing');
+    expect(header).toMatch(/^decode;dur=3\.5;desc="2 forwards", total;dur=\d+\.\d$/);
+  });
+});
+
+describe('refusals', () => {
+  it.each([
+    ['prompt', { suffix: 'x' }],
+    ['prompt', { prompt: 3 }],
+    ['prompt', { prompt: [] }],
+    ['suffix', { prompt: 'a', suffix: 1 }],
+    ['max_tokens', { prompt: 'a', max_tokens: 0 }],
+    ['max_tokens', { prompt: 'a', max_tokens: 1.5 }],
+    ['max_tokens', { prompt: 'a', max_tokens: '9' }],
+    ['temperature', { prompt: 'a', temperature: -1 }],
+    ['temperature', { prompt: 'a', temperature: 3 }],
+    ['top_p', { prompt: 'a', top_p: 0 }],
+    ['seed', { prompt: 'a', seed: 0.5 }],
+    ['stop', { prompt: 'a', stop: [''] }],
+    ['n', { prompt: 'a', n: 2 }],
+    ['stream', { prompt: 'a', stream: true }],
+  ])('name %s in %j', async (param, body) => {
+    const response = await rig().post(FIM, body);
+    expect(response.status).toBe(400);
+    const { error } = await json(response);
+    expect(error).toMatchObject({ type: 'invalid_request_error', param, code: 'invalid_value' });
+    expect(error.message).toContain(param);
+  });
+
+  it('an unknown model is 404 and names those that are loaded', async () => {
+    const response = await rig().post(FIM, { model: 'gpt-9', prompt: 'a' });
+    expect(response.status).toBe(404);
+    expect((await json(response)).error).toEqual({
+      message: 'model "gpt-9" is not loaded; loaded: tintype-code, tintype-code-ar',
+      type: 'invalid_request_error',
+      param: 'model',
+      code: 'model_not_found',
+    });
+  });
+
+  it.each(['', '{', '[]', '"x"', 'null', '{"prompt":"\\ud8"}'])(
+    'the body %j is 400, not 500',
+    async (body) => {
+      expect((await rig().post(FIM, body)).status).toBe(400);
+    },
+  );
+
+  it('a value nested 100,000 deep is 400 with a short message', async () => {
+    const deep = `{"prompt":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+    const response = await rig().post(FIM, deep);
+    expect(response.status).toBe(400);
+    expect((await response.text()).length).toBeLessThan(400);
+  });
+
+  it('a body beyond the limit is 413', async () => {
+    const response = await rig().post(FIM, { prompt: 'x'.repeat(5 * 1024 * 1024) });
+    expect(response.status).toBe(413);
+    expect((await json(response)).error.code).toBe('body_too_large');
+  });
+
+  it('a prompt longer than the context is 400 and keeps the words of the engine', async () => {
+    const { post } = rig(
+      createFakeEngine(() => {
+        throw new TintypeError('prompt_too_long', { what: 'the prompt is too long', got: '2000 tokens' });
+      }),
+    );
+    const response = await post(FIM, { prompt: 'a' });
+    expect(response.status).toBe(400);
+    const { error } = await json(response);
+    expect(error).toMatchObject({ code: 'context_length_exceeded', param: 'prompt' });
+    expect(error.message).toContain('2000 tokens');
+  });
+
+  it('an unexpected error is 500, hides its words and logs them', async () => {
+    const { post, log } = rig(
+      createFakeEngine(() => {
+        throw new Error('tensor 7 at /secret/path');
+      }),
+    );
+    const response = await post(FIM, { prompt: 'a' });
+    expect(response.status).toBe(500);
+    expect(await response.text()).not.toContain('secret');
+    expect(log()).toContain('tensor 7');
+  });
+
+  it('any JSON body gets an answer below 500', async () => {
+    const { post } = rig();
+    await fc.assert(
+      fc.asyncProperty(fc.json(), fc.constantFrom(FIM, COMPLETIONS), async (body, path) => {
+        expect((await post(path, body)).status).toBeLessThan(500);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('cancelling', () => {
+  /** Waits until the request is aborted, as the decoder does between steps. */
+  const waiting = () =>
+    createFakeEngine(
+      ({ signal }: CompletionRequest) =>
+        new Promise((_resolve, reject) => {
+          signal!.addEventListener('abort', () => reject(new TintypeError('aborted', { what: 'stopped' })));
+        }),
+    );
+
+  it('stops decoding when the client leaves', async () => {
+    const { post, engine, log } = rig(waiting());
+    const client = new AbortController();
+    const response = post(FIM, { prompt: 'a' }, { signal: client.signal });
+    await expect.poll(() => engine.asked.length).toBe(1);
+    client.abort();
+    expect((await response).status).toBe(499);
+    expect(log()).toContain('"status":499');
+  });
+
+  it('answers 503 to what is still running when the server ends', async () => {
+    const shutdown = new AbortController();
+    const { post, engine } = rig(waiting(), shutdown.signal);
+    const response = post(FIM, { prompt: 'a' });
+    await expect.poll(() => engine.asked.length).toBe(1);
+    shutdown.abort();
+    expect((await response).status).toBe(503);
+  });
+});
+
+describe('the log', () => {
+  it('has one line a request with counts, and no text of prompt or answer', async () => {
+    const { post, log } = rig();
+    await post(FIM, { prompt: 'my secret prompt', suffix: 'my secret suffix' });
+    expect(log()).not.toContain('secret');
+    expect(log()).not.toContain('a + b');
+    const line = JSON.parse(log());
+    expect(line).toMatchObject({
+      path: FIM,
+      status: 200,
+      model: 'tintype-code',
+      promptTokens: 12,
+      completionTokens: 4,
+      nfe: 2,
+    });
+    expect(line.requestId).toMatch(/^[0-9a-f-]{36}$/);
+  });
+});

@@ -1,0 +1,70 @@
+/** Errors on the wire, in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`. */
+import type { z } from 'zod';
+import { TintypeError } from '../errors.ts';
+
+export interface WireError {
+  error: { message: string; type: string; param: string | null; code: string | null };
+}
+
+/** 499 is what proxies log for a client that left before its answer; nobody receives it. */
+export type ErrorStatus = 400 | 404 | 413 | 499 | 500 | 503;
+
+/** A refusal that carries its own answer. */
+export class HttpError extends Error {
+  readonly status: ErrorStatus;
+  readonly body: WireError;
+
+  constructor(
+    status: ErrorStatus,
+    message: string,
+    { param = null, code = null }: Partial<WireError['error']> = {},
+  ) {
+    super(message);
+    this.name = 'HttpError';
+    this.status = status;
+    this.body = { error: { message, type: TYPES[status], param, code } };
+  }
+}
+
+const TYPES: Record<ErrorStatus, string> = {
+  400: 'invalid_request_error',
+  404: 'invalid_request_error',
+  413: 'invalid_request_error',
+  499: 'client_closed_request',
+  500: 'server_error',
+  503: 'overloaded',
+};
+
+/** What the schema refused, by the name of the parameter. Values are never quoted: they may be huge or private. */
+export function fromZod(error: z.ZodError): HttpError {
+  const [issue] = error.issues;
+  const at = issue.path.join('.');
+  return new HttpError(400, at === '' ? issue.message : `${at}: ${issue.message}`, {
+    param: at === '' ? null : String(issue.path[0]),
+    code: 'invalid_value',
+  });
+}
+
+/** The answer to any error. Only known errors show their words; the rest is for the log. */
+export function toHttpError(error: unknown, clientLeft: boolean): HttpError {
+  if (error instanceof HttpError) return error;
+  if (error instanceof TintypeError) {
+    const message = error.message;
+    switch (error.code) {
+      case 'prompt_too_long':
+        return new HttpError(400, message, { param: 'prompt', code: 'context_length_exceeded' });
+      case 'bad_request':
+      case 'bad_option':
+      case 'unsupported':
+        return new HttpError(400, message, { code: error.code });
+      case 'aborted':
+        return clientLeft
+          ? new HttpError(499, 'the client closed the connection', { code: 'client_closed_request' })
+          : new HttpError(503, 'the server is shutting down', { code: 'shutting_down' });
+      default:
+    }
+  }
+  return new HttpError(500, 'something broke inside the server; its log has the details', {
+    code: 'internal_error',
+  });
+}
