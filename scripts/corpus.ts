@@ -9,7 +9,17 @@
  * fail are named at the end and tried again by the next run. The registry is the one that npm is set to.
  */
 import { execFileSync } from 'node:child_process';
-import { createReadStream, createWriteStream, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -31,7 +41,9 @@ const { out, only } = new Command()
   .parse()
   .opts<{ out: string; only?: string[] }>();
 
-const pinned = JSON.parse(readFileSync(new URL('corpus-packages.json', import.meta.url), 'utf8')) as PinnedPackage[];
+const pinned = JSON.parse(
+  readFileSync(new URL('corpus-packages.json', import.meta.url), 'utf8'),
+) as PinnedPackage[];
 const unknown = only?.filter((name) => !pinned.some((entry) => entry.name === name)) ?? [];
 if (unknown.length > 0) throw new Error(`not in corpus-packages.json: ${unknown.join(', ')}`);
 const wanted = pinned.filter(({ name }) => only === undefined || only.includes(name));
@@ -39,7 +51,8 @@ const wanted = pinned.filter(({ name }) => only === undefined || only.includes(n
 const registry = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).trim();
 const parts = `${out}.parts`;
 mkdirSync(parts, { recursive: true });
-const partOf = ({ name, version }: PinnedPackage): string => join(parts, `${name.replace('/', '+')}@${version}.jsonl`);
+const partOf = ({ name, version }: PinnedPackage): string =>
+  join(parts, `${name.replace('/', '+')}@${version}.jsonl`);
 
 const failed: string[] = [];
 for (const [index, entry] of wanted.entries()) {

@@ -11,13 +11,49 @@ import { readCorpus } from '../../src/train/corpus.ts';
 const [dir, corpus, out] = process.argv.slice(2) as [string, string, string];
 const tokenizer = await loadTokenizer(dir);
 const rng = createRng(1);
-const ALPHABET = ['a', 'B', 'é', 'ß', '漢', '字', '😀', '́', '\u00a0', '\u0085', '\ufeff', '\u2028', '\0', '\x7f', ' ', '  ', '\t', '\n', '\r\n', '\r', '1', '23', '٣', '_', '$', '{', '};', '=>', '//', "'", '<|mask|>', 'fooBar', 'HTTPServer', 'ǅ', 'ª'];
+const ALPHABET = [
+  'a',
+  'B',
+  'é',
+  'ß',
+  '漢',
+  '字',
+  '😀',
+  '́',
+  '\u00a0',
+  '\u0085',
+  '\ufeff',
+  '\u2028',
+  '\0',
+  '\x7f',
+  ' ',
+  '  ',
+  '\t',
+  '\n',
+  '\r\n',
+  '\r',
+  '1',
+  '23',
+  '٣',
+  '_',
+  '$',
+  '{',
+  '};',
+  '=>',
+  '//',
+  "'",
+  '<|mask|>',
+  'fooBar',
+  'HTTPServer',
+  'ǅ',
+  'ª',
+];
 const texts = [
   '',
   'export function foo(bar: string): number {\n    return this.bar.length + 12345;\n  }\n',
   '<|endoftext|><|fim_prefix|> stays text',
   ...Array.from({ length: 150 }, () =>
-    Array.from({ length: 1 + rng.int(20) }, () => ALPHABET[rng.int(ALPHABET.length)]!).join(''),
+    Array.from({ length: 1 + rng.int(20) }, () => ALPHABET[rng.int(ALPHABET.length)]).join(''),
   ),
 ];
 for await (const { text } of readCorpus([corpus])) {

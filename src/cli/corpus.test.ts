@@ -15,7 +15,9 @@ async function run(...args: string[]): Promise<string> {
   const program = new Command().exitOverride();
   register(program);
   let output = '';
-  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => ((output += String(text)), true));
+  const write = vi
+    .spyOn(process.stdout, 'write')
+    .mockImplementation((text) => ((output += String(text)), true));
   try {
     await program.parseAsync(['corpus', ...args], { from: 'user' });
   } finally {
@@ -26,13 +28,23 @@ async function run(...args: string[]): Promise<string> {
 
 test('from source text to shards, in JSON and in words; a bad number is named', async () => {
   const text = (name: string): string =>
-    Array.from({ length: 40 }, (_, i) => `export function ${name}${i}(value: number) { return value * ${i}; }`).join('\n');
+    Array.from(
+      { length: 40 },
+      (_, i) => `export function ${name}${i}(value: number) { return value * ${i}; }`,
+    ).join('\n');
   const data = join(dir, 'data.jsonl');
-  writeFileSync(data, ['alpha', 'beta', 'gamma'].map((pkg) => JSON.stringify({ pkg, path: 'a.ts', text: text(pkg) })).join('\n'));
+  writeFileSync(
+    data,
+    ['alpha', 'beta', 'gamma']
+      .map((pkg) => JSON.stringify({ pkg, path: 'a.ts', text: text(pkg) }))
+      .join('\n'),
+  );
   const [tokenizer, out] = [join(dir, 'tokenizer'), join(dir, 'out')];
   const shared = ['--data', data, '--holdout', 'gamma', '--package-cap', '1'];
 
-  const trained = JSON.parse(await run('tokenizer', ...shared, '--out', tokenizer, '--vocab', '300', '--json')) as { vocabSize: number };
+  const trained = JSON.parse(
+    await run('tokenizer', ...shared, '--out', tokenizer, '--vocab', '300', '--json'),
+  ) as { vocabSize: number };
   expect(trained.vocabSize).toBe(300);
   expect((await loadTokenizer(tokenizer)).vocabSize).toBe(300);
 
@@ -40,5 +52,7 @@ test('from source text to shards, in JSON and in words; a bad number is named', 
   expect(words).toMatch(/train: 2 documents[^]*held out: 1 documents[^]*rows: 3/);
   expect(openShards(join(out, 'heldout')).documents).toBe(1);
 
-  await expect(run('tokenizer', ...shared, '--out', tokenizer, '--vocab', 'many')).rejects.toThrow(/--vocab is not a number/);
+  await expect(run('tokenizer', ...shared, '--out', tokenizer, '--vocab', 'many')).rejects.toThrow(
+    /--vocab is not a number/,
+  );
 });

@@ -15,7 +15,9 @@ interface SharedOptions {
 }
 
 export function register(program: Command): void {
-  const corpus = program.command('corpus').description('make a vocabulary and tokenised shards from source text');
+  const corpus = program
+    .command('corpus')
+    .description('make a vocabulary and tokenised shards from source text');
 
   shared(corpus.command('tokenizer').description('train a byte-level BPE vocabulary'))
     .option('--vocab <n>', 'tokens, special ones included', '4096')
@@ -57,7 +59,10 @@ export function register(program: Command): void {
 
 function shared(command: Command): Command {
   return command
-    .requiredOption('--data <path...>', 'JSONL files (plain or gzip, field "text") or folders of source files')
+    .requiredOption(
+      '--data <path...>',
+      'JSONL files (plain or gzip, field "text") or folders of source files',
+    )
     .requiredOption('--out <dir>', 'where to write')
     .option('--holdout <packages>', 'packages to hold out, separated by commas; their families go with them')
     .option('--holdout-share <share>', 'without --holdout: share of package families to hold out', '0.05')
@@ -66,7 +71,10 @@ function shared(command: Command): Command {
 }
 
 function planOptions(options: SharedOptions): { holdout: Holdout; packageCap: number } {
-  const names = options.holdout?.split(',').map((name) => name.trim()).filter((name) => name !== '');
+  const names = options.holdout
+    ?.split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
   return {
     holdout:
       names === undefined
@@ -79,7 +87,11 @@ function planOptions(options: SharedOptions): { holdout: Holdout; packageCap: nu
 function toNumber(flag: string, value: string): number {
   const number = Number(value);
   if (value.trim() !== '' && Number.isFinite(number) && number >= 0) return number;
-  throw new TintypeError('bad_option', { what: `${flag} is not a number`, got: value, wanted: 'a number from 0 up' });
+  throw new TintypeError('bad_option', {
+    what: `${flag} is not a number`,
+    got: value,
+    wanted: 'a number from 0 up',
+  });
 }
 
 /** One line on the terminal that rewrites itself; silent where nobody looks. */

@@ -10,9 +10,7 @@ const printsAsItself = (byte: number): boolean =>
 /** Character of each byte. [256] */
 export const BYTE_TO_CHAR: readonly string[] = (() => {
   let next = 0x100;
-  return Array.from({ length: 256 }, (_, byte) =>
-    String.fromCharCode(printsAsItself(byte) ? byte : next++),
-  );
+  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printsAsItself(byte) ? byte : next++));
 })();
 
 const CHAR_TO_BYTE = new Map(BYTE_TO_CHAR.map((char, byte) => [char, byte]));
@@ -21,7 +19,7 @@ const CHAR_TO_BYTE = new Map(BYTE_TO_CHAR.map((char, byte) => [char, byte]));
 export function tokenBytes(token: string): Uint8Array | null {
   const bytes = new Uint8Array(token.length);
   for (let i = 0; i < token.length; i++) {
-    const byte = CHAR_TO_BYTE.get(token[i]!);
+    const byte = CHAR_TO_BYTE.get(token[i]);
     if (byte === undefined) return null;
     bytes[i] = byte;
   }

@@ -84,7 +84,11 @@ const PAIR_BASE = 1 << 20;
  * the one with the smaller ids wins, so the result depends only on the counts.
  * @throws bad_option if the size is too small or the text has too few distinct pairs to reach it
  */
-export function trainBpe(counts: PretokenCounts, vocabSize: number, pattern = PRETOKEN_PATTERN): TokenizerJson {
+export function trainBpe(
+  counts: PretokenCounts,
+  vocabSize: number,
+  pattern = PRETOKEN_PATTERN,
+): TokenizerJson {
   if (!Number.isInteger(vocabSize) || vocabSize < FIRST_MERGE_ID || vocabSize >= PAIR_BASE) {
     throw new TintypeError('bad_option', {
       what: 'This vocabulary size cannot be trained',
@@ -122,14 +126,14 @@ function learnMerges(counts: PretokenCounts, wanted: number): [number, number][]
   const pairCounts = new Map<number, number>();
   const pairWords = new Map<number, number[]>();
   const add = (pair: number, word: number): void => {
-    pairCounts.set(pair, (pairCounts.get(pair) ?? 0) + wordCounts[word]!);
+    pairCounts.set(pair, (pairCounts.get(pair) ?? 0) + wordCounts[word]);
     const where = pairWords.get(pair);
     // A word is listed twice only if another came between; visiting it again finds nothing to merge.
     if (where === undefined) pairWords.set(pair, [word]);
     else if (where.at(-1) !== word) where.push(word);
   };
   words.forEach((ids, word) => {
-    for (let i = 0; i + 1 < ids.length; i++) add(ids[i]! * PAIR_BASE + ids[i + 1]!, word);
+    for (let i = 0; i + 1 < ids.length; i++) add(ids[i] * PAIR_BASE + ids[i + 1], word);
   });
 
   const queue = new Heap<Candidate>((a, b) => a.count > b.count || (a.count === b.count && a.pair < b.pair));
@@ -150,20 +154,20 @@ function learnMerges(counts: PretokenCounts, wanted: number): [number, number][]
     const merged = FIRST_MERGE_ID + merges.length;
     const born = new Set<number>();
     for (const word of pairWords.get(best.pair)!) {
-      const old = words[word]!;
+      const old = words[word];
       const ids = mergePair(old, left, right, merged);
       if (ids.length === old.length) continue;
       for (let i = 0; i + 1 < old.length; i++) {
-        const pair = old[i]! * PAIR_BASE + old[i + 1]!;
-        pairCounts.set(pair, pairCounts.get(pair)! - wordCounts[word]!);
+        const pair = old[i] * PAIR_BASE + old[i + 1];
+        pairCounts.set(pair, pairCounts.get(pair)! - wordCounts[word]);
       }
       for (let i = 0; i + 1 < ids.length; i++) {
-        const pair = ids[i]! * PAIR_BASE + ids[i + 1]!;
+        const pair = ids[i] * PAIR_BASE + ids[i + 1];
         if (ids[i] === merged || ids[i + 1] === merged) {
           add(pair, word);
           born.add(pair);
         } else {
-          pairCounts.set(pair, pairCounts.get(pair)! + wordCounts[word]!);
+          pairCounts.set(pair, pairCounts.get(pair)! + wordCounts[word]);
         }
       }
       words[word] = ids;
@@ -183,7 +187,7 @@ function mergePair(ids: number[], left: number, right: number, merged: number): 
       out.push(merged);
       i++;
     } else {
-      out.push(ids[i]!);
+      out.push(ids[i]);
     }
   }
   return out;
@@ -191,7 +195,7 @@ function mergePair(ids: number[], left: number, right: number, merged: number): 
 
 function tokenizerJson(merges: [number, number][], pattern: string): TokenizerJson {
   const tokens: string[] = [...SPECIAL_TOKENS, ...BYTE_TO_CHAR];
-  for (const [left, right] of merges) tokens.push(tokens[left]! + tokens[right]!);
+  for (const [left, right] of merges) tokens.push(tokens[left] + tokens[right]);
   return {
     version: '1.0',
     truncation: null,
@@ -225,7 +229,7 @@ function tokenizerJson(merges: [number, number][], pattern: string): TokenizerJs
       byte_fallback: false,
       ignore_merges: false,
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-      merges: merges.map(([left, right]) => [tokens[left]!, tokens[right]!]),
+      merges: merges.map(([left, right]) => [tokens[left], tokens[right]]),
     },
   };
 }

@@ -40,12 +40,13 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 /** Builds a tokenizer. @throws bad_tokenizer if the vocabulary lacks a byte or the two halves of a merge */
 export function createByteTokenizer(parts: ByteLevelParts): ByteTokenizer {
   const idOf = new Map(Object.entries(parts.vocab));
-  const vocabSize = 1 + [...idOf.values(), ...parts.added.map(({ id }) => id)].reduce((a, b) => Math.max(a, b), -1);
+  const vocabSize =
+    1 + [...idOf.values(), ...parts.added.map(({ id }) => id)].reduce((a, b) => Math.max(a, b), -1);
   const addedIds = new Map(parts.added.map(({ id, content }) => [content, id]));
   const specialIds = new Set(parts.added.filter(({ special }) => special).map(({ id }) => id));
   const empty = new Uint8Array(0);
-  const names = new Array<string>(vocabSize).fill('');
-  const bytesOf = new Array<Uint8Array>(vocabSize).fill(empty);
+  const names = Array.from({ length: vocabSize }, () => '');
+  const bytesOf = Array.from({ length: vocabSize }, (): Uint8Array => empty);
   for (const [name, id] of idOf) {
     names[id] = name;
     bytesOf[id] = tokenBytes(name) ?? encoder.encode(name);
@@ -62,7 +63,7 @@ export function createByteTokenizer(parts: ByteLevelParts): ByteTokenizer {
   const encodePiece = (piece: string): readonly number[] => {
     const known = cache.get(piece);
     if (known !== undefined) return known;
-    const ids = merge(Array.from(encoder.encode(piece), (byte) => byteIds[byte]!));
+    const ids = merge(Array.from(encoder.encode(piece), (byte) => byteIds[byte]));
     if (piece.length <= CACHED_LENGTH) {
       if (cache.size >= CACHED_PIECES) cache.clear();
       cache.set(piece, ids);
@@ -82,10 +83,10 @@ export function createByteTokenizer(parts: ByteLevelParts): ByteTokenizer {
 
   const decodeBytes = (ids: ArrayLike<number>): Uint8Array => {
     let length = 0;
-    for (let i = 0; i < ids.length; i++) length += bytesOf[ids[i]!]?.length ?? 0;
+    for (let i = 0; i < ids.length; i++) length += bytesOf[ids[i]]?.length ?? 0;
     const out = new Uint8Array(length);
     for (let i = 0, at = 0; i < ids.length; i++) {
-      const bytes = bytesOf[ids[i]!] ?? empty;
+      const bytes = bytesOf[ids[i]] ?? empty;
       out.set(bytes, at);
       at += bytes.length;
     }
@@ -98,11 +99,11 @@ export function createByteTokenizer(parts: ByteLevelParts): ByteTokenizer {
     decode: (ids) => decoder.decode(decodeBytes(ids)),
     bytes: (id) => bytesOf[id] ?? empty,
     special: (token: SpecialToken) => addedIds.get(token) ?? null,
-    show: (id) => (specialIds.has(id) ? names[id]! : showBytes(bytesOf[id] ?? empty)),
+    show: (id) => (specialIds.has(id) ? names[id] : showBytes(bytesOf[id] ?? empty)),
     encodeBytes(bytes) {
       const out: number[] = [];
       for (const run of validRuns(bytes)) {
-        if (typeof run === 'number') out.push(byteIds[run]!);
+        if (typeof run === 'number') out.push(byteIds[run]);
         else for (const id of encode(run)) out.push(id);
       }
       return out;
@@ -161,23 +162,23 @@ function createMerger(
     // One number per possible merge: rank first, then position.
     const queue = new Heap<number>((a, b) => a < b);
     const offer = (left: number): void => {
-      const right = next[left]!;
+      const right = next[left];
       if (left < 0 || right >= count) return;
-      const rank = rankOf.get(ids[left]! * vocabSize + ids[right]!);
+      const rank = rankOf.get(ids[left] * vocabSize + ids[right]);
       if (rank !== undefined) queue.push(rank * count + left);
     };
     for (let i = 0; i + 1 < count; i++) offer(i);
     for (let entry = queue.pop(); entry !== undefined; entry = queue.pop()) {
       const [rank, left] = [Math.floor(entry / count), entry % count];
-      const right = next[left]!;
+      const right = next[left];
       // An entry whose pair was merged away meanwhile no longer has its rank.
       if (ids[left] === -1 || right >= count) continue;
-      if (rankOf.get(ids[left]! * vocabSize + ids[right]!) !== rank) continue;
+      if (rankOf.get(ids[left] * vocabSize + ids[right]) !== rank) continue;
       ids[left] = resultOf[rank]!;
       ids[right] = -1;
       next[left] = next[right]!;
-      if (next[left]! < count) previous[next[left]!] = left;
-      offer(previous[left]!);
+      if (next[left] < count) previous[next[left]] = left;
+      offer(previous[left]);
       offer(left);
     }
     return ids.filter((id) => id !== -1);
@@ -187,14 +188,14 @@ function createMerger(
 /** Splits bytes into maximal stretches of valid UTF-8, as text, and single bytes that belong to none. */
 function* validRuns(bytes: Uint8Array): Generator<string | number> {
   let start = 0;
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = utf8Length(bytes, at);
     if (length > 0) {
       at += length;
       continue;
     }
     if (at > start) yield decoder.decode(bytes.subarray(start, at));
-    yield bytes[at]!;
+    yield bytes[at];
     start = ++at;
   }
   if (start < bytes.length) yield decoder.decode(bytes.subarray(start));
@@ -202,7 +203,7 @@ function* validRuns(bytes: Uint8Array): Generator<string | number> {
 
 /** Bytes of the well-formed UTF-8 sequence at `at`, or 0 (Unicode 16, table 3-7). */
 export function utf8Length(bytes: Uint8Array, at: number): number {
-  const first = bytes[at]!;
+  const first = bytes[at];
   const within = (offset: number, low: number, high: number): boolean => {
     const byte = bytes[at + offset];
     return byte !== undefined && byte >= low && byte <= high;
@@ -225,7 +226,12 @@ function showBytes(bytes: Uint8Array): string {
   let out = '';
   for (const run of validRuns(bytes)) {
     if (typeof run === 'number') out += `<${run.toString(16).padStart(2, '0')}>`;
-    else out += run.replace(/\r/g, '␍').replace(/\n/g, '⏎').replace(/\t/g, '→').replace(/\p{Cc}/gu, '·');
+    else
+      out += run
+        .replace(/\r/g, '␍')
+        .replace(/\n/g, '⏎')
+        .replace(/\t/g, '→')
+        .replace(/\p{Cc}/gu, '·');
   }
   return out;
 }

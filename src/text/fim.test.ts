@@ -14,8 +14,20 @@ describe('fimPrompt', () => {
   test('psm and spm put the parts where the formats say', () => {
     const parts = { prefix: 'const a = ', suffix: ';\n' };
     const [before, after] = [tokenizer.encode(parts.prefix), tokenizer.encode(parts.suffix)];
-    expect(fimPrompt(tokenizer, { ...parts, format: 'psm' }).ids).toEqual([PREFIX, ...before, SUFFIX, ...after, MIDDLE]);
-    expect(fimPrompt(tokenizer, { ...parts, format: 'spm' }).ids).toEqual([PREFIX, SUFFIX, ...after, MIDDLE, ...before]);
+    expect(fimPrompt(tokenizer, { ...parts, format: 'psm' }).ids).toEqual([
+      PREFIX,
+      ...before,
+      SUFFIX,
+      ...after,
+      MIDDLE,
+    ]);
+    expect(fimPrompt(tokenizer, { ...parts, format: 'spm' }).ids).toEqual([
+      PREFIX,
+      SUFFIX,
+      ...after,
+      MIDDLE,
+      ...before,
+    ]);
   });
 
   test('a budget keeps the text nearest to the gap and accounts for the rest', () => {
@@ -50,7 +62,9 @@ describe('fimPrompt', () => {
   });
 
   test('says what is missing', () => {
-    expect(() => fimPrompt(tokenizer, { prefix: '', suffix: '', format: 'psm', budget: 2 })).toThrow(/too small/);
+    expect(() => fimPrompt(tokenizer, { prefix: '', suffix: '', format: 'psm', budget: 2 })).toThrow(
+      /too small/,
+    );
     expect(() => fimIds({ ...tokenizer, special: () => null })).toThrow(/no fill-in-the-middle tokens/);
   });
 });

@@ -105,13 +105,13 @@ export function fimPrompt(tokenizer: Tokenizer, request: FimRequest): FimPrompt 
 
 /** The first place at or after `at` where a token starts a character. */
 function characterStart(tokenizer: Tokenizer, ids: readonly number[], at: number): number {
-  while (at < ids.length && isContinuation(tokenizer, ids[at]!)) at++;
+  while (at < ids.length && isContinuation(tokenizer, ids[at])) at++;
   return at;
 }
 
 /** The last place at or before `at` where a token starts a character, or the end. */
 function characterEnd(tokenizer: Tokenizer, ids: readonly number[], at: number): number {
-  while (at > 0 && at < ids.length && isContinuation(tokenizer, ids[at]!)) at--;
+  while (at > 0 && at < ids.length && isContinuation(tokenizer, ids[at])) at--;
   return at;
 }
 

@@ -13,7 +13,7 @@ export class Heap<T> {
     let child = items.length;
     while (child > 0) {
       const parent = (child - 1) >> 1;
-      if (!this.#before(value, items[parent]!)) break;
+      if (!this.#before(value, items[parent])) break;
       items[child] = items[parent]!;
       child = parent;
     }
@@ -30,8 +30,8 @@ export class Heap<T> {
     for (;;) {
       let child = 2 * parent + 1;
       if (child >= items.length) break;
-      if (child + 1 < items.length && this.#before(items[child + 1]!, items[child]!)) child++;
-      if (!this.#before(items[child]!, last)) break;
+      if (child + 1 < items.length && this.#before(items[child + 1], items[child])) child++;
+      if (!this.#before(items[child], last)) break;
       items[parent] = items[child]!;
       parent = child;
     }

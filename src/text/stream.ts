@@ -14,7 +14,7 @@ export function createStreamDecoder(tokenizer: Tokenizer): StreamDecoder {
   return {
     push(ids) {
       let text = '';
-      for (let i = 0; i < ids.length; i++) text += decoder.decode(tokenizer.bytes(ids[i]!), { stream: true });
+      for (let i = 0; i < ids.length; i++) text += decoder.decode(tokenizer.bytes(ids[i]), { stream: true });
       return text;
     },
     end: () => decoder.decode(),

@@ -34,13 +34,13 @@ export function createDeduplicator({ threshold = 0.8 } = {}): Deduplicator {
       const signature = minHash(text);
       if (signature !== null) {
         const keys = bands.map((_, band) => bandKey(signature, band));
-        const candidates = new Set(keys.flatMap((key, band) => bands[band]!.get(key) ?? []));
+        const candidates = new Set(keys.flatMap((key, band) => bands[band].get(key) ?? []));
         for (const candidate of candidates) {
-          if (similarity(signature, signatures[candidate]!) >= threshold) return 'near';
+          if (similarity(signature, signatures[candidate]) >= threshold) return 'near';
         }
         keys.forEach((key, band) => {
-          const bucket = bands[band]!.get(key);
-          if (bucket === undefined) bands[band]!.set(key, [signatures.length]);
+          const bucket = bands[band].get(key);
+          if (bucket === undefined) bands[band].set(key, [signatures.length]);
           else bucket.push(signatures.length);
         });
         signatures.push(signature);
@@ -65,15 +65,15 @@ function minHash(text: string): Uint32Array | null {
   const seen = new Set<number>();
   for (let i = 0; i + SHINGLE_WORDS <= hashes.length; i++) {
     let shingle = 0;
-    for (let j = 0; j < SHINGLE_WORDS; j++) shingle = Math.imul(shingle, 0x9e3779b1) + hashes[i + j]!;
+    for (let j = 0; j < SHINGLE_WORDS; j++) shingle = Math.imul(shingle, 0x9e3779b1) + hashes[i + j];
     shingle = (shingle ^ (shingle >>> 15)) >>> 0;
     if (seen.has(shingle)) continue;
     seen.add(shingle);
     for (let k = 0; k < HASHES; k++) {
-      let value = Math.imul(shingle, MULTIPLIERS[k]!) + OFFSETS[k]!;
+      let value = Math.imul(shingle, MULTIPLIERS[k]) + OFFSETS[k];
       value = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
       value = (value ^ (value >>> 13)) >>> 0;
-      if (value < smallest[k]!) smallest[k] = value;
+      if (value < smallest[k]) smallest[k] = value;
     }
   }
   return smallest;

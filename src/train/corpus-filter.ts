@@ -6,8 +6,10 @@ const SHORTEST_CHARACTERS = 32;
 const TABLE_FROM_CHARACTERS = 2000;
 const TABLE_LETTERS = 0.35;
 
-const GENERATED_PATH = /(?:^|\/)(?:__generated__|generated|gen|abis|vendor|locales?)\/|\.(?:gen|generated|min)\.[a-z]+$/i;
-const GENERATED_NOTE = /@generated|auto-?generated|automatically generated|file (?:is|was) generated|do not (?:edit|modify)/i;
+const GENERATED_PATH =
+  /(?:^|\/)(?:__generated__|generated|gen|abis|vendor|locales?)\/|\.(?:gen|generated|min)\.[a-z]+$/i;
+const GENERATED_NOTE =
+  /@generated|auto-?generated|automatically generated|file (?:is|was) generated|do not (?:edit|modify)/i;
 
 /**
  * Why a file is left out, or null if it stays:

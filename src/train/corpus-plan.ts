@@ -65,7 +65,10 @@ export async function planCorpus(paths: readonly string[], options: PlanOptions)
     roles[over] = null;
     dropped.cap++;
   }
-  const packages = { train: bytesByPackage(kept, roles, 'train'), heldout: bytesByPackage(kept, roles, 'heldout') };
+  const packages = {
+    train: bytesByPackage(kept, roles, 'train'),
+    heldout: bytesByPackage(kept, roles, 'heldout'),
+  };
   checkHoldout(options.holdout, packages.heldout);
   return { roles, read, dropped, packages };
 }
@@ -94,7 +97,11 @@ function overCap(kept: readonly KeptDocument[], cap: number): KeptDocument[] {
     });
 }
 
-function bytesByPackage(kept: readonly KeptDocument[], roles: readonly Role[], role: Role): Record<string, number> {
+function bytesByPackage(
+  kept: readonly KeptDocument[],
+  roles: readonly Role[],
+  role: Role,
+): Record<string, number> {
   const bytes = new Map<string, number>();
   for (const document of kept) {
     if (roles[document.index] !== role || document.role !== role) continue;

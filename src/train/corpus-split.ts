@@ -27,7 +27,7 @@ export function packageFamily(name: string): string {
   for (const [family, patterns] of Object.entries(FAMILIES)) {
     if (patterns.some((pattern) => matches(name, pattern))) return family;
   }
-  return name.startsWith('@') ? name.split('/')[0]! : name;
+  return name.startsWith('@') ? name.split('/')[0] : name;
 }
 
 /** Which documents are held out: those of named packages (and their families), or a share of all families. */

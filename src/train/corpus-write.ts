@@ -44,9 +44,17 @@ export async function writeTokenizer(
   progress('merging', textBytes);
   const json = trainBpe(counts, options.vocabSize);
   mkdirSync(options.out, { recursive: true });
-  writeFileAtomic(join(options.out, 'tokenizer_config.json'), toJson(tokenizerConfig(options.modelMaxLength)));
+  writeFileAtomic(
+    join(options.out, 'tokenizer_config.json'),
+    toJson(tokenizerConfig(options.modelMaxLength)),
+  );
   writeFileAtomic(join(options.out, 'tokenizer.json'), toJson(json));
-  return { vocabSize: options.vocabSize, textBytes, distinctPretokens: counts.size, hash: tokenizerHash(json) };
+  return {
+    vocabSize: options.vocabSize,
+    textBytes,
+    distinctPretokens: counts.size,
+    hash: tokenizerHash(json),
+  };
 }
 
 export interface CorpusSummary {
@@ -74,10 +82,20 @@ export async function writeCorpus(
   const plan = await planCorpus(paths, options);
   mkdirSync(options.out, { recursive: true });
 
-  const train = await writeShards(documentsOf(paths, plan, 'train'), join(options.out, 'train'), { tokenizer, hash, split: 'train' }, progress);
+  const train = await writeShards(
+    documentsOf(paths, plan, 'train'),
+    join(options.out, 'train'),
+    { tokenizer, hash, split: 'train' },
+    progress,
+  );
   const heldoutDocuments: CorpusDocument[] = [];
   for await (const document of documentsOf(paths, plan, 'heldout')) heldoutDocuments.push(document);
-  const heldout = await writeShards(heldoutDocuments, join(options.out, 'heldout'), { tokenizer, hash, split: 'heldout' }, progress);
+  const heldout = await writeShards(
+    heldoutDocuments,
+    join(options.out, 'heldout'),
+    { tokenizer, hash, split: 'heldout' },
+    progress,
+  );
   const rows = chooseFimRows(heldoutDocuments, tokenizer, { count: options.fimRows, seed: options.seed });
   await writeJsonlGz(
     join(options.out, 'heldout.jsonl.gz'),
@@ -137,9 +155,11 @@ function writeFileAtomic(path: string, text: string): void {
 
 async function writeJsonlGz(path: string, rows: readonly object[]): Promise<void> {
   mkdirSync(dirname(path), { recursive: true });
-  const lines = Readable.from((function* () {
-    for (const row of rows) yield `${JSON.stringify(row)}\n`;
-  })());
+  const lines = Readable.from(
+    (function* () {
+      for (const row of rows) yield `${JSON.stringify(row)}\n`;
+    })(),
+  );
   await pipeline(lines, createGzip(), createWriteStream(`${path}.partial`));
   renameSync(`${path}.partial`, path);
 }

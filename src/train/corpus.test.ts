@@ -32,7 +32,7 @@ async function readAll(...paths: string[]): Promise<CorpusDocument[]> {
 
 const rng = createRng(3);
 const words = Array.from({ length: 500 }, (_, i) => `word${i.toString(36)}x`);
-const prose = (count: number): string[] => Array.from({ length: count }, () => words[rng.int(words.length)]!);
+const prose = (count: number): string[] => Array.from({ length: count }, () => words[rng.int(words.length)]);
 const row = (pkg: string, path: string, text: string): string => JSON.stringify({ pkg, path, text });
 
 describe('reading', () => {
@@ -48,7 +48,14 @@ describe('reading', () => {
 
   test('bad lines are named, counted and left out', async () => {
     const latin1 = Buffer.from('{"text":"\xe9"}', 'latin1');
-    const path = file('bad.jsonl', Buffer.concat([Buffer.from('{"text":"good"}\n{oops\n{"txt":1}\n'), latin1, Buffer.from('\n{"text":""}\nnull\n')]));
+    const path = file(
+      'bad.jsonl',
+      Buffer.concat([
+        Buffer.from('{"text":"good"}\n{oops\n{"txt":1}\n'),
+        latin1,
+        Buffer.from('\n{"text":""}\nnull\n'),
+      ]),
+    );
     const report = emptyReport();
     const texts = [];
     for await (const { text } of readCorpus([path], report)) texts.push(text);
@@ -68,7 +75,11 @@ describe('reading', () => {
 
   test('a line of several megabytes is fine', async () => {
     const text = 'x'.repeat(3 << 20);
-    expect((await readAll(file('long.jsonl', `${JSON.stringify({ text })}\n{"text":"b"}`))).map((d) => d.text.length)).toEqual([3 << 20, 1]);
+    expect(
+      (await readAll(file('long.jsonl', `${JSON.stringify({ text })}\n{"text":"b"}`))).map(
+        (d) => d.text.length,
+      ),
+    ).toEqual([3 << 20, 1]);
   });
 
   test('a source without one good document is an error that says why', async () => {
@@ -92,7 +103,8 @@ describe('reading', () => {
     file('tree/root.ts', 'root');
     const report = emptyReport();
     const found = [];
-    for await (const { pkg, path, test: isTest } of readCorpus([join(dir, 'tree')], report)) found.push([pkg, path, isTest]);
+    for await (const { pkg, path, test: isTest } of readCorpus([join(dir, 'tree')], report))
+      found.push([pkg, path, isTest]);
     expect(found).toEqual([
       ['a', 'a/three.ts', false],
       ['b', 'b/test/one.test.ts', true],
@@ -125,7 +137,8 @@ describe('duplicates', () => {
   test('exact up to white space; near above the threshold; different texts stay', () => {
     const dedup = createDeduplicator();
     const original = prose(400);
-    const changed = (count: number): string => original.map((word, i) => (i % Math.floor(400 / count) === 0 ? 'changed' : word)).join(' ');
+    const changed = (count: number): string =>
+      original.map((word, i) => (i % Math.floor(400 / count) === 0 ? 'changed' : word)).join(' ');
     expect(dedup.add(original.join(' '))).toBeNull();
     expect(dedup.add(original.join('\n  '))).toBe('exact');
     expect(dedup.add(changed(5))).toBe('near'); // 5 changes touch 25 of 396 shingles: Jaccard 0.88
@@ -154,7 +167,9 @@ describe('split', () => {
     const split = createSplit({ kind: 'share', share: 0.3 });
     const side = (pkg: string): string => split({ text: '', pkg, path: null, test: false });
     expect(side('@a/one')).toBe(side('@a/two'));
-    const heldout = Array.from({ length: 1000 }, (_, i) => side(`package${i}`)).filter((s) => s === 'heldout').length;
+    const heldout = Array.from({ length: 1000 }, (_, i) => side(`package${i}`)).filter(
+      (s) => s === 'heldout',
+    ).length;
     expect(heldout).toBeGreaterThan(250);
     expect(heldout).toBeLessThan(350);
     expect(() => createSplit({ kind: 'share', share: 1 })).toThrow(/out of range/);
@@ -171,10 +186,14 @@ describe('planning and writing', () => {
       'plan.jsonl',
       [
         row('held', 'copy.ts', copy),
-        row('held', 'own.ts', `${prose(120).join(' ')};\nconst value = compute(first, second);\nreturn value + offset;\n`),
+        row(
+          'held',
+          'own.ts',
+          `${prose(120).join(' ')};\nconst value = compute(first, second);\nreturn value + offset;\n`,
+        ),
         row('@held/x', 'other-scope.ts', prose(120).join(' ')),
         ...texts.map((text, i) => row(i < 20 ? 'big' : `small${i}`, `${i}.ts`, text)),
-        row('small', 'again.ts', texts[1]!),
+        row('small', 'again.ts', texts[1]),
       ].join('\n'),
     );
   });
@@ -210,8 +229,16 @@ describe('planning and writing', () => {
     const out = join(dir, 'out');
     const stages = new Set<string>();
     const progress = (stage: string): void => void stages.add(stage);
-    const { hash } = await writeTokenizer([corpus], { ...options, vocabSize: 400, modelMaxLength: 256, out: tokenizerDir }, progress);
-    const summary = await writeCorpus([corpus], { ...options, tokenizerDir, out, fimRows: 5, seed: 1 }, progress);
+    const { hash } = await writeTokenizer(
+      [corpus],
+      { ...options, vocabSize: 400, modelMaxLength: 256, out: tokenizerDir },
+      progress,
+    );
+    const summary = await writeCorpus(
+      [corpus],
+      { ...options, tokenizerDir, out, fimRows: 5, seed: 1 },
+      progress,
+    );
     expect([...stages]).toContain('tokenizing train');
     const train = openShards(join(out, 'train'), { tokenizerHash: hash });
     expect(train.documents).toBe(41);
@@ -219,16 +246,20 @@ describe('planning and writing', () => {
     train.close();
 
     const lines = (name: string): Record<string, string>[] =>
-      gunzipSync(readFileSync(join(out, name))).toString().trim().split('\n').map((line) => JSON.parse(line) as Record<string, string>);
+      gunzipSync(readFileSync(join(out, name)))
+        .toString()
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Record<string, string>);
     const heldout = lines('heldout.jsonl.gz');
     expect(heldout).toMatchObject([{ pkg: 'held', path: 'own.ts' }]);
     const rows = lines('fim.jsonl.gz');
     expect(rows.length).toBe(summary.fimRows);
     expect(rows.length).toBeGreaterThan(0);
     for (const { prefix, middle, suffix } of rows) {
-      expect(prefix! + middle! + suffix!).toBe(heldout[0]!.text);
+      expect(prefix + middle + suffix).toBe(heldout[0].text);
       expect(middle).not.toContain('\n');
-      expect(suffix!.startsWith('\n')).toBe(true);
+      expect(suffix.startsWith('\n')).toBe(true);
     }
   });
 });

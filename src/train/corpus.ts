@@ -36,7 +36,10 @@ const DECLARATION_FILE = /\.d\.[mc]?ts$/;
  * All documents of the given files and folders, in a fixed order (folders sorted by name).
  * @throws not_found for a missing path, bad_data for a source without one readable document
  */
-export async function* readCorpus(paths: readonly string[], report = emptyReport()): AsyncGenerator<CorpusDocument> {
+export async function* readCorpus(
+  paths: readonly string[],
+  report = emptyReport(),
+): AsyncGenerator<CorpusDocument> {
   for (const path of paths) {
     const own = emptyReport();
     const documents = (await kindOf(path)) === 'folder' ? readFolder(path, own) : readJsonl(path, own);

@@ -33,7 +33,7 @@ export function chooseFimRows(
   const rows = documents.filter(({ test }) => !test).flatMap((document) => rowsOf(document, tokenizer, rng));
   for (let i = rows.length - 1; i > 0; i--) {
     const j = rng.int(i + 1);
-    [rows[i], rows[j]] = [rows[j]!, rows[i]!];
+    [rows[i], rows[j]] = [rows[j], rows[i]];
   }
   return rows.slice(0, count);
 }
@@ -44,7 +44,7 @@ function rowsOf(document: CorpusDocument, tokenizer: Tokenizer, rng: Rng): FimRo
   const rows: FimRow[] = [];
   const used = new Set<number>();
   for (let tries = 0; tries < 4 * PER_DOCUMENT && rows.length < PER_DOCUMENT && lines.length > 0; tries++) {
-    const line = lines[rng.int(lines.length)]!;
+    const line = lines[rng.int(lines.length)];
     const visible = line.end - line.start;
     const from = line.start + (rng.next() < 0.5 ? 0 : rng.int(visible));
     const middle = text.slice(from, line.end);

@@ -28,7 +28,11 @@ const SHORT_LINES = 4;
 export function chooseMiddle(text: string, rng: Rng): Span {
   const kind = rng.next();
   const span =
-    kind < LINE_RATE ? lineSpan(text, rng) : kind < LINE_RATE + SHORT_RATE ? shortSpan(text, rng) : uniformSpan(text, rng);
+    kind < LINE_RATE
+      ? lineSpan(text, rng)
+      : kind < LINE_RATE + SHORT_RATE
+        ? shortSpan(text, rng)
+        : uniformSpan(text, rng);
   return { start: wholeCharacter(text, span.start), end: wholeCharacter(text, span.end) };
 }
 
@@ -41,7 +45,8 @@ function lineSpan(text: string, rng: Rng): Span {
 function shortSpan(text: string, rng: Rng): Span {
   const start = rng.int(text.length + 1);
   let end = lineAt(text, start).end;
-  for (let lines = rng.int(SHORT_LINES); lines > 0 && end < text.length; lines--) end = lineAt(text, end + 1).end;
+  for (let lines = rng.int(SHORT_LINES); lines > 0 && end < text.length; lines--)
+    end = lineAt(text, end + 1).end;
   return { start, end: rng.next() < 0.5 ? end : start + rng.int(end - start + 1) };
 }
 

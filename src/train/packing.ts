@@ -55,12 +55,14 @@ export function createTextSource(shards: TokenShards, options: TextSourceOptions
   if (shards.meta.tokens === 0) throw new TintypeError('bad_data', { what: 'These shards hold no tokens' });
   const sentinels = fimIds(tokenizer);
   const pad = tokenizer.special('<|pad|>') ?? sentinels.eos;
-  const cutsCharacter = Uint8Array.from({ length: tokenizer.vocabSize }, (_, id) => Number(isContinuation(tokenizer, id)));
+  const cutsCharacter = Uint8Array.from({ length: tokenizer.vocabSize }, (_, id) =>
+    Number(isContinuation(tokenizer, id)),
+  );
 
   let epoch = 0;
   let position = 0;
   let order = epochOrder(shards.documents, seed, epoch);
-  let lanes: ([document: number, offset: number] | null)[] = new Array(laneCount).fill(null);
+  let lanes: ([document: number, offset: number] | null)[] = Array.from({ length: laneCount }, () => null);
   let nextLane = 0;
   let rng: Rng = createRng(seed, 'packing');
   let tokensRead = 0;
@@ -71,7 +73,7 @@ export function createTextSource(shards: TokenShards, options: TextSourceOptions
         position = 0;
         order = epochOrder(shards.documents, seed, ++epoch);
       }
-      const document = order[position++]!;
+      const document = order[position++];
       if (shards.length(document) > 0) return document;
     }
   };
@@ -134,7 +136,9 @@ export function createTextSource(shards: TokenShards, options: TextSourceOptions
       if (!state.success || state.data.sourceHash !== shards.meta.sourceHash || state.data.seed !== seed) {
         throw new TintypeError('bad_data', {
           what: 'The saved position belongs to other data or another seed',
-          got: state.success ? `source ${state.data.sourceHash}, seed ${state.data.seed}` : z.prettifyError(state.error),
+          got: state.success
+            ? `source ${state.data.sourceHash}, seed ${state.data.seed}`
+            : z.prettifyError(state.error),
           wanted: `source ${shards.meta.sourceHash}, seed ${seed}`,
           next: 'resume with the data and seed that the run began with',
         });
@@ -159,7 +163,7 @@ function epochOrder(documents: number, seed: number, epoch: number): Uint32Array
   const order = Uint32Array.from({ length: documents }, (_, i) => i);
   for (let i = documents - 1; i > 0; i--) {
     const j = rng.int(i + 1);
-    [order[i], order[j]] = [order[j]!, order[i]!];
+    [order[i], order[j]] = [order[j], order[i]];
   }
   return order;
 }
@@ -167,6 +171,6 @@ function epochOrder(documents: number, seed: number, epoch: number): Uint32Array
 /** The longest cut of at most `count` tokens, and at least one, that does not split a UTF-8 character. */
 function cutAtCharacter(ids: Uint16Array | Uint32Array, count: number, cutsCharacter: Uint8Array): number {
   let cut = count;
-  while (cut > 1 && cut < ids.length && cutsCharacter[ids[cut]!] === 1) cut--;
+  while (cut > 1 && cut < ids.length && cutsCharacter[ids[cut]] === 1) cut--;
   return cut;
 }

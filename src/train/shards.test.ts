@@ -21,7 +21,13 @@ test.each([
   ['uint32', 65537, [1, 2, 65536]],
 ])('documents come back as %s', (_, vocabSize, ids) => {
   const shards = openShards(write('a', [ids, [], [5]], vocabSize), { tokenizerHash: 'T' });
-  expect(shards.meta).toMatchObject({ documents: 3, tokens: 4, textBytes: 7, sourceHash: 'S', split: 'train' });
+  expect(shards.meta).toMatchObject({
+    documents: 3,
+    tokens: 4,
+    textBytes: 7,
+    sourceHash: 'S',
+    split: 'train',
+  });
   expect([0, 1, 2].map((i) => Array.from(shards.document(i)))).toEqual([ids, [], [5]]);
   expect([0, 1, 2].map((i) => shards.length(i))).toEqual([3, 0, 1]);
   shards.close();

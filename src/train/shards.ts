@@ -7,7 +7,19 @@
  * The folder appears under its name only when it is complete. Token files up to 512 MB are read whole; of
  * larger ones each document is one positional read, which the system's page cache makes cheap.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, readSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { TintypeError } from '../errors.ts';
@@ -51,7 +63,10 @@ export interface ShardWriter {
   abort(): void;
 }
 
-export function createShardWriter(dir: string, parts: { tokenizerHash: string; vocabSize: number; split: string }): ShardWriter {
+export function createShardWriter(
+  dir: string,
+  parts: { tokenizerHash: string; vocabSize: number; split: string },
+): ShardWriter {
   const temporary = `${dir}.partial`;
   rmSync(temporary, { recursive: true, force: true });
   mkdirSync(temporary, { recursive: true });
@@ -113,7 +128,7 @@ function asBytes(array: Uint16Array | Uint32Array | BigUint64Array): Uint8Array 
 }
 
 function writeFully(file: number, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+  for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at);
 }
 
 function writeFile(path: string, bytes: Uint8Array): void {
@@ -152,9 +167,9 @@ export function openShards(dir: string, { tokenizerHash }: { tokenizerHash?: str
   return {
     meta,
     documents: meta.documents,
-    length: (document) => offsets[document + 1]! - offsets[document]!,
+    length: (document) => offsets[document + 1] - offsets[document],
     document(document) {
-      const [start, end] = [offsets[document]!, offsets[document + 1]!];
+      const [start, end] = [offsets[document], offsets[document + 1]];
       if (whole !== null) return whole.subarray(start, end);
       const ids = new Ids(end - start);
       readFully(file, asBytes(ids), start * meta.tokenBytes);
@@ -189,8 +204,10 @@ function readMeta(dir: string): ShardMeta {
 function readOffsets(path: string, meta: ShardMeta): number[] {
   requireSize(path, (meta.documents + 1) * OFFSET_BYTES);
   const bytes = readFileSync(path);
-  const offsets = Array.from({ length: meta.documents + 1 }, (_, i) => Number(bytes.readBigUInt64LE(i * OFFSET_BYTES)));
-  const ascending = offsets.every((offset, i) => i === 0 || offset >= offsets[i - 1]!);
+  const offsets = Array.from({ length: meta.documents + 1 }, (_, i) =>
+    Number(bytes.readBigUInt64LE(i * OFFSET_BYTES)),
+  );
+  const ascending = offsets.every((offset, i) => i === 0 || offset >= offsets[i - 1]);
   if (ascending && offsets[0] === 0 && offsets.at(-1) === meta.tokens) return offsets;
   throw new TintypeError('bad_data', {
     what: `The document offsets in ${path} do not fit its meta.json`,
@@ -211,7 +228,7 @@ function requireSize(path: string, wantedBytes: number): number {
 }
 
 function readFully(file: number, bytes: Uint8Array, position: number): void {
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const got = readSync(file, bytes, at, Math.min(bytes.length - at, 1 << 30), position + at);
     if (got === 0) throw new TintypeError('io', { what: 'A shard ended early while it was read' });
     at += got;
