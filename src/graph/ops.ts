@@ -273,18 +273,20 @@ export function linear(x: Value, weight: Value): Value {
   const [outputs, inputs] = weight.shape as [number, number];
   const lead = x.shape.slice(0, -1);
   const rows = product(lead);
-  const flat = (v: Value, width: number): Value => reshape(v, [rows, width]);
-  const y = x.graph.op({
-    op: 'Gemm',
-    inputs: [flat(x, inputs), weight],
-    shape: [rows, outputs],
+  return x.graph.op({
+    op: 'FusedMatMul',
+    domain: 'com.microsoft',
+    inputs: [x, weight],
+    shape: [...lead, outputs],
     attributes: { transB: { int: 1 } },
-    vjp: vjp((dy) => [
-      (into) => gemm(dy, weight, into, false, false),
-      (into) => gemm(dy, flat(x, inputs), into, true, false),
-    ]),
+    vjp: vjp((dy) => {
+      const flatDy = reshape(dy, [rows, outputs]);
+      return [
+        (into) => reshape(gemm(flatDy, weight, into && reshape(into, [rows, inputs]), false, false), x.shape),
+        (into) => gemm(flatDy, reshape(x, [rows, inputs]), into, true, false),
+      ];
+    }),
   });
-  return reshape(y, [...lead, outputs]);
 }
 
 // ---- indexing --------------------------------------------------------------------------------------------------

@@ -1,0 +1,190 @@
+/** The denoiser against the official code's logits, and its cache against no cache. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { nodeRuntime } from '../graph/node.ts';
+import { createRng } from '../rng.ts';
+import type { ModelConfig } from './config.ts';
+import type { AttentionPattern, Denoiser, Statistics } from './denoiser.ts';
+import { loadDenoiser } from './load.ts';
+import { createDenoiser } from './native.ts';
+import { createParameters, initialise, toTensors } from './parameters.ts';
+import { floatsFromBytes, parseSafetensors } from './safetensors.ts';
+
+const fixture = (name: string): string =>
+  fileURLToPath(new URL(`../../fixtures/checkpoints/${name}`, import.meta.url));
+
+/** All V logits of every row, in id order: top-k with k = V. [T, V] */
+function logitsOf({ ids, logits }: Statistics, V: number): Float32Array {
+  const out = new Float32Array(ids.length);
+  ids.forEach((id, i) => (out[Math.floor(i / V) * V + id] = logits[i]!));
+  return out;
+}
+
+const everyRow = (length: number): Int32Array => Int32Array.from({ length }, (_, i) => i);
+
+const maxDifference = (a: Float32Array, b: Float32Array): number => {
+  expect(a.length).toBe(b.length);
+  return a.reduce((worst, x, i) => Math.max(worst, Math.abs(x - b[i]!)), 0);
+};
+
+describe.each(['ar-qwen3', 'sdar'])('fixture %s', (name) => {
+  it('has the logits of the official code', async () => {
+    const { denoiser } = await loadDenoiser(fixture(name), { threads: 1 });
+    const V = denoiser.config.vocabSize;
+    const golden = JSON.parse(readFileSync(`${fixture(name)}/golden.json`, 'utf8'));
+    const { tensors } = parseSafetensors(readFileSync(`${fixture(name)}/golden.safetensors`));
+    expect(golden.forward.length).toBeGreaterThan(3);
+    for (const { input_ids, attention, logits } of golden.forward) {
+      const pattern: AttentionPattern =
+        attention === 'causal'
+          ? { kind: 'causal' }
+          : { kind: 'blockCausal', blockLength: attention.block, origin: attention.origin };
+      const ids = Int32Array.from(input_ids);
+      const [statistics] = await denoiser.forward(
+        [{ ids, start: 0, attention: pattern, cache: null, write: false, query: everyRow(ids.length) }],
+        { topK: V, entropy: false },
+      );
+      const expected = floatsFromBytes('F32', tensors.get(logits)!.bytes);
+      expect(maxDifference(logitsOf(statistics!, V), expected)).toBeLessThan(1e-4);
+    }
+    await denoiser.close();
+  });
+});
+
+const TINY: ModelConfig = {
+  modelType: 'tintype',
+  layout: 'causalContext',
+  width: 16,
+  layers: 2,
+  heads: 4,
+  kvHeads: 2,
+  headDim: 8,
+  ffnWidth: 24,
+  vocabSize: 33,
+  tiedHead: true,
+  normEps: 1e-6,
+  ropeTheta: 10000,
+  contextLength: 256,
+  blockLength: 4,
+  tokens: { mask: 32, eos: [0], pad: 1, bos: null },
+};
+
+async function tinyDenoiser(): Promise<Denoiser> {
+  const parameters = createParameters(TINY);
+  initialise(parameters, TINY, createRng(3));
+  // Large weights, so that different contexts give clearly different logits.
+  for (const { shape, data } of parameters.list) if (shape.length === 2) data.forEach((x, i) => (data[i] = 4 * x));
+  return createDenoiser(await nodeRuntime(), TINY, toTensors(parameters), { threads: 1 });
+}
+
+describe('cache', () => {
+  it('gives the logits of a forward over everything, however the prefix was written', async () => {
+    const denoiser = await tinyDenoiser();
+    const V = TINY.vocabSize;
+    const token = fc.integer({ min: 0, max: V - 1 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.array(token, { minLength: 1, maxLength: 50 }), { minLength: 1, maxLength: 4 }),
+        fc.array(token, { minLength: 1, maxLength: 6 }),
+        async (pieces, last) => {
+          const cache = denoiser.createCache();
+          for (const piece of pieces) {
+            const ids = Int32Array.from(piece);
+            await denoiser.forward(
+              [{ ids, start: cache.length, attention: { kind: 'causal' }, cache, write: true, query: new Int32Array(0) }],
+              { topK: 1, entropy: false },
+            );
+          }
+          const prefix = pieces.flat();
+          expect(cache.length).toBe(prefix.length);
+          const query = everyRow(last.length);
+          const [cached] = await denoiser.forward(
+            [
+              {
+                ids: Int32Array.from(last),
+                start: prefix.length,
+                attention: { kind: 'causal' },
+                cache: cache.clone(),
+                write: false,
+                query,
+              },
+            ],
+            { topK: V, entropy: false },
+          );
+          const ids = Int32Array.from([...prefix, ...last]);
+          const [whole] = await denoiser.forward(
+            [
+              {
+                ids,
+                start: 0,
+                attention: { kind: 'causal' },
+                cache: null,
+                write: false,
+                query: query.map((row) => row + prefix.length),
+              },
+            ],
+            { topK: V, entropy: false },
+          );
+          expect(maxDifference(logitsOf(cached!, V), logitsOf(whole!, V))).toBeLessThan(1e-4);
+        },
+      ),
+      { numRuns: 25 },
+    );
+    await denoiser.close();
+  });
+});
+
+describe('statistics', () => {
+  it('are those of the softmax over all logits', async () => {
+    const denoiser = await tinyDenoiser();
+    const V = TINY.vocabSize;
+    const ids = Int32Array.of(3, 32, 9, 32);
+    const uniforms = Float32Array.of(0, 0.3, 0.6, 0.999);
+    const temperature = 0.7;
+    const [all] = await denoiser.forward(
+      [{ ids, start: 0, attention: { kind: 'full' }, cache: null, write: false, query: everyRow(4) }],
+      { topK: V, entropy: true, sample: { temperature, uniforms } },
+    );
+    const logits = logitsOf(all!, V);
+    for (let row = 0; row < 4; row++) {
+      const z = [...logits.subarray(row * V, (row + 1) * V)];
+      const sum = z.reduce((s, x) => s + Math.exp(x), 0);
+      expect(all!.logSumExp[row]).toBeCloseTo(Math.log(sum), 4);
+      const p = z.map((x) => Math.exp(x) / sum);
+      expect(all!.entropy[row]).toBeCloseTo(-p.reduce((s, x) => s + x * Math.log(x), 0), 4);
+      const tempered = z.map((x) => Math.exp(x / temperature));
+      const total = tempered.reduce((a, b) => a + b);
+      let cumulative = 0;
+      const drawn = tempered.findIndex((x) => (cumulative += x / total) > uniforms[row]!);
+      expect(all!.sampled[row]).toBe(drawn);
+    }
+    await denoiser.close();
+  });
+
+  it('of rows nobody asked for are not returned', async () => {
+    const denoiser = await tinyDenoiser();
+    const ids = Int32Array.of(3, 4);
+    const [none] = await denoiser.forward(
+      [{ ids, start: 0, attention: { kind: 'full' }, cache: null, write: false, query: new Int32Array(0) }],
+      { topK: 2, entropy: false },
+    );
+    expect(none!.ids).toHaveLength(0);
+    await denoiser.close();
+  });
+});
+
+describe('a run longer than the context', () => {
+  it('says how long it is and how long it may be', async () => {
+    const denoiser = await tinyDenoiser();
+    const ids = new Int32Array(300);
+    await expect(
+      denoiser.forward(
+        [{ ids, start: 0, attention: { kind: 'causal' }, cache: null, write: false, query: everyRow(1) }],
+        { topK: 1, entropy: false },
+      ),
+    ).rejects.toMatchObject({ code: 'prompt_too_long', parts: { got: '300 tokens', wanted: 'at most 256' } });
+    await denoiser.close();
+  });
+});

@@ -1,0 +1,184 @@
+/**
+ * The graph that decoding steps through: new tokens over a cached prefix, statistics out. The cache is an input that
+ * is never concatenated or copied inside the graph: scores against the prefix and scores among the new tokens are two
+ * products under one softmax.
+ */
+import { Graph, type Value } from '../graph/graph.ts';
+import {
+  add,
+  concat,
+  div,
+  gatherRows,
+  linear,
+  log,
+  matmul,
+  mul,
+  reduceSum,
+  reshape,
+  softmax,
+  split,
+  sub,
+} from '../graph/ops.ts';
+import { product, type Dim } from '../graph/shape.ts';
+import { parameterShapes, type ModelConfig } from './config.ts';
+import { attentionScale, rotaryTables, transformer, type Attention, type Project } from './transformer.ts';
+
+export interface SteppingVariant {
+  topK: number;
+  entropy: boolean;
+  sample: boolean;
+}
+
+export type Tensors = ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
+
+/**
+ * Inputs with named dimensions: B sequences, T new tokens each, P places of cache, M queried rows. Attention rows are
+ * (token, query head of its group), so `bias` repeats each token's row G times.
+ */
+export function buildSteppingGraph(config: ModelConfig, tensors: Tensors, variant: SteppingVariant): Graph {
+  const graph = new Graph();
+  const { kvHeads: K, headDim, width: D, contextLength } = config;
+  const [B, T, P, M] = ['B', 'T', 'P', 'M'];
+  const ids = graph.input('ids', 'int32', [B, T]);
+  const positions = graph.input('positions', 'int64', [B, T]);
+  // Among the new tokens, and towards the cache, where it hides places that are not filled.
+  const G = config.heads / K;
+  const rows = product([T, G]);
+  const bias = graph.input('bias', 'float32', [B, 1, rows, T]);
+  const pastBias = graph.input('pastBias', 'float32', [B, 1, 1, P]);
+  const queried = graph.input('rows', 'int32', [M]);
+
+  const { constant, project } = constantWeights(graph, config, tensors);
+  const scale = attentionScale(config);
+
+  const attention: Attention = ({ q, k, v }, layer) => {
+    graph.output(`k${layer}`, k);
+    graph.output(`v${layer}`, v);
+    const pastK = graph.input(`pastK${layer}`, 'float32', [B, K, P, headDim]);
+    const pastV = graph.input(`pastV${layer}`, 'float32', [B, K, P, headDim]);
+    const past = add(matmul(q, pastK, { transB: true, alpha: scale }), pastBias);
+    const among = add(matmul(q, k, { transB: true, alpha: scale }), bias);
+    const [onPast, onNew] = splitAt(softmax(concat([past, among], 3)), past, among);
+    return add(matmul(onPast, pastV), matmul(onNew, v));
+  };
+
+  const embedding = constant('model.embed_tokens.weight');
+  const hidden = transformer(config, gatherRows(embedding, ids), {
+    vector: constant,
+    project,
+    attention,
+    rotary: rotaryTables(graph, config, positions, contextLength),
+  });
+  const head = config.tiedHead ? embedding : constant('lm_head.weight');
+  const logits = linear(gatherRows(reshape(hidden, [product([B, T]), D]), queried), head);
+  statistics(graph, logits, variant);
+  return graph;
+}
+
+/** Splits the weights of prefix and new tokens where they were joined. */
+function splitAt(weights: Value, past: Value, among: Value): [Value, Value] {
+  const g = weights.graph;
+  const lengthOf = (x: Value): Value =>
+    g.op({
+      op: 'Shape',
+      inputs: [x],
+      shape: [1],
+      dtype: 'int64',
+      attributes: { start: { int: 3 }, end: { int: 4 } },
+    });
+  const sizes = concat([lengthOf(past), lengthOf(among)], 0);
+  return g.node({
+    op: 'Split',
+    inputs: [weights, sizes],
+    outputs: [past, among].map(({ shape }) => ({ dtype: 'float32', shape })),
+    attributes: { axis: { int: 3 } },
+  }) as [Value, Value];
+}
+
+/** Weights inside the graph; those that multiply the same input become one matrix and one product. */
+function constantWeights(graph: Graph, config: ModelConfig, tensors: Tensors) {
+  const shapes = new Map(parameterShapes(config).map(({ name, shape }) => [name, shape]));
+  const made = new Map<string, Value>();
+  const constant = (name: string): Value => {
+    let value = made.get(name);
+    if (!value) {
+      value = graph.constant(name, tensors.get(name)!.data, shapes.get(name)!);
+      made.set(name, value);
+    }
+    return value;
+  };
+  const project: Project = (x, names) => {
+    if (names.length === 1) return [linear(x, constant(names[0]!))];
+    const parts = names.map((name) => tensors.get(name)!.data);
+    const rows = names.map((name) => shapes.get(name)![0]!);
+    const total = rows.reduce((a, b) => a + b, 0);
+    const joined = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      joined.set(part, at);
+      at += part.length;
+    }
+    const fused = graph.constant(names.join('+'), joined, [total, shapes.get(names[0]!)![1]!]);
+    return split(linear(x, fused), x.shape.length - 1, rows);
+  };
+  return { constant, project };
+}
+
+/** Outputs of DECODING.md's statistics: never the logits [M, V] themselves. */
+function statistics(graph: Graph, logits: Value, { topK, entropy, sample }: SteppingVariant): void {
+  const [M] = logits.shape as [Dim];
+  const [top, ids] = graph.node({
+    op: 'TopK',
+    inputs: [logits, graph.ints([topK])],
+    outputs: [
+      { dtype: 'float32', shape: [M, topK] },
+      { dtype: 'int64', shape: [M, topK] },
+    ],
+    attributes: { axis: { int: 1 }, largest: { int: 1 }, sorted: { int: 1 } },
+  }) as [Value, Value];
+  graph.output('topLogits', top);
+  graph.output('topIds', ids);
+
+  // log Σ exp z = max z − log max softmax(z): the softmax kernel is much quicker than a reduction of its own.
+  const best = topK === 1 ? top : split(top, 1, [1, topK - 1])[0]!;
+  const probabilities = softmax(logits);
+  const bestProbability = graph.op({
+    op: 'ReduceMax',
+    inputs: [probabilities, graph.ints([1])],
+    shape: [M, 1],
+    attributes: { keepdims: { int: 1 } },
+  });
+  const logSumExp = sub(best, log(bestProbability));
+  graph.output('logSumExp', logSumExp);
+  // H = log Σ exp z − Σ p z
+  if (entropy) graph.output('entropy', sub(logSumExp, reduceSum(mul(probabilities, logits), [1], true)));
+  if (sample) graph.output('sampled', draw(graph, logits, M));
+}
+
+/** Inverse-CDF draws from softmax(logits / temperature): the number of tokens whose cumulative probability is <= u. */
+function draw(graph: Graph, logits: Value, M: Dim): Value {
+  const uniforms = graph.input('uniforms', 'float32', [M, 1]);
+  const temperature = graph.input('temperature', 'float32', []);
+  const p = softmax(div(logits, temperature));
+  const cumulative = graph.op({ op: 'CumSum', inputs: [p, graph.ints([1])], shape: p.shape });
+  const below = graph.op({
+    op: 'LessOrEqual',
+    inputs: [cumulative, uniforms],
+    shape: p.shape,
+    dtype: 'bool',
+  });
+  const counted = graph.op({
+    op: 'Cast',
+    inputs: [below],
+    shape: p.shape,
+    dtype: 'int32',
+    attributes: { to: { int: 6 } },
+  });
+  return graph.op({
+    op: 'ReduceSum',
+    inputs: [counted, graph.ints([1])],
+    shape: [M],
+    dtype: 'int32',
+    attributes: { keepdims: { int: 0 } },
+  });
+}

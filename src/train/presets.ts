@@ -1,0 +1,68 @@
+/** The recipes of the bundled models. `tintype train --preset NAME --print-config` prints one with every default. */
+import type { z } from 'zod';
+import type { trainSchema } from './config.ts';
+
+type Preset = z.input<typeof trainSchema>;
+
+const TEXT: Preset['data'] = { kind: 'text', shards: 'data/ts/train', tokenizer: 'data/ts/tokenizer' };
+
+const CODE_OPTIMIZER: Preset['optimizer'] = { kind: 'muon', learningRate: 4e-3, muonLearningRate: 6e-3 };
+
+const SUDOKU_MODEL = { width: 96, layers: 4, heads: 4, kvHeads: 4, headDim: 24, ffnWidth: 256, ropeTheta: 100 };
+
+export const PRESETS = {
+  /** The stable phase that `code` and `code-ar` branch from: autoregressive, no decay. */
+  'code-base': {
+    name: 'tintype-code-base',
+    model: { layout: 'causal' },
+    objective: { kind: 'autoregressive' },
+    data: TEXT,
+    batch: { rows: 2, length: 512, microBatches: 6 },
+    optimizer: CODE_OPTIMIZER,
+    schedule: { warmupTokens: 200_000, totalTokens: 1_000_000_000, decayTokens: 0 },
+  },
+  /** Block diffusion over a causal context, from the shared phase. */
+  code: {
+    name: 'tintype-code',
+    model: { layout: 'causalContext', blockLength: 8 },
+    objective: { kind: 'blockDiffusion', blockLengths: [4, 8, 16, 32], arWeight: 1 },
+    data: TEXT,
+    batch: { rows: 2, length: 512, microBatches: 6 },
+    optimizer: CODE_OPTIMIZER,
+    schedule: { warmupTokens: 100_000, totalTokens: 3_000_000, decayTokens: 1_000_000 },
+    init: 'runs/code-base/model',
+  },
+  /** The twin: the same tokens again, autoregressive to the end. */
+  'code-ar': {
+    name: 'tintype-code-ar',
+    model: { layout: 'causal' },
+    objective: { kind: 'autoregressive' },
+    data: TEXT,
+    batch: { rows: 2, length: 512, microBatches: 6 },
+    optimizer: CODE_OPTIMIZER,
+    schedule: { warmupTokens: 100_000, totalTokens: 3_000_000, decayTokens: 1_000_000 },
+    init: 'runs/code-base/model',
+  },
+  /** Fills the blanks of a 6x6 sudoku in any order. */
+  sudoku: {
+    name: 'tintype-sudoku',
+    model: { layout: 'full', ...SUDOKU_MODEL, contextLength: 37 },
+    objective: { kind: 'maskedDiffusion' },
+    data: { kind: 'sudoku', size: 6 },
+    batch: { rows: 128, length: 37, microBatches: 1 },
+    optimizer: { kind: 'muon', learningRate: 3e-3, muonLearningRate: 1e-2, weightDecay: 0.05 },
+    schedule: { warmupTokens: 200_000, totalTokens: 40_000_000, decayTokens: 10_000_000 },
+  },
+  /** Its twin writes the solved grid from left to right after reading the puzzle. */
+  'sudoku-ar': {
+    name: 'tintype-sudoku-ar',
+    model: { layout: 'causal', ...SUDOKU_MODEL, contextLength: 74 },
+    objective: { kind: 'autoregressive' },
+    data: { kind: 'sudoku', size: 6 },
+    batch: { rows: 64, length: 74, microBatches: 1 },
+    optimizer: { kind: 'muon', learningRate: 3e-3, muonLearningRate: 1e-2, weightDecay: 0.05 },
+    schedule: { warmupTokens: 200_000, totalTokens: 40_000_000, decayTokens: 10_000_000 },
+  },
+} satisfies Record<string, Preset>;
+
+export type PresetName = keyof typeof PRESETS;
