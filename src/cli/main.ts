@@ -2,6 +2,8 @@
 /** `tintype`: one file a command, each of which registers itself; this one lists them and ends well. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { register as registerCorpus } from './corpus.ts';
+import { register as registerInspect } from './inspect.ts';
 import { describeError } from './output.ts';
 import { register as registerServe } from './serve.ts';
 
@@ -19,7 +21,7 @@ const program = new Command('tintype')
   .configureOutput({ outputError: () => {} })
   .exitOverride();
 
-for (const register of [registerServe]) register(program);
+for (const register of [registerServe, registerInspect, registerCorpus]) register(program);
 
 program.addHelpText(
   'after',

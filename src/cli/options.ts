@@ -1,0 +1,24 @@
+/** Values of options, checked where they are read. */
+import { TintypeError } from '../errors.ts';
+
+/** A whole number within bounds, both included. */
+export function toInteger(option: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new TintypeError('bad_option', {
+    what: `${option} is not usable`,
+    got: JSON.stringify(text),
+    wanted: `a whole number from ${least} to ${most}`,
+  });
+}
+
+/** A number within bounds, both included. */
+export function toNumber(option: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value >= least && value <= most) return value;
+  throw new TintypeError('bad_option', {
+    what: `${option} is not usable`,
+    got: JSON.stringify(text),
+    wanted: `a number from ${least} to ${most}`,
+  });
+}

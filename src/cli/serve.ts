@@ -1,0 +1,122 @@
+/** `tintype serve`: the HTTP server over one or more models. */
+import { existsSync } from 'node:fs';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Option, type Command } from 'commander';
+import pc from 'picocolors';
+import { TintypeError } from '../errors.ts';
+import { interruptSignal } from './interrupt.ts';
+import { toInteger } from './options.ts';
+import { printLine } from './output.ts';
+
+/** How long running requests may go on after Ctrl-C or SIGTERM before they are cut off between two steps. */
+const GRACE_MS = 10_000;
+
+const EXAMPLES = `
+Examples:
+  $ tintype serve
+  $ tintype serve --port 9000 --model models/tintype-code models/tintype-code-ar
+  $ TINTYPE_PORT=9000 tintype serve
+
+Routes:
+  GET  /health               {"status":"ok"} once the models are loaded
+  GET  /v1/models            what is loaded
+  POST /v1/fim/completions   {"prompt","suffix","max_tokens","temperature","top_p","seed","stop"}: fills a gap
+  POST /v1/completions       the same; without "suffix" it continues the prompt
+
+The log goes to stderr, one JSON line a request, without any text of prompts or answers.`;
+
+interface ServeOptions {
+  model?: string[];
+  host: string;
+  port: number;
+  threads: number;
+  logLevel: string;
+}
+
+export function register(program: Command): void {
+  program
+    .command('serve')
+    .description('answer completions over HTTP in the shapes of the OpenAI API')
+    .option('--model <dir...>', 'model folders to load (default: the bundled tintype-code)')
+    .option('--host <address>', 'address to listen on; 0.0.0.0 is every one', '127.0.0.1')
+    .addOption(
+      new Option('--port <number>', 'port to listen on; 0 is any free one')
+        .env('TINTYPE_PORT')
+        .default(8484)
+        .argParser((text) => toInteger('--port', text, 0, 65_535)),
+    )
+    .option(
+      '--threads <number>',
+      'threads that compute',
+      (text: string) => toInteger('--threads', text, 1, 256),
+      availableParallelism(),
+    )
+    .addOption(
+      new Option('--log-level <level>', 'what to log')
+        .choices(['info', 'warn', 'error', 'silent'])
+        .default('info'),
+    )
+    .addHelpText('after', EXAMPLES)
+    .action(serve);
+}
+
+async function serve(options: ServeOptions): Promise<void> {
+  const stop = interruptSignal();
+  // Loaded here, so that `tintype --help` does not wait for them.
+  const [{ pino }, { createEngine }, { createApp }, { listen }] = await Promise.all([
+    import('pino'),
+    import('../decode/engine.ts'),
+    import('../server/app.ts'),
+    import('../server/listen.ts'),
+  ]);
+  const logger = pino({ level: options.logLevel }, pino.destination({ dest: 2, sync: true }));
+  const engine = await createEngine({
+    modelDirs: options.model ?? [bundledModel()],
+    threads: options.threads,
+  });
+  const overdue = new AbortController();
+  try {
+    const app = createApp({ engine, logger, shutdown: overdue.signal });
+    const server = await listen(app.fetch, options);
+    printLine(
+      welcome(
+        server.url,
+        engine.models().map(({ id }) => id),
+      ),
+    );
+    if (!stop.aborted) await once(stop, 'abort');
+    printLine('tintype: finishing running requests (Ctrl-C again ends at once) ...');
+    await server.close(GRACE_MS, () => overdue.abort());
+  } finally {
+    await engine.close();
+  }
+}
+
+/** The folder of the model that comes with the package; the same distance from src/cli and dist/cli. */
+function bundledModel(): string {
+  const dir = join(fileURLToPath(new URL('../../models', import.meta.url)), 'tintype-code');
+  if (existsSync(dir)) return dir;
+  throw new TintypeError('not_found', {
+    what: 'the bundled model is missing',
+    wanted: dir,
+    next: 'name a model folder with --model DIR',
+  });
+}
+
+/** The address, and a request that works when pasted. */
+function welcome(url: string, models: readonly string[]): string {
+  const request = {
+    model: models[0],
+    prompt: 'function add(a: number, b: number) {\n  return ',
+    suffix: '\n}\n',
+    max_tokens: 32,
+  };
+  return [
+    `tintype: serving ${models.join(', ')} at ${pc.bold(url)}`,
+    'Try:',
+    `  curl -s ${url}/v1/fim/completions -d '${JSON.stringify(request)}'`,
+  ].join('\n');
+}
