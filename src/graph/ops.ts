@@ -5,7 +5,7 @@
  */
 import { assert } from '../errors.ts';
 import type { Contribution, Value, Vjp } from './graph.ts';
-import { broadcast, product, quotient, reshapeOperand, sameShape, sum, type Dim, type Shape } from './shape.ts';
+import { broadcast, product, reshapeOperand, sameShape, sum, type Dim, type Shape } from './shape.ts';
 
 /** A contribution with no cheaper way to accumulate than an addition. */
 const plain =
@@ -391,39 +391,39 @@ export function softmax(x: Value): Value {
 
 /**
  * softmax(scale · q kᵀ + bias) v with grouped heads: the G query heads that share a key head are rows of one product,
- * so keys are never repeated. The gradient of the scores is P∘(dP − rowsum(dy∘y)) (2205.14135, appendix B.2):
- * the row sum runs over d values and not over S.
- * @param q [B, K, T·G, d], row t·G + g
+ * so keys are never repeated, and G comes before T so that the bias is added in long runs. The gradient of the scores
+ * is P∘(dP − rowsum(dy∘y)) (2205.14135, appendix B.2): that row sum runs over d values and not over S.
+ * @param q [B, K, G, T, d]
  * @param k [B, K, S, d]
  * @param v [B, K, S, d]
- * @param bias added to the scores, [B, 1, T, 1, S]: 0 where visible, very negative where not; no gradient
- * @returns [B, K, T·G, d]
+ * @param bias added to the scores, [B, 1, 1, T, S]: 0 where visible, very negative where not; no gradient
+ * @returns [B, K, G, T, d]
  */
 export function attend(q: Value, k: Value, v: Value, bias: Value, scale: number): Value {
-  const [B, K, rows] = q.shape as [Dim, Dim, Dim];
-  const [T, S] = [bias.shape[2]!, bias.shape[4]!];
-  const G = quotient(rows, T);
-  assert(G !== null, `attend: ${rows} rows are not a multiple of ${T} positions`);
-  const scores = matmul(q, k, { transB: true, alpha: scale });
-  const weights = reshape(softmax(add(reshape(scores, [B, K, T, G, S]), bias)), [B, K, rows, S]);
+  const [B, K, G, T, d] = q.shape as [Dim, Dim, Dim, Dim, Dim];
+  const S = k.shape[2]!;
+  const rows = product([G, T]);
+  const queries = reshape(q, [B, K, rows, d]);
+  const scores = matmul(queries, k, { transB: true, alpha: scale });
+  const weights = reshape(softmax(add(reshape(scores, [B, K, G, T, S]), bias)), [B, K, rows, S]);
   const y = q.graph.op({
     op: 'FusedMatMul',
     domain: 'com.microsoft',
     inputs: [weights, v],
-    shape: q.shape,
-    wrt: [q, k, v],
+    shape: [B, K, rows, d],
+    wrt: [queries, k, v],
     vjp: vjp((dy) => {
       let dScores: Value | null = null;
       const scoreGrad = (): Value =>
         (dScores ??= mul(weights, sub(matmul(dy, v, { transB: true }), reduceSum(mul(dy, y), [3], true))));
       return [
         plain(() => matmul(scoreGrad(), k, { alpha: scale })),
-        plain(() => matmul(scoreGrad(), q, { transA: true, alpha: scale })),
+        plain(() => matmul(scoreGrad(), queries, { transA: true, alpha: scale })),
         plain(() => matmul(weights, dy, { transA: true })),
       ];
     }),
   });
-  return y;
+  return reshape(y, q.shape);
 }
 
 /**

@@ -40,18 +40,6 @@ export function product(dims: Shape): Dim {
   return print(out);
 }
 
-/** a / b, or null where b does not divide a. */
-export function quotient(a: Dim, b: Dim): Dim | null {
-  const [top, bottom] = [parse(a), parse(b)];
-  if (bottom.coefficient === 0 || top.coefficient % bottom.coefficient !== 0) return null;
-  for (const name of bottom.names) {
-    const at = top.names.indexOf(name);
-    if (at < 0) return null;
-    top.names.splice(at, 1);
-  }
-  return print({ coefficient: top.coefficient / bottom.coefficient, names: top.names });
-}
-
 /** A sum of dimensions along a concatenated axis; a sum with names becomes a new name. */
 export function sum(dims: Shape): Dim {
   const fixed = dims.filter((dim) => typeof dim === 'number');

@@ -8,19 +8,20 @@ import { buildSteppingGraph, type SteppingVariant, type Tensors } from './steppi
 import { HIDDEN } from './visibility.ts';
 
 /**
- * Bias among the T tokens of a run that starts at absolute position `start`: [T·G, T], a row for each token and each
- * of the G query heads that share a key head.
+ * Bias among the T tokens of a run that starts at absolute position `start`: [G·T, T], the same for each of the G
+ * query heads that share a key head.
  */
 export function runBias(pattern: AttentionPattern, start: number, T: number, G: number): Float32Array {
-  const bias = new Float32Array(T * G * T);
+  const bias = new Float32Array(G * T * T);
   if (pattern.kind === 'full') return bias;
   const group = (t: number): number =>
     pattern.kind === 'causal' ? t : Math.floor((start + t - pattern.origin) / pattern.blockLength);
   for (let q = 0; q < T; q++) {
     let visible = q + 1;
     while (visible < T && group(visible) === group(q)) visible++;
-    for (let g = 0; g < G; g++) bias.fill(HIDDEN, (q * G + g) * T + visible, (q * G + g + 1) * T);
+    bias.fill(HIDDEN, q * T + visible, (q + 1) * T);
   }
+  for (let g = 1; g < G; g++) bias.copyWithin(g * T * T, 0, T * T);
   return bias;
 }
 
@@ -68,7 +69,7 @@ export function createDenoiser(
     const feeds: Record<string, Tensor> = {
       ids: new Tensor('int32', run.ids, [1, T]),
       positions: new Tensor('int64', BigInt64Array.from(run.ids, (_, i) => BigInt(run.start + i)), [1, T]),
-      bias: new Tensor('float32', runBias(run.attention, run.start, T, G), [1, 1, T * G, T]),
+      bias: new Tensor('float32', runBias(run.attention, run.start, T, G), [1, 1, G * T, T]),
       pastBias: new Tensor('float32', pastBias, [1, 1, 1, P]),
     };
     for (const [layer, { k, v }] of past.layers.entries()) {

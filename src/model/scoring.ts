@@ -18,8 +18,8 @@ export interface ScoringGraph {
 }
 
 /**
- * Inputs: `ids` [B, S] int32 and `positions` [B, S] int64 with S = T or 2T (clean, then noisy); `bias` [B,1,T,1,T];
- * with two streams `noisyBias` [B,1,T,1,2T]; `lossRows` [M] int32 into the flattened [B·S]; `targets` [M,1] int32;
+ * Inputs: `ids` [B, S] int32 and `positions` [B, S] int64 with S = T or 2T (clean, then noisy); `bias` [B,1,1,T,T];
+ * with two streams `noisyBias` [B,1,1,T,2T]; `lossRows` [M] int32 into the flattened [B·S]; `targets` [M,1] int32;
  * `weights` [M,1]. Outputs: `loss` (scalar, Σ weight · nll) and `nll` [M,1] nats.
  */
 export function buildScoringGraph(
@@ -34,7 +34,7 @@ export function buildScoringGraph(
   const S = streams * T;
   const ids = graph.input('ids', 'int32', [B, S]);
   const positions = graph.input('positions', 'int64', [B, S]);
-  const bias = graph.input('bias', 'float32', [B, 1, T, 1, T]);
+  const bias = graph.input('bias', 'float32', [B, 1, 1, T, T]);
   const lossRows = graph.input('lossRows', 'int32', ['M']);
   const targets = graph.input('targets', 'int32', ['M', 1]);
   const weights = graph.input('weights', 'float32', ['M', 1]);
@@ -43,15 +43,14 @@ export function buildScoringGraph(
   const oneStream: Attention = ({ q, k, v }) => attend(q, k, v, bias, scale);
   let attention = oneStream;
   if (streams === 2) {
-    const noisyBias = graph.input('noisyBias', 'float32', [B, 1, T, 1, 2 * T]);
-    const G = config.heads / config.kvHeads;
+    const noisyBias = graph.input('noisyBias', 'float32', [B, 1, 1, T, 2 * T]);
     attention = ({ q, k, v }) => {
-      const [cleanQ, noisyQ] = split(q, 2, [T * G, T * G]) as [Value, Value];
+      const [cleanQ, noisyQ] = split(q, 3, [T, T]) as [Value, Value];
       const [cleanK] = split(k, 2, [T, T]) as [Value, Value];
       const [cleanV] = split(v, 2, [T, T]) as [Value, Value];
       return concat(
         [attend(cleanQ, cleanK, cleanV, bias, scale), attend(noisyQ, k, v, noisyBias, scale)],
-        2,
+        3,
       );
     };
   }

@@ -33,7 +33,7 @@ export type Tensors = ReadonlyMap<string, { shape: readonly number[]; data: Floa
 
 /**
  * Inputs with named dimensions: B sequences, T new tokens each, P places of cache, M queried rows. Attention rows are
- * (token, query head of its group), so `bias` repeats each token's row G times.
+ * (query head of its group, token), so `bias` holds G copies of the tokens' rows.
  */
 export function buildSteppingGraph(config: ModelConfig, tensors: Tensors, variant: SteppingVariant): Graph {
   const graph = new Graph();
@@ -43,7 +43,7 @@ export function buildSteppingGraph(config: ModelConfig, tensors: Tensors, varian
   const positions = graph.input('positions', 'int64', [B, T]);
   // Among the new tokens, and towards the cache, where it hides places that are not filled.
   const G = config.heads / K;
-  const rows = product([T, G]);
+  const rows = product([G, T]);
   const bias = graph.input('bias', 'float32', [B, 1, rows, T]);
   const pastBias = graph.input('pastBias', 'float32', [B, 1, 1, P]);
   const queried = graph.input('rows', 'int32', [M]);
@@ -56,10 +56,11 @@ export function buildSteppingGraph(config: ModelConfig, tensors: Tensors, varian
     graph.output(`v${layer}`, v);
     const pastK = graph.input(`pastK${layer}`, 'float32', [B, K, P, headDim]);
     const pastV = graph.input(`pastV${layer}`, 'float32', [B, K, P, headDim]);
-    const past = add(matmul(q, pastK, { transB: true, alpha: scale }), pastBias);
-    const among = add(matmul(q, k, { transB: true, alpha: scale }), bias);
+    const queries = reshape(q, [B, K, rows, headDim]);
+    const past = add(matmul(queries, pastK, { transB: true, alpha: scale }), pastBias);
+    const among = add(matmul(queries, k, { transB: true, alpha: scale }), bias);
     const [onPast, onNew] = splitAt(softmax(concat([past, among], 3)), past, among);
-    return add(matmul(onPast, pastV), matmul(onNew, v));
+    return reshape(add(matmul(onPast, pastV), matmul(onNew, v)), q.shape);
   };
 
   const embedding = constant('model.embed_tokens.weight');

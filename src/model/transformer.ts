@@ -4,15 +4,15 @@
  * What differs between uses is injected: how weights are multiplied (`project`) and what attends to what (`attention`).
  */
 import type { Value } from '../graph/graph.ts';
-import { add, attend, mul, reshape, rmsNorm, rope, silu, transpose, type RotaryTables } from '../graph/ops.ts';
-import { product, type Dim } from '../graph/shape.ts';
+import { add, mul, reshape, rmsNorm, rope, silu, transpose, type RotaryTables } from '../graph/ops.ts';
+import type { Dim } from '../graph/shape.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { ModelConfig } from './config.ts';
 
 /** Multiplies x by each of the named weights: x Wᵀ. Inference fuses them into one product. */
 export type Project = (x: Value, names: readonly string[]) => Value[];
 
-/** Queries [B, K, T·G, d], keys and values [B, K, T, d] of one layer to its attention output [B, K, T·G, d]. */
+/** Queries [B, K, G, T, d], keys and values [B, K, T, d] of one layer to its attention output [B, K, G, T, d]. */
 export type Attention = (heads: { q: Value; k: Value; v: Value }, layer: number) => Value;
 
 export interface TransformerParts {
@@ -30,12 +30,6 @@ export const attentionScale = (config: ModelConfig): number => 1 / Math.sqrt(con
 function splitHeads(x: Value, heads: number): Value {
   const [B, T, width] = x.shape as [Dim, Dim, number];
   return transpose(reshape(x, [B, T, heads, width / heads]), [0, 2, 1, 3]);
-}
-
-/** [B, K, T, d'] to [B, T, K·d']. */
-function mergeHeads(x: Value): Value {
-  const [B, K, T, width] = x.shape as [Dim, number, Dim, number];
-  return reshape(transpose(x, [0, 2, 1, 3]), [B, T, K * width]);
 }
 
 /** Embedded tokens x [B, T, D] to normalised hidden states [B, T, D], ready for the head. */
@@ -58,17 +52,17 @@ export function transformer(config: ModelConfig, x: Value, parts: TransformerPar
       a,
       ['q_proj', 'k_proj', 'v_proj'].map((p) => `${at}.self_attn.${p}.weight`),
     ) as [Value, Value, Value];
-    // Query head k·G + g reads key head k, so [T, K, G·d] becomes [K, T·G, d].
-    const queries = splitHeads(place(q, H, `${at}.self_attn.q_norm.weight`), K);
+    // Query head k·G + g reads key head k.
+    const queries = reshape(place(q, H, `${at}.self_attn.q_norm.weight`), [B, T, K, G, headDim]);
     const out = attention(
       {
-        q: reshape(queries, [B, K, product([T, G]), headDim]),
+        q: transpose(queries, [0, 2, 3, 1, 4]),
         k: splitHeads(place(k, K, `${at}.self_attn.k_norm.weight`), K),
         v: splitHeads(v, K),
       },
       layer,
     );
-    const merged = mergeHeads(reshape(out, [B, K, T, G * headDim]));
+    const merged = reshape(transpose(out, [0, 3, 1, 2, 4]), [B, T, H * headDim]);
     x = add(x, project(merged, [`${at}.self_attn.o_proj.weight`])[0]!);
 
     const m = rmsNorm(x, vector(`${at}.post_attention_layernorm.weight`), normEps);
@@ -98,5 +92,3 @@ export function rotaryTables(graph: Graph, config: ModelConfig, positions: Value
     positions,
   };
 }
-
-export { attend };

@@ -34,7 +34,7 @@ export interface Packed {
   blocks?: Int32Array | undefined;
 }
 
-/** Bias among clean tokens, [B, 1, T, 1, T]. `causalContext` encodes its context causally. */
+/** Bias among clean tokens, [B, 1, 1, T, T]. `causalContext` encodes its context causally. */
 export function cleanBias(layout: Layout, { rows, length: T, segments, blocks }: Packed): Float32Array {
   return fill(new Float32Array(rows * T * T), rows, T, T, (row, q, k) => {
     const [query, key] = [row * T + q, row * T + k];
@@ -47,7 +47,7 @@ export function cleanBias(layout: Layout, { rows, length: T, segments, blocks }:
 }
 
 /**
- * Bias of the noisy stream over [clean | noisy] keys, [B, 1, T, 1, 2T] (BD3-LM 2503.09573, section 3.3): a block
+ * Bias of the noisy stream over [clean | noisy] keys, [B, 1, 1, T, 2T] (BD3-LM 2503.09573, section 3.3): a block
  * sees the clean tokens before it and itself, noisy, in both directions.
  */
 export function noisyBias({ rows, length: T, segments, blocks }: Packed): Float32Array {

@@ -62,12 +62,12 @@ export async function createGradientPass(
       const feeds: Record<string, Tensor> = {
         ...fixedFeeds,
         ids: new Tensor('int32', inputs.ids, [B, S]),
-        bias: new Tensor('float32', inputs.bias, [B, 1, T, 1, T]),
+        bias: new Tensor('float32', inputs.bias, [B, 1, 1, T, T]),
         lossRows: new Tensor('int32', inputs.lossRows, [M]),
         targets: new Tensor('int32', inputs.targets, [M, 1]),
         weights: new Tensor('float32', inputs.weights, [M, 1]),
       };
-      if (inputs.noisyBias) feeds.noisyBias = new Tensor('float32', inputs.noisyBias, [B, 1, T, 1, 2 * T]);
+      if (inputs.noisyBias) feeds.noisyBias = new Tensor('float32', inputs.noisyBias, [B, 1, 1, T, 2 * T]);
       const result = await session.run(feeds, fetches);
       const nll = result.nll!.data as Float32Array;
       let diffusionNats = 0;

@@ -81,14 +81,14 @@ export function adamw(
 const QUINTIC = [3.4445, -4.775, 2.0315] as const;
 const NEWTON_SCHULZ_STEPS = 5;
 
-/** X [N, r, c], r <= c, Frobenius norms <= 1, to nearly U Vᵀ. */
-function orthogonalise(x: Value): Value {
+/** X [N, r, c], Frobenius norms <= 1, to nearly U Vᵀ. The polynomial runs on the smaller side's Gram matrix. */
+function orthogonalise(x: Value, tall: boolean): Value {
   const g = x.graph;
   const [a, b, c] = QUINTIC.map((k) => g.scalar(k)) as [Value, Value, Value];
   for (let i = 0; i < NEWTON_SCHULZ_STEPS; i++) {
-    const gram = matmul(x, x, { transB: true });
-    const poly = add(mul(gram, b), mul(matmul(gram, gram), c));
-    x = add(mul(x, a), matmul(poly, x));
+    const gram = tall ? matmul(x, x, { transA: true }) : matmul(x, x, { transB: true });
+    const poly = add(mul(gram, b), matmul(mul(gram, c), gram));
+    x = add(mul(x, a), tall ? matmul(x, poly) : matmul(poly, x));
   }
   return x;
 }
@@ -96,10 +96,8 @@ function orthogonalise(x: Value): Value {
 /** Matrices of one shape, orthogonalised together. */
 interface MuonGroup {
   members: Parameter[];
-  /** Whether the members are stored with more rows than columns. */
-  tall: boolean;
-  /** Rows and columns of the wide form. */
-  wide: [number, number];
+  shape: [number, number];
+  /** [N, r, c] */
   stack: Float32Array;
   session: Session;
 }
@@ -116,17 +114,12 @@ async function createMuonGroups(
   }
   return Promise.all(
     [...byShape.values()].map(async (members): Promise<MuonGroup> => {
-      const [rows, columns] = members[0]!.shape as [number, number];
-      const wide: [number, number] = [Math.min(rows, columns), Math.max(rows, columns)];
+      const shape = members[0]!.shape as [number, number];
+      const [rows, columns] = shape;
       const graph = new Graph();
-      graph.output('y', orthogonalise(graph.input('x', 'float32', [members.length, ...wide])));
-      return {
-        members,
-        tall: rows > columns,
-        wide,
-        stack: new Float32Array(members.length * rows * columns),
-        session: await createSession(runtime, graph, options),
-      };
+      graph.output('y', orthogonalise(graph.input('x', 'float32', [members.length, ...shape]), rows > columns));
+      const session = await createSession(runtime, graph, options);
+      return { members, shape, stack: new Float32Array(members.length * rows * columns), session };
     }),
   );
 }
@@ -147,32 +140,28 @@ export async function createOptimizer(
   const muon = async (parameters: Parameters, gradients: Parameters, scale: number, rate: number) => {
     const learningRate = config.muonLearningRate * rate;
     const keep = 1 - learningRate * config.weightDecay;
-    for (const { members, tall, wide, stack, session } of groups) {
-      const [r, c] = wide;
+    for (const { members, shape, stack, session } of groups) {
+      const size = shape[0] * shape[1];
       for (const [index, { name, data: momentum }] of members.entries()) {
         const grad = gradients.get(name).data;
-        const out = stack.subarray(index * r * c, (index + 1) * r * c);
-        for (let i = 0; i < grad.length; i++) {
-          const g = grad[i]! * scale;
-          momentum[i] = config.muonMomentum * momentum[i]! + (1 - config.muonMomentum) * g;
-          // Nesterov's look-ahead; tall matrices are laid on their side.
-          const ahead = (1 - config.muonMomentum) * g + config.muonMomentum * momentum[i]!;
-          out[tall ? (i % r) * c + Math.floor(i / r) : i] = ahead;
+        const out = stack.subarray(index * size, (index + 1) * size);
+        for (let i = 0; i < size; i++) {
+          const g = (1 - config.muonMomentum) * scale * grad[i]!;
+          momentum[i] = config.muonMomentum * momentum[i]! + g;
+          // Nesterov's look-ahead.
+          out[i] = g + config.muonMomentum * momentum[i]!;
         }
         const norm = globalNorm(out) + 1e-7;
-        for (let i = 0; i < out.length; i++) out[i] = out[i]! / norm;
+        for (let i = 0; i < size; i++) out[i] = out[i]! / norm;
       }
-      const x = new runtime.Tensor('float32', stack, [members.length, r, c]);
+      const x = new runtime.Tensor('float32', stack, [members.length, ...shape]);
       const y = (await session.run({ x })).y!.data as Float32Array;
-      // An orthogonal r x c matrix has entries of RMS 1/√c; AdamW's updates have about 0.2 (2502.16982, eq. 4).
-      const stepSize = learningRate * 0.2 * Math.sqrt(c);
+      // An orthogonal matrix has entries of RMS 1/√(longer side); AdamW's updates have about 0.2 (2502.16982, eq. 4).
+      const stepSize = learningRate * 0.2 * Math.sqrt(Math.max(...shape));
       for (const [index, { name }] of members.entries()) {
         const p = parameters.get(name).data;
-        const base = index * r * c;
-        for (let i = 0; i < p.length; i++) {
-          const from = tall ? (i % r) * c + Math.floor(i / r) : i;
-          p[i] = keep * p[i]! - stepSize * y[base + from]!;
-        }
+        const base = index * size;
+        for (let i = 0; i < size; i++) p[i] = keep * p[i]! - stepSize * y[base + i]!;
       }
     }
   };
