@@ -64,10 +64,7 @@ describe('movingMean', () => {
   test('a window of one changes nothing, and a straight line stays one away from its end', () => {
     fc.assert(
       fc.property(points, (curve) => {
-        for (const [i, { x, y }] of movingMean(curve, 1).entries()) {
-          expect(x).toBe(curve[i].x);
-          expect(y).toBeCloseTo(curve[i].y, 9);
-        }
+        expect(movingMean(curve, 1)).toEqual(curve);
       }),
     );
     const line = Array.from({ length: 20 }, (_, x) => ({ x, y: 3 * x }));

@@ -112,6 +112,7 @@ export function curvesOf(runs: readonly RunLog[], x: XAxis, y: string, smooth: n
  * last value is as steady as the others.
  */
 export function movingMean(points: readonly Point[], window: number): Point[] {
+  if (window === 1) return [...points];
   const sums = [0];
   for (const { y } of points) sums.push(sums.at(-1)! + y);
   const reach = Math.floor(window / 2);
