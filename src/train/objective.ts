@@ -68,7 +68,7 @@ export function createObjective(objective: TrainConfig['objective'], model: Mode
       beginStep: () => {},
       prepare: (batch, rng) => {
         const eligible = eligibleTokens(batch, null, false);
-        const noise = corrupt(batch.ids, { eligible, groups: rowsAsGroups(batch), masking, schedule, maskTokenId, rng });
+        const noise = corrupt(batch.ids, { eligible, groups: rowGroups(batch), masking, schedule, maskTokenId, rng });
         return maskedDiffusionInputs(batch, noise);
       },
     };
@@ -83,12 +83,18 @@ export function createObjective(objective: TrainConfig['objective'], model: Mode
     prepare: (batch, rng) => {
       const blocks = assignBlocks(batch, blockLength, rng);
       const eligible = eligibleTokens(batch, blocks, layout === 'causalContext');
-      const groups = blocksAsGroups(batch, blocks);
+      const groups = blockGroups(batch, blocks);
       const noise = corrupt(batch.ids, { eligible, groups, masking, schedule, maskTokenId, rng });
       return blockDiffusionInputs(batch, noise, blocks, layout, objective.arWeight);
     },
   };
 }
-void rowsAsGroups;
-function rowsAsGroups(batch: TokenBatch): Int32Array { return batch.ids; }
-function blocksAsGroups(_b: TokenBatch, blocks: Int32Array): Int32Array { return blocks; }
+/** Padding belongs to no document and is never masked, so a row may be one group. */
+function rowGroups({ rows, length }: TokenBatch): Int32Array {
+  return Int32Array.from({ length: rows * length }, (_, at) => Math.floor(at / length));
+}
+
+/** Blocks are numbered within their row; groups must differ between rows too. */
+function blockGroups({ length }: TokenBatch, blocks: Int32Array): Int32Array {
+  return blocks.map((block, at) => Math.floor(at / length) * length + block);
+}
