@@ -12,7 +12,10 @@ export default defineConfig({
     hookTimeout: 60_000,
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'] } },
-      { extends: true, test: { name: 'whole', include: ['tests/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: { name: 'whole', include: ['tests/**/*.test.ts'], globalSetup: 'tests/build.ts' },
+      },
     ],
   },
 });

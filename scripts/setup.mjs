@@ -17,14 +17,19 @@ export function fail(message, status = 1) {
   process.exit(status);
 }
 
-export function checkNode(version = process.versions.node) {
+export function isSupported(version) {
   const [major, minor] = version.split('.').map(Number);
   const [wantedMajor, wantedMinor] = NODE_FLOOR;
-  if (major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)) return;
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}
+
+export function checkNode() {
+  const version = process.versions.node;
+  if (isSupported(version)) return;
   fail(`Node ${version} is too old: ${NODE_FLOOR.join('.')} or newer is needed (https://nodejs.org)`);
 }
 
-/** A path to run with this very Node, so that PATH cannot pick another one. */
+/** Runs a script with this very Node, so that PATH cannot pick another one. */
 export function runNode(args, options = {}) {
   return spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit', ...options });
 }

@@ -14,7 +14,7 @@ export const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   text: [],
   diffusion: [],
   graph: ['worker'],
-  model: ['graph', 'worker'],
+  model: ['graph', 'text', 'worker'],
   decode: ['graph', 'model', 'text', 'worker'],
   train: ['graph', 'model', 'text', 'diffusion', 'worker'],
   eval: ['graph', 'model', 'text', 'diffusion', 'decode', 'train', 'worker'],

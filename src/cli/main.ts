@@ -5,7 +5,9 @@ import { Command, CommanderError } from 'commander';
 import { register as registerCorpus } from './corpus.ts';
 import { register as registerInspect } from './inspect.ts';
 import { describeError } from './output.ts';
+import { register as registerPlot } from './plot.ts';
 import { register as registerServe } from './serve.ts';
+import { register as registerTrain } from './train.ts';
 
 const { version, description } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
@@ -21,7 +23,8 @@ const program = new Command('tintype')
   .configureOutput({ outputError: () => {} })
   .exitOverride();
 
-for (const register of [registerServe, registerInspect, registerCorpus]) register(program);
+for (const register of [registerServe, registerTrain, registerPlot, registerInspect, registerCorpus])
+  register(program);
 
 program.addHelpText(
   'after',
