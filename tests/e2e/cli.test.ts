@@ -21,7 +21,7 @@ describe('tintype', () => {
     const { status, stdout } = await tintype(command, '--help');
     expect(status).toBe(0);
     expect(stdout).toContain(`Usage: tintype ${command}`);
-    expect(stdout).toMatch(/\$ tintype /);
+    expect(stdout).toMatch(new RegExp(`^  (\\$ )?tintype ${command} .*$`, 'm'));
   });
 
   it('prints its version', async () => {

@@ -39,7 +39,8 @@ describe('import "tintype"', () => {
     );
     const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
     const flags = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--ignoreConfig'];
-    const { status, stdout } = run(tsc, ...flags, '--types', '', 'use.ts');
+    const nodeTypes = ['--typeRoots', join(root, 'node_modules', '@types'), '--types', 'node'];
+    const { status, stdout } = run(tsc, ...flags, ...nodeTypes, 'use.ts');
     expect(stdout).toBe('');
     expect(status).toBe(0);
   });
