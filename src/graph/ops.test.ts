@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createRng } from '../rng.ts';
 import { Graph, type Value } from './graph.ts';
 import { nodeRuntime } from './node.ts';
+import * as layers from './layers.ts';
 import * as ops from './ops.ts';
 import { createSession } from './session.ts';
 
@@ -108,15 +109,15 @@ describe('gradients equal finite differences', () => {
       [{ shape: [3, 2] }],
       (x) => ops.linear(ops.gatherRows(x!, x!.graph.constant('i', Int32Array.of(2, 0), [2])), x!),
     ],
-    ['rmsNorm', [{ shape: [2, 2, 4] }, { shape: [4] }], (x, w) => ops.rmsNorm(x!, w!, 1e-6)],
-    ['softmax', [{ shape: [2, 4] }], (x) => ops.softmax(x!)],
+    ['rmsNorm', [{ shape: [2, 2, 4] }, { shape: [4] }], (x, w) => layers.rmsNorm(x!, w!, 1e-6)],
+    ['softmax', [{ shape: [2, 4] }], (x) => layers.softmax(x!)],
     [
       'rope',
       [{ shape: [1, 3, 8] }],
       (x) => {
         const g = x!.graph;
         const angles = Float32Array.from({ length: 6 }, (_, i) => 0.3 * i);
-        return ops.rope(x!, {
+        return layers.rope(x!, {
           cos: g.constant('cos', angles.map(Math.cos), [3, 2]),
           sin: g.constant('sin', angles.map(Math.sin), [3, 2]),
           positions: g.constant('positions', BigInt64Array.of(0n, 1n, 2n), [1, 3]),
@@ -128,14 +129,14 @@ describe('gradients equal finite differences', () => {
       [{ shape: [1, 2, 2, 3, 2] }, { shape: [1, 2, 4, 2] }, { shape: [1, 2, 4, 2] }],
       (q, k, v) => {
         const bias = Float32Array.from({ length: 12 }, (_, i) => (i % 4 > Math.floor(i / 4) + 1 ? -1e9 : 0));
-        return ops.attend(q!, k!, v!, q!.graph.constant('bias', bias, [1, 1, 1, 3, 4]), 0.7);
+        return layers.attend(q!, k!, v!, q!.graph.constant('bias', bias, [1, 1, 1, 3, 4]), 0.7);
       },
     ],
     [
       'crossEntropy, with a row of weight 0',
       [{ shape: [3, 2] }, { shape: [5, 2] }],
       (h, e) =>
-        ops.crossEntropy(
+        layers.crossEntropy(
           h!,
           e!,
           h!.graph.constant('targets', Int32Array.of(4, 0, 2), [3, 1]),

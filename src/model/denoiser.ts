@@ -38,7 +38,7 @@ export interface ForwardRun {
 }
 
 export interface StatisticsRequest {
-  /** Candidates a row, 1 to 64. */
+  /** Candidates a row, 1 to V. */
   topK: number;
   /** Entropy costs a pass over V; ask for it only when the policy reads it. */
   entropy: boolean;
@@ -61,6 +61,8 @@ export interface Statistics {
   entropy: Float32Array;
   /** Sampled ids. [M], empty unless asked for. */
   sampled: Int32Array;
+  /** Their raw logits. [M], empty unless asked for. */
+  sampledLogits: Float32Array;
 }
 
 export interface Denoiser {

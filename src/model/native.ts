@@ -106,17 +106,15 @@ export function createDenoiser(
     }
     if (M === 0) {
       const { floats, ints } = EMPTY;
-      return { ids: ints, logits: floats, logSumExp: floats, entropy: floats, sampled: ints };
+      return { ids: ints, logits: floats, logSumExp: floats, entropy: floats, sampled: ints, sampledLogits: floats };
     }
     return {
       ids: Int32Array.from(out.topIds!.data as BigInt64Array, Number),
       logits: out.topLogits!.data as Float32Array,
       logSumExp: out.logSumExp!.data as Float32Array,
       entropy: want.entropy ? (out.entropy!.data as Float32Array) : EMPTY.floats,
-      // u so near 1 that rounding leaves the cumulative sum below it means the last token.
-      sampled: want.sample
-        ? (out.sampled!.data as Int32Array).map((id) => Math.min(id, config.vocabSize - 1))
-        : EMPTY.ints,
+      sampled: want.sample ? (out.sampled!.data as Int32Array) : EMPTY.ints,
+      sampledLogits: want.sample ? (out.sampledLogits!.data as Float32Array) : EMPTY.floats,
     };
   };
 

@@ -5,7 +5,8 @@
  * attends to the clean one (BD3-LM 2503.09573, SDAR 2510.06303).
  */
 import { Graph, type Value } from '../graph/graph.ts';
-import { attend, concat, crossEntropy, gatherRows, linear, reshape, split } from '../graph/ops.ts';
+import { attend, crossEntropy } from '../graph/layers.ts';
+import { concat, gatherRows, linear, reshape, split } from '../graph/ops.ts';
 import { parameterShapes, type ModelConfig } from './config.ts';
 import { attentionScale, rotaryTables, transformer, type Attention } from './transformer.ts';
 

@@ -4,21 +4,8 @@
  * products under one softmax.
  */
 import { Graph, type Value } from '../graph/graph.ts';
-import {
-  add,
-  concat,
-  div,
-  gatherRows,
-  linear,
-  log,
-  matmul,
-  mul,
-  reduceSum,
-  reshape,
-  softmax,
-  split,
-  sub,
-} from '../graph/ops.ts';
+import { softmax } from '../graph/layers.ts';
+import { add, concat, div, gatherRows, linear, log, matmul, mul, reduceSum, reshape, split, sub } from '../graph/ops.ts';
 import { product, type Dim } from '../graph/shape.ts';
 import { parameterShapes, type ModelConfig } from './config.ts';
 import { attentionScale, rotaryTables, transformer, type Attention, type Project } from './transformer.ts';
@@ -72,7 +59,7 @@ export function buildSteppingGraph(config: ModelConfig, tensors: Tensors, varian
   });
   const head = config.tiedHead ? embedding : constant('lm_head.weight');
   const logits = linear(gatherRows(reshape(hidden, [product([B, T]), D]), queried), head);
-  statistics(graph, logits, variant);
+  statistics(graph, logits, config, variant);
   return graph;
 }
 
@@ -126,7 +113,12 @@ function constantWeights(graph: Graph, config: ModelConfig, tensors: Tensors) {
 }
 
 /** Outputs of DECODING.md's statistics: never the logits [M, V] themselves. */
-function statistics(graph: Graph, logits: Value, { topK, entropy, sample }: SteppingVariant): void {
+function statistics(
+  graph: Graph,
+  logits: Value,
+  { vocabSize }: ModelConfig,
+  { topK, entropy, sample }: SteppingVariant,
+): void {
   const [M] = logits.shape as [Dim];
   const [top, ids] = graph.node({
     op: 'TopK',
@@ -153,11 +145,21 @@ function statistics(graph: Graph, logits: Value, { topK, entropy, sample }: Step
   graph.output('logSumExp', logSumExp);
   // H = log Σ exp z − Σ p z
   if (entropy) graph.output('entropy', sub(logSumExp, reduceSum(mul(probabilities, logits), [1], true)));
-  if (sample) graph.output('sampled', draw(graph, logits, M));
+  if (sample) {
+    const sampled = draw(graph, logits, M, vocabSize);
+    graph.output('sampled', sampled);
+    const chosen = graph.op({
+      op: 'GatherElements',
+      inputs: [logits, sampled],
+      shape: [M, 1],
+      attributes: { axis: { int: 1 } },
+    });
+    graph.output('sampledLogits', chosen);
+  }
 }
 
 /** Inverse-CDF draws from softmax(logits / temperature): the number of tokens whose cumulative probability is <= u. */
-function draw(graph: Graph, logits: Value, M: Dim): Value {
+function draw(graph: Graph, logits: Value, M: Dim, vocabSize: number): Value {
   const uniforms = graph.input('uniforms', 'float32', [M, 1]);
   const temperature = graph.input('temperature', 'float32', []);
   const p = softmax(div(logits, temperature));
@@ -175,11 +177,14 @@ function draw(graph: Graph, logits: Value, M: Dim): Value {
     dtype: 'int32',
     attributes: { to: { int: 6 } },
   });
-  return graph.op({
+  const count = graph.op({
     op: 'ReduceSum',
     inputs: [counted, graph.ints([1])],
-    shape: [M],
+    shape: [M, 1],
     dtype: 'int32',
-    attributes: { keepdims: { int: 0 } },
+    attributes: { keepdims: { int: 1 } },
   });
+  // A uniform so near 1 that rounding leaves the whole sum below it means the last token.
+  const last = graph.constant('last', Int32Array.of(vocabSize - 1), []);
+  return graph.op({ op: 'Min', inputs: [count, last], shape: [M, 1], dtype: 'int32' });
 }

@@ -4,7 +4,8 @@
  * What differs between uses is injected: how weights are multiplied (`project`) and what attends to what (`attention`).
  */
 import type { Value } from '../graph/graph.ts';
-import { add, mul, reshape, rmsNorm, rope, silu, transpose, type RotaryTables } from '../graph/ops.ts';
+import { rmsNorm, rope, type RotaryTables } from '../graph/layers.ts';
+import { add, mul, reshape, silu, transpose } from '../graph/ops.ts';
 import type { Dim } from '../graph/shape.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { ModelConfig } from './config.ts';

@@ -1,0 +1,157 @@
+/**
+ * What a transformer is made of, each with its vector–Jacobian product beside it, like `ops.ts`. ONNX Runtime's own
+ * operators (domain com.microsoft) and composites with a gradient of their own are used where they save passes over
+ * memory.
+ */
+import type { Value } from './graph.ts';
+import { add, elementwise, gemm, log, matmul, meanLast, mul, neg, plain, reduceSum, reshape, sub, vjp } from './ops.ts';
+import { product, type Dim } from './shape.ts';
+
+/** x / rms(x) ∘ weight over the last axis (1910.07467). x [..., D], weight [D] */
+export function rmsNorm(x: Value, weight: Value, epsilon: number): Value {
+  const g = x.graph;
+  const [y, inverse] = g.node({
+    op: 'SimplifiedLayerNormalization',
+    inputs: [x, weight],
+    outputs: [
+      { dtype: 'float32', shape: x.shape },
+      { dtype: 'float32', shape: x.shape.with(-1, 1) },
+    ],
+    attributes: { axis: { int: -1 }, epsilon, stash_type: { int: 1 } },
+    vjp: vjp((dy) => {
+      const unit = mul(x, inverse!); // x / rms(x)
+      const slope = mul(dy, unit);
+      const lead = x.shape.slice(0, -1).map((_, i) => i);
+      return [
+        plain(() => {
+          // dx = (dy∘w − unit · mean(dy∘w∘unit)) / rms(x)
+          const along = mul(unit, meanLast(mul(slope, weight)));
+          return mul(sub(mul(dy, weight), along), inverse!);
+        }),
+        plain(() => reduceSum(slope, lead)),
+      ];
+    }),
+  });
+  return y!;
+}
+
+/** Cosines and sines by position, [positions, rotated / 2] each, and the positions of the tokens, [B, T] int64. */
+export interface RotaryTables {
+  cos: Value;
+  sin: Value;
+  positions: Value;
+}
+
+/**
+ * Rotary position embedding (2104.09864), half-rotation: component i of a head pairs with i + headDim/2.
+ * Its transpose is the rotation by the opposite angle. x [B, T, heads · headDim]
+ */
+export function rope(x: Value, { cos, sin, positions }: RotaryTables): Value {
+  return x.graph.op({
+    op: 'RotaryEmbedding',
+    domain: 'com.microsoft',
+    inputs: [x, positions, cos, sin],
+    shape: x.shape,
+    vjp: vjp((dy) => [plain(() => rope(dy, { cos, sin: neg(sin), positions })), null, null, null]),
+  });
+}
+
+/** Softmax over the last axis. */
+export function softmax(x: Value): Value {
+  const y = x.graph.op({
+    op: 'Softmax',
+    inputs: [x],
+    shape: x.shape,
+    attributes: { axis: { int: -1 } },
+    vjp: vjp((dy) => [
+      plain(() => mul(y, sub(dy, reduceSum(mul(dy, y), [x.shape.length - 1], true)))),
+    ]),
+  });
+  return y;
+}
+
+/**
+ * softmax(scale · q kᵀ + bias) v with grouped heads: the G query heads that share a key head are rows of one product,
+ * so keys are never repeated, and G comes before T so that the bias is added in long runs. The gradient of the scores
+ * is P∘(dP − rowsum(dy∘y)) (2205.14135, appendix B.2): that row sum runs over d values and not over S.
+ * @param q [B, K, G, T, d]
+ * @param k [B, K, S, d]
+ * @param v [B, K, S, d]
+ * @param bias added to the scores, [B, 1, 1, T, S]: 0 where visible, very negative where not; no gradient
+ * @returns [B, K, G, T, d]
+ */
+export function attend(q: Value, k: Value, v: Value, bias: Value, scale: number): Value {
+  const [B, K, G, T, d] = q.shape as [Dim, Dim, Dim, Dim, Dim];
+  const S = k.shape[2]!;
+  const rows = product([G, T]);
+  const queries = reshape(q, [B, K, rows, d]);
+  const scores = matmul(queries, k, { transB: true, alpha: scale });
+  const weights = reshape(softmax(add(reshape(scores, [B, K, G, T, S]), bias)), [B, K, rows, S]);
+  const y = q.graph.op({
+    op: 'FusedMatMul',
+    domain: 'com.microsoft',
+    inputs: [weights, v],
+    shape: [B, K, rows, d],
+    wrt: [queries, k, v],
+    vjp: vjp((dy) => {
+      let dScores: Value | null = null;
+      const scoreGrad = (): Value =>
+        (dScores ??= mul(weights, sub(matmul(dy, v, { transB: true }), reduceSum(mul(dy, y), [3], true))));
+      return [
+        plain(() => matmul(scoreGrad(), k, { alpha: scale })),
+        plain(() => matmul(scoreGrad(), queries, { transA: true, alpha: scale })),
+        plain(() => matmul(weights, dy, { transA: true })),
+      ];
+    }),
+  });
+  return reshape(y, q.shape);
+}
+
+/**
+ * Σ_m weights[m] · −log softmax(hidden[m] · headᵀ)[targets[m]], and the single terms. The logits [M, V] are the
+ * largest tensor of a training step: the backward pass reuses the probabilities, subtracts one at the targets, and
+ * puts the row weights on the [M, D] side of both products.
+ * @param hidden [M, D]
+ * @param head [V, D]
+ * @param targets [M, 1] int32
+ * @param weights [M, 1]; 0 for rows that only fill up
+ * @returns loss (scalar) and nll [M, 1] in nats; gradients flow through the loss alone
+ */
+export function crossEntropy(
+  hidden: Value,
+  head: Value,
+  targets: Value,
+  weights: Value,
+): { loss: Value; nll: Value } {
+  const g = hidden.graph;
+  const probabilities = softmax(gemm(hidden, head, null, false, true));
+  const likelihood = g.op({
+    op: 'GatherElements',
+    inputs: [probabilities, targets],
+    shape: targets.shape,
+    attributes: { axis: { int: 1 } },
+  });
+  // A probability that underflows would make the loss infinite and hide everything else.
+  const nll = neg(log(elementwise('Max', likelihood, g.scalar(1e-37))));
+  const loss = g.op({
+    op: 'ReduceSum',
+    inputs: [mul(nll, weights), g.ints([0, 1])],
+    shape: [],
+    attributes: { keepdims: { int: 0 } },
+    wrt: [hidden, head],
+    vjp: vjp((dy) => {
+      const residual = g.op({
+        op: 'ScatterElements',
+        inputs: [probabilities, targets, sub(likelihood, g.scalar(1))],
+        shape: probabilities.shape,
+        attributes: { axis: { int: 1 } },
+      });
+      const rowWeights = mul(weights, dy);
+      return [
+        plain(() => mul(gemm(residual, head, null, false, false), rowWeights)),
+        (into) => gemm(residual, mul(hidden, rowWeights), into, true, false),
+      ];
+    }),
+  });
+  return { loss, nll };
+}
