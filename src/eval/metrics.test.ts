@@ -58,7 +58,10 @@ it('percentiles are nearest ranks', () => {
 
 describe('estimates', () => {
   it('mean has the usual standard error', () => {
-    expect(mean([1, 2, 3, 4])).toEqual({ value: 2.5, standardError: expect.closeTo(Math.sqrt(5 / 3 / 4), 12) });
+    expect(mean([1, 2, 3, 4])).toEqual({
+      value: 2.5,
+      standardError: expect.closeTo(Math.sqrt(5 / 3 / 4), 12),
+    });
     expect(mean([5])).toEqual({ value: 5, standardError: null });
   });
 
