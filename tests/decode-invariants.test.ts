@@ -1,211 +1,310 @@
-/** The invariants of decoding, on tiny random models of every layout. */
+/**
+ * The laws of DECODING.md ("Invariants"), for every layout, on hashes (bit for bit), random weights and checkpoints. A new kind
+ * of model is one more line in `MODELS`.
+ */
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { tinyDenoiser } from './tiny.ts';
-import type { Layout } from '../src/model/config.ts';
-import type { Denoiser } from '../src/model/denoiser.ts';
 import { appendCanvas, fixedCanvas, MASKED } from '../src/decode/canvas.ts';
+import type { Canvas } from '../src/decode/canvas.ts';
 import { decode } from '../src/decode/decode.ts';
-import { collect, type DecodeEvent } from '../src/decode/events.ts';
+import { collect } from '../src/decode/events.ts';
+import type { Transcript } from '../src/decode/events.ts';
 import type { DecodeOptions } from '../src/decode/options.ts';
-import { confidenceThreshold } from '../src/decode/policies/confidence-threshold.ts';
-import { fixedSteps } from '../src/decode/policies/fixed-steps.ts';
-import type { UnmaskPolicy } from '../src/decode/policies/policy.ts';
-import { random } from '../src/decode/policies/random.ts';
+import type { Denoiser } from '../src/model/denoiser.ts';
+import { LAYOUTS } from '../src/model/config.ts';
+import type { Layout } from '../src/model/config.ts';
+import { loadDenoiser } from '../src/model/load.ts';
+import { tinyDenoiser } from './tiny.ts';
+import { createToyDenoiser, TOY_EOS } from './toy-denoiser.ts';
 
-const LAYOUTS: Layout[] = ['causal', 'causalContext', 'blockCausal', 'full'];
-const GREEDY: DecodeOptions = { temperature: 0 };
+interface ModelUnderTest {
+  name: string;
+  open: () => Promise<Denoiser>;
+  runs: number;
+}
 
-const models = new Map<Layout, Denoiser>();
-beforeAll(async () => {
-  for (const layout of LAYOUTS) models.set(layout, await tinyDenoiser(layout));
-});
-afterAll(async () => {
-  for (const model of models.values()) await model.close();
-});
-
-const settings = (layout: Layout, parts: Partial<DecodeOptions> = {}): DecodeOptions => ({
-  policy: confidenceThreshold(0.5),
-  blockLength: layout === 'causal' ? 1 : layout === 'full' ? 64 : 4,
-  seed: 1,
-  ...parts,
+const toy = (options: Parameters<typeof createToyDenoiser>[0]): ModelUnderTest => ({
+  name: `toy ${options.layout}${options.endless ? ', endless' : ''}`,
+  open: async () => createToyDenoiser(options),
+  runs: 40,
 });
 
-/** Without clocks, so that two runs can be compared. */
-const transcript = (events: readonly DecodeEvent[]) =>
-  events.map((event) => JSON.parse(JSON.stringify(event, (key, value) => (key.endsWith('Ms') ? undefined : value))));
-
-const token = fc.integer({ min: 1, max: 31 });
-const prompts = fc.array(token, { minLength: 1, maxLength: 40 });
-const policies = fc.constantFrom<UnmaskPolicy>(
-  confidenceThreshold(0.3),
-  confidenceThreshold(0.9),
-  fixedSteps(2),
-  fixedSteps(3, 'entropy'),
-  fixedSteps(3, 'margin'),
-  random(2),
-);
-const samplings = fc.constantFrom(
-  GREEDY,
-  { temperature: 0.8 },
-  { temperature: 1, topP: 0.7 },
-  { temperature: 1, topK: 5 },
-);
-const RUNS = { numRuns: 30 };
-
-describe.each(LAYOUTS)('%s', (layout) => {
-  const model = () => models.get(layout)!;
-
-  it('gives the same transcript with the cache and without', async () => {
-    await fc.assert(
-      fc.asyncProperty(prompts, fc.integer({ min: 1, max: 14 }), policies, async (prompt, maxTokens, policy) => {
-        const canvas = appendCanvas(prompt, maxTokens);
-        const cached = await collect(decode(model(), canvas, settings(layout, { policy })));
-        const plain = await collect(decode(model(), canvas, settings(layout, { policy, cache: 'none' })));
-        expect(cached.done.ids).toEqual(plain.done.ids);
-        const order = (events: DecodeEvent[]) =>
-          events.flatMap((e) => (e.type === 'commit' ? e.tokens.map(({ position, id }) => `${position}:${id}`) : []));
-        expect(order(cached.events)).toEqual(order(plain.events));
-      }),
-      RUNS,
-    );
-  });
-
-  it('is a function of its seed', async () => {
-    await fc.assert(
-      fc.asyncProperty(prompts, policies, samplings, fc.nat(), async (prompt, policy, sampling, seed) => {
-        const canvas = appendCanvas(prompt, 9);
-        const run = () => collect(decode(model(), canvas, settings(layout, { policy, ...sampling, seed })));
-        expect(transcript((await run()).events)).toEqual(transcript((await run()).events));
-      }),
-      RUNS,
-    );
-  });
-
-  it('commits every position once and never retracts settled text', async () => {
-    await fc.assert(
-      fc.asyncProperty(prompts, policies, samplings, async (prompt, policy, sampling) => {
-        const { events, done } = await collect(
-          decode(model(), appendCanvas(prompt, 11), settings(layout, { policy, ...sampling })),
-        );
-        const committed = new Map<number, number>();
-        const settled: number[] = [];
-        for (const event of events) {
-          if (event.type === 'commit') {
-            expect(event.tokens.length).toBeGreaterThan(0);
-            for (const { position, id, probability } of event.tokens) {
-              expect(committed.has(position)).toBe(false);
-              expect(position).toBeGreaterThanOrEqual(prompt.length + settled.length);
-              expect(id).not.toBe(32);
-              expect(probability).toBeGreaterThan(0);
-              expect(probability).toBeLessThanOrEqual(1.0001);
-              committed.set(position, id);
-            }
-          }
-          if (event.type === 'block') {
-            expect(event.start).toBe(prompt.length + settled.length);
-            settled.push(...event.ids);
-          }
-        }
-        expect(settled).toEqual(done.ids);
-        settled.forEach((id, i) => expect(committed.get(prompt.length + i)).toBe(id));
-      }),
-      RUNS,
-    );
-  });
-
-  it('counts its forwards', async () => {
-    const { events, done } = await collect(decode(model(), appendCanvas([5, 6, 7], 10), settings(layout)));
-    const steps = events.filter((event) => event.type === 'step');
-    expect(done.nfe).toBe(steps.length);
-    expect(done.forwards.prefill + done.forwards.denoise + done.forwards.commit).toBe(done.nfe);
-    expect(done.usefulTokens).toBe(done.ids.length);
-    expect(done.tpf).toBeCloseTo(done.usefulTokens / done.nfe);
-  });
-
-  it('stops when asked and leaves the model usable', async () => {
-    const canvas = appendCanvas([5, 6, 7], 12);
-    const before = await collect(decode(model(), canvas, settings(layout)));
-    const controller = new AbortController();
-    const events: DecodeEvent[] = [];
-    for await (const event of decode(model(), canvas, settings(layout, { signal: controller.signal }))) {
-      events.push(event);
-      if (event.type === 'commit') controller.abort();
-    }
-    expect(events.at(-1)).toMatchObject({ type: 'done', reason: 'aborted' });
-    expect(events.filter((event) => event.type === 'step').length).toBeLessThan(before.done.nfe);
-    const after = await collect(decode(model(), canvas, settings(layout)));
-    expect(transcript(after.events)).toEqual(transcript(before.events));
-  });
+const folder = (name: string, path: string): ModelUnderTest => ({
+  name,
+  open: async () => {
+    const dir = fileURLToPath(new URL(`../${path}`, import.meta.url));
+    return (await loadDenoiser(dir, { threads: 1 })).denoiser;
+  },
+  runs: 8,
 });
 
-describe('policies in the loop', () => {
-  it.each(LAYOUTS)('a threshold above 1 commits exactly one token a step (%s)', async (layout) => {
-    const { events } = await collect(
-      decode(models.get(layout)!, appendCanvas([3, 4], 9), settings(layout, { policy: confidenceThreshold(1.1) })),
-    );
-    for (const event of events) if (event.type === 'commit') expect(event.tokens).toHaveLength(1);
-  });
+const MODELS: ModelUnderTest[] = [
+  ...LAYOUTS.flatMap((layout) => [toy({ layout }), toy({ layout, endless: true })]),
+  ...LAYOUTS.map((layout) => ({ name: `tiny ${layout}`, open: () => tinyDenoiser(layout), runs: 12 })),
+  folder('ar-qwen3', 'fixtures/checkpoints/ar-qwen3'),
+  folder('sdar', 'fixtures/checkpoints/sdar'),
+];
 
-  it('fixedSteps(n) uses exactly n forwards on a fixed canvas', async () => {
-    const canvas = fixedCanvas([2, MASKED, 5, MASKED, MASKED, MASKED, MASKED, MASKED, MASKED, 9]);
-    for (const n of [1, 2, 3, 5, 7]) {
-      const { done } = await collect(
-        decode(models.get('full')!, canvas, settings('full', { policy: fixedSteps(n) })),
+const run = (denoiser: Denoiser, canvas: Canvas, options: DecodeOptions): Promise<Transcript> =>
+  collect(decode(denoiser, canvas, { now: () => 0, ...options }));
+
+/** Probabilities to 4 digits: products of another shape sum in another order. */
+const rounded = ({ events }: Transcript): unknown =>
+  JSON.parse(
+    JSON.stringify(events, (key, value: unknown) =>
+      key === 'probability' ? Number((value as number).toFixed(4)) : value,
+    ),
+  );
+
+describe.each(MODELS)('$name', ({ open, runs }) => {
+  let denoiser: Denoiser;
+  beforeAll(async () => {
+    denoiser = await open();
+  });
+  afterAll(() => denoiser.close());
+
+  /** A canvas with 1 to 20 masks; for full attention also with given tokens among them. */
+  const canvases = (): fc.Arbitrary<Canvas> => {
+    const { vocabSize, layout, tokens } = denoiser.config;
+    const token = fc.integer({ min: 0, max: vocabSize - 1 }).filter((id) => id !== tokens.mask);
+    const prompts = fc.array(token, { minLength: layout === 'causal' ? 1 : 0, maxLength: 11 });
+    const append = fc
+      .tuple(prompts, fc.integer({ min: 1, max: 20 }))
+      .map(([prompt, n]) => appendCanvas(prompt, n));
+    if (layout !== 'full') return append;
+    const fixed = fc
+      .array(fc.oneof(token, fc.constant(MASKED)), { minLength: 1, maxLength: 20 })
+      .map(fixedCanvas);
+    return fc.oneof(append, fixed);
+  };
+  const blockLengths = (): fc.Arbitrary<number | undefined> =>
+    denoiser.config.layout === 'causal' ? fc.constant(undefined) : fc.constantFrom(1, 3, 4, 8, undefined);
+  const policies: fc.Arbitrary<DecodeOptions> = fc.oneof(
+    fc.record({
+      policy: fc.constant('confidenceThreshold' as const),
+      threshold: fc.constantFrom(0, 0.3, 0.6, 1.1),
+    }),
+    fc.record({
+      policy: fc.constant('fixedSteps' as const),
+      steps: fc.integer({ min: 1, max: 5 }),
+      order: fc.constantFrom('confidence' as const, 'margin' as const, 'entropy' as const),
+    }),
+    fc.record({ policy: fc.constant('random' as const), steps: fc.integer({ min: 1, max: 5 }) }),
+  );
+  const samplings: fc.Arbitrary<DecodeOptions> = fc.constantFrom(
+    {},
+    { temperature: 0.8 },
+    { temperature: 1.2, topK: 5 },
+    { temperature: 0.7, topP: 0.9 },
+  );
+  const options = (): fc.Arbitrary<DecodeOptions> =>
+    fc
+      .tuple(policies, samplings, blockLengths(), fc.nat(99))
+      .map(([policy, sampling, blockLength, seed]) => ({ ...policy, ...sampling, blockLength, seed }));
+
+  const holds = (law: (canvas: Canvas, options: DecodeOptions) => Promise<void>): Promise<void> =>
+    fc.assert(fc.asyncProperty(canvases(), options(), law), { numRuns: runs });
+
+  it('gives the same transcript for the same seed', () =>
+    holds(async (canvas, options) => {
+      expect(await run(denoiser, canvas, options)).toEqual(await run(denoiser, canvas, options));
+    }));
+
+  it('decides the same with a cache as without', async () => {
+    if (denoiser.config.layout === 'full') {
+      // There is nothing to cache, and asking for it is refused.
+      await expect(run(denoiser, appendCanvas([], 4), { cache: 'block' })).rejects.toThrow(
+        'cache is not usable',
       );
-      expect(done.nfe).toBe(n);
-      expect(done.ids).toHaveLength(10);
+      return;
     }
+    await holds(async (canvas, options) => {
+      const cached = await run(denoiser, canvas, { ...options, cache: 'block' });
+      const recomputed = await run(denoiser, canvas, { ...options, cache: 'none' });
+      expect(rounded(cached)).toEqual(rounded(recomputed));
+    });
   });
 
-  it('fixedSteps(n) uses n forwards a block, and one more to cache it', async () => {
-    // No end of text, so that the number of blocks is known.
-    const denoiser = models.get('blockCausal')!;
-    const endless = { ...denoiser, config: { ...denoiser.config, tokens: { ...denoiser.config.tokens, eos: [] } } };
-    const { done } = await collect(
-      decode(endless, appendCanvas([3, 4, 5, 6], 12), settings('blockCausal', { policy: fixedSteps(2) })),
-    );
-    expect(done.forwards).toEqual({ prefill: 1, denoise: 6, commit: 2 });
+  it('commits one token a step above threshold 1', () =>
+    holds(async (canvas, options) => {
+      const { events } = await run(denoiser, canvas, {
+        ...options,
+        policy: 'confidenceThreshold',
+        threshold: 1.01,
+      });
+      for (const event of events) if (event.type === 'commit') expect(event.tokens).toHaveLength(1);
+    }));
+
+  it('uses exactly n forwards a block with fixedSteps(n) and random(n)', () =>
+    holds(async (canvas, options) => {
+      const steps = options.steps ?? 2;
+      const policy = options.policy === 'random' ? 'random' : 'fixedSteps';
+      const { events, done } = await run(denoiser, canvas, { ...options, policy, steps });
+      const forwards = new Map<number, { denoise: number; masks: number }>();
+      for (const event of events) {
+        if (event.type === 'step' && event.kind === 'denoise') {
+          const { start, end } = event.block;
+          const masks = canvas.ids.subarray(start, end).filter((id) => id === MASKED).length;
+          const isFirstFree = denoiser.config.layout === 'causalContext' && start > 0;
+          const entry = forwards.get(start) ?? { denoise: 0, masks: masks - Number(isFirstFree) };
+          forwards.set(start, { ...entry, denoise: entry.denoise + 1 });
+        }
+      }
+      const counted = [...forwards.values()];
+      // The end of text cuts the last block short.
+      const whole = done.reason === 'eos' ? counted.slice(0, -1) : counted;
+      for (const { denoise, masks } of whole) expect(denoise).toBe(Math.min(steps, masks));
+    }));
+
+  it('never takes settled text back, and settles all of the answer', () =>
+    holds(async (canvas, options) => {
+      const { events, done } = await run(denoiser, canvas, options);
+      const settled: number[] = [];
+      let nfe = 0;
+      let computed = 0;
+      for (const event of events) {
+        if (event.type === 'step') {
+          expect(event.nfe).toBe(++nfe);
+          computed += event.positions;
+        } else if (event.type === 'commit') {
+          const { mask } = denoiser.config.tokens;
+          for (const { position, id, probability } of event.tokens) {
+            expect(position).toBeGreaterThanOrEqual(canvas.answerStart + settled.length);
+            expect(canvas.ids[position]).toBe(MASKED);
+            expect(id).not.toBe(mask);
+            expect(probability).toBeGreaterThan(0);
+            expect(probability).toBeLessThanOrEqual(1.0001);
+          }
+        } else if (event.type === 'block') {
+          expect(event.start).toBe(canvas.answerStart + settled.length);
+          settled.push(...event.ids);
+          expect(event.settledEnd).toBe(canvas.answerStart + settled.length);
+        }
+      }
+      expect(done.ids).toEqual(settled);
+      expect(done.nfe).toBe(nfe);
+      expect(done.forwards.prefill + done.forwards.denoise + done.forwards.commit).toBe(nfe);
+      expect(computed).toBeGreaterThanOrEqual(nfe);
+      if (done.reason === 'length') expect(canvas.answerStart + done.ids.length).toBe(canvas.ids.length);
+    }));
+
+  it('stays usable after an abort, and after a reader who leaves', () =>
+    holds(async (canvas, options) => {
+      const before = await run(denoiser, canvas, options);
+      const controller = new AbortController();
+      const settled: number[] = [];
+      for await (const event of decode(denoiser, canvas, { ...options, signal: controller.signal })) {
+        if (event.type === 'block') settled.push(...event.ids);
+        if (event.type === 'step' && event.nfe === 2) controller.abort();
+        if (event.type === 'done') {
+          expect(event.reason).toBe(
+            controller.signal.aborted && event.nfe < before.done.nfe ? 'aborted' : before.done.reason,
+          );
+          expect(event.ids).toEqual(settled);
+        }
+      }
+      for await (const event of decode(denoiser, canvas, options)) if (event.type === 'step') break;
+      expect(await run(denoiser, canvas, options)).toEqual(before);
+    }));
+
+  it('with blocks of one position decodes as an autoregressive model does', async () => {
+    const { layout } = denoiser.config;
+    if (layout !== 'causalContext' && layout !== 'causal') return;
+    const twin: Denoiser = {
+      ...denoiser,
+      config: { ...denoiser.config, layout: 'causal', blockLength: 1 },
+    };
+    await holds(async (canvas, options) => {
+      fc.pre(canvas.answerStart > 0);
+      const single = await run(denoiser, canvas, { ...options, blockLength: 1 });
+      expect(single).toEqual(await run(twin, canvas, { ...options, blockLength: 1 }));
+      expect(single.done.forwards.denoise).toBe(0);
+      expect(single.done.nfe).toBe(single.done.usefulTokens + Number(single.done.reason === 'eos'));
+    });
   });
 });
 
-describe('block length 1 over a causal context', () => {
-  it('is autoregressive decoding', async () => {
-    const context = models.get('causalContext')!;
-    // The same weights read as an autoregressive model.
-    const config = { ...context.config, layout: 'causal' as const };
-    const causal: Denoiser = { ...context, config };
-    await fc.assert(
-      fc.asyncProperty(prompts, async (prompt) => {
-        const canvas = appendCanvas(prompt, 10);
-        const blocks = await collect(decode(context, canvas, settings('causalContext', { blockLength: 1 })));
-        const plain = await collect(decode(causal, canvas, settings('causal')));
-        expect(transcript(blocks.events)).toEqual(transcript(plain.events));
-      }),
-      RUNS,
-    );
+describe('counts of forwards', () => {
+  it('are n for fixedSteps(n) on a whole canvas', async () => {
+    const denoiser = createToyDenoiser({ layout: 'full', endless: true });
+    const canvas = fixedCanvas([2, MASKED, 5, MASKED, MASKED, MASKED, MASKED, MASKED, MASKED, 9]);
+    for (const steps of [1, 2, 3, 5, 7]) {
+      const { done } = await run(denoiser, canvas, { policy: 'fixedSteps', steps });
+      expect(done.forwards).toEqual({ prefill: 0, denoise: steps, commit: 0 });
+      expect(done.ids).toHaveLength(10);
+      expect(done).toMatchObject({ usefulTokens: 7, tpf: 7 / steps });
+    }
+  });
+
+  it.each([
+    // Three blocks of four: their first tokens are free, and the last block is never taken in.
+    ['causalContext', { prefill: 1, denoise: 6, commit: 2 }],
+    // Blocks start at multiples of four, and so does the answer.
+    ['blockCausal', { prefill: 1, denoise: 6, commit: 2 }],
+    ['full', { prefill: 0, denoise: 6, commit: 0 }],
+    ['causal', { prefill: 1, denoise: 0, commit: 11 }],
+  ] as const)('are known beforehand for fixedSteps(2) (%s)', async (layout, forwards) => {
+    const denoiser = createToyDenoiser({ layout, endless: true });
+    const blockLength = layout === 'causal' ? 1 : 4;
+    const { done } = await run(denoiser, appendCanvas([3, 4, 5, 6], 12), {
+      policy: 'fixedSteps',
+      steps: 2,
+      blockLength,
+    });
+    expect(done.forwards).toEqual(forwards);
   });
 });
 
 describe('the end of text', () => {
-  it('stops later blocks from being computed', async () => {
-    const denoiser = models.get('causalContext')!;
-    // Every token ends the text, so the first one does.
-    const eos = Array.from({ length: 33 }, (_, i) => i);
-    const final: Denoiser = { ...denoiser, config: { ...denoiser.config, tokens: { ...denoiser.config.tokens, eos } } };
-    const { done, events } = await collect(decode(final, appendCanvas([3, 4], 40), settings('causalContext')));
-    expect(done).toMatchObject({ reason: 'eos', ids: [], usefulTokens: 0, nfe: 1 });
-    expect(events.filter((event) => event.type === 'block')).toHaveLength(1);
+  /** Every token ends the text. */
+  const final = (layout: Layout): Denoiser => {
+    const denoiser = createToyDenoiser({ layout });
+    const eos = Array.from({ length: denoiser.config.vocabSize }, (_, id) => id);
+    return { ...denoiser, config: { ...denoiser.config, tokens: { ...denoiser.config.tokens, eos } } };
+  };
+
+  it.each(LAYOUTS)('stops later blocks from being computed (%s)', async (layout) => {
+    const options = { blockLength: layout === 'causal' ? 1 : 4, threshold: 0 };
+    const { events, done } = await run(final(layout), appendCanvas([3, 4], 40), options);
+    expect(done).toMatchObject({ reason: 'eos', ids: [], usefulTokens: 0, tpf: 0 });
+    expect(done.nfe).toBe(1);
+    expect(events.filter(({ type }) => type === 'block')).toHaveLength(1);
+  });
+
+  it('ends a block early, and what stands behind it is not useful', async () => {
+    let early = 0;
+    for (let seed = 1; seed <= 60; seed++) {
+      const denoiser = createToyDenoiser({ layout: 'full', seed });
+      const { events, done } = await run(denoiser, appendCanvas([3, 4], 12), { threshold: 0.5 });
+      const last = events.findLast((event) => event.type === 'step')!;
+      expect(last).toMatchObject({ masksLeft: 0 });
+      const committed = events.flatMap((event) => (event.type === 'commit' ? event.tokens : []));
+      const at = (position: number) => committed.find((token) => token.position === position)?.id;
+      if (done.reason === 'eos') {
+        expect(at(2 + done.ids.length)).toBe(TOY_EOS);
+        if (committed.length < 12) early++;
+      }
+      expect(done.ids).toEqual(done.ids.map((_, i) => at(2 + i)));
+      expect(done.ids).not.toContain(TOY_EOS);
+    }
+    expect(early).toBeGreaterThan(10);
+  });
+
+  it('is an ordinary token before given text', async () => {
+    const { done } = await run(final('full'), fixedCanvas([3, MASKED, MASKED, 5]), { threshold: 0 });
+    expect(done.reason).toBe('length');
+    expect(done.ids).toHaveLength(4);
   });
 });
 
 describe('canvases that a model cannot fill', () => {
-  it('are refused before the first forward', async () => {
-    const run = (layout: Layout, canvas: ReturnType<typeof fixedCanvas>) =>
-      collect(decode(models.get(layout)!, canvas, settings(layout)));
-    await expect(run('causalContext', fixedCanvas([1, MASKED, 2]))).rejects.toMatchObject({ code: 'unsupported' });
-    await expect(run('full', fixedCanvas([1, MASKED, 99]))).rejects.toMatchObject({ code: 'bad_request' });
-    await expect(run('causal', appendCanvas([], 3))).rejects.toMatchObject({ code: 'bad_request' });
-    await expect(run('full', appendCanvas([1], 300))).rejects.toMatchObject({ code: 'prompt_too_long' });
+  it.each([
+    ['causalContext', fixedCanvas([2, MASKED, 3]), 'unsupported'],
+    ['full', fixedCanvas([2, MASKED, 99]), 'bad_request'],
+    ['causal', appendCanvas([], 3), 'bad_request'],
+    ['full', appendCanvas([2], 300), 'prompt_too_long'],
+  ] as const)('are refused before the first forward (%s)', async (layout, canvas, code) => {
+    await expect(run(createToyDenoiser({ layout }), canvas, {})).rejects.toMatchObject({ code });
   });
 });

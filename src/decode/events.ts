@@ -1,0 +1,97 @@
+/**
+ * What decoding tells, as it happens. Streaming text, the terminal view, the page, the bench and a plain reply are
+ * folds over these events. They are plain JSON.
+ */
+import { TintypeError } from '../errors.ts';
+import { createStreamDecoder } from '../text/stream.ts';
+import type { Tokenizer } from '../text/tokenizer.ts';
+import type { Span } from './canvas.ts';
+
+/** Why a forward was run: to take the prompt in, to guess at masked positions, to take a finished block in. */
+export type ForwardKind = 'prefill' | 'denoise' | 'commit';
+
+/** A forward of the denoiser is done. */
+export interface StepEvent {
+  type: 'step';
+  /** Forwards so far, this one included. */
+  nfe: number;
+  kind: ForwardKind;
+  /** Positions that it was for; those that `cache: 'none'` computes again are not counted. */
+  positions: number;
+  /** The block that is being decoded, or that this forward makes ready. */
+  block: Span;
+  /** Masks that the block still has after the commits of this step. */
+  masksLeft: number;
+  /** Since decoding began. */
+  elapsedMs: number;
+}
+
+/** Masked positions became tokens. Follows the `step` that found them. */
+export interface CommitEvent {
+  type: 'commit';
+  nfe: number;
+  /** By position. `probability` is the model's own, at temperature 1. */
+  tokens: { position: number; id: number; probability: number }[];
+}
+
+/** A block is finished: its text is settled, and no later event takes it back. */
+export interface BlockEvent {
+  type: 'block';
+  /** From 0. */
+  index: number;
+  /** Position of ids[0]. */
+  start: number;
+  /** The block's part of the answer, without the end of text and what follows it. */
+  ids: number[];
+  /** Everything before this position is settled. */
+  settledEnd: number;
+}
+
+/** The last event. */
+export interface DoneEvent {
+  type: 'done';
+  /** `eos`: the model ended the text; `length`: the canvas is full; `aborted`: the signal said so. */
+  reason: 'eos' | 'length' | 'aborted';
+  /** The settled answer, without the end of text. Equals the ids of all `block` events joined. */
+  ids: number[];
+  /** Those of `ids` that were decoded and not given. */
+  usefulTokens: number;
+  /** All forwards. */
+  nfe: number;
+  forwards: Record<ForwardKind, number>;
+  /** Useful tokens a forward; 0 without forwards. */
+  tpf: number;
+  elapsedMs: number;
+  /** Part of `elapsedMs` until the prompt was taken in. */
+  prefillMs: number;
+}
+
+export type DecodeEvent = StepEvent | CommitEvent | BlockEvent | DoneEvent;
+
+export interface Transcript {
+  events: DecodeEvent[];
+  done: DoneEvent;
+}
+
+/** Reads a run to its end. An aborted run is read like any other: see `done.reason`. */
+export async function collect(stream: AsyncIterable<DecodeEvent>): Promise<Transcript> {
+  const events: DecodeEvent[] = [];
+  for await (const event of stream) {
+    events.push(event);
+    if (event.type === 'done') return { events, done: event };
+  }
+  throw new TintypeError('aborted', { what: 'decoding ended without a result' });
+}
+
+/** The text as it settles, block by block; the pieces joined are the text of the whole answer. */
+export async function* settledText(
+  stream: AsyncIterable<DecodeEvent>,
+  tokenizer: Tokenizer,
+): AsyncGenerator<string> {
+  const decoder = createStreamDecoder(tokenizer);
+  for await (const event of stream) {
+    const text =
+      event.type === 'block' ? decoder.push(event.ids) : event.type === 'done' ? decoder.end() : '';
+    if (text !== '') yield text;
+  }
+}
