@@ -6,8 +6,9 @@
  *   −alpha′(t) / (1 − alpha(t)) (2406.07524 equation 10; per block 2503.09573 equation 8).
  * - `exactCount`: draw l uniformly from 1 … L and mask l of the L tokens; a masked token weighs L / l (LLaDA's second
  *   form, 2502.09992 equation 6). For a given set of l masks the first form has ∫ (1/t) t^l (1 − t)^(L−l) dt =
- *   (l−1)! (L−l)! / L!, the second 1/L · l! (L−l)! / L! · L/l: the same. It needs no schedule, and no group comes out
- *   without a mask.
+ *   (l−1)! (L−l)! / L!, the second 1/L · l! (L−l)! / L! · L/l: the same. It needs no schedule, no group comes out
+ *   without a mask, and its weights end at L: with a linear or cosine schedule the first form has infinite variance
+ *   (∫ t · (1/t)² dt).
  *
  * Levels are stratified over the groups of one call: each is uniform, together they cover the range evenly, which
  * takes most of the noise out of the loss (2107.00630, appendix I.1).
@@ -59,7 +60,7 @@ export function stratified(n: number, rng: Rng): Float64Array {
   const levels = Float64Array.from({ length: n }, (_, i) => (i + rng.next()) / n);
   for (let i = n - 1; i > 0; i--) {
     const j = rng.int(i + 1);
-    [levels[i], levels[j]] = [levels[j]!, levels[i]!];
+    [levels[i], levels[j]] = [levels[j], levels[i]];
   }
   return levels;
 }
@@ -67,12 +68,15 @@ export function stratified(n: number, rng: Rng): Float64Array {
 /** Masks a batch. @param ids clean tokens, [N] */
 export function corrupt(ids: Int32Array, corruption: Corruption): Corrupted {
   const { eligible, groups, masking, schedule, maskTokenId, rng } = corruption;
-  assert(eligible.length === ids.length && groups.length === ids.length, 'eligible and groups cover the batch');
+  assert(
+    eligible.length === ids.length && groups.length === ids.length,
+    'eligible and groups cover the batch',
+  );
   const members = collectGroups(eligible, groups);
   const levels = stratified(members.length, rng);
   const weightAt = new Float32Array(ids.length);
   members.forEach((positions, group) => {
-    const level = levels[group]!;
+    const level = levels[group];
     if (masking === 'bernoulli') {
       const weight = schedule.lossWeight(level);
       const chance = 1 - schedule.alpha(level);
@@ -89,13 +93,13 @@ export function corrupt(ids: Int32Array, corruption: Corruption): Corrupted {
   return {
     noisy,
     masked,
-    weights: Float32Array.from(masked, (at) => weightAt[at]!),
+    weights: Float32Array.from(masked, (at) => weightAt[at]),
     eligible: members.reduce((n, positions) => n + positions.length, 0),
   };
 }
 
 function* positionsWhere(weights: Float32Array): Generator<number> {
-  for (let at = 0; at < weights.length; at++) if (weights[at]! > 0) yield at;
+  for (let at = 0; at < weights.length; at++) if (weights[at] > 0) yield at;
 }
 
 /** `count` of the positions, every subset equally likely (the head of a Fisher–Yates shuffle). */
@@ -103,7 +107,7 @@ function choose(positions: readonly number[], count: number, rng: Rng): number[]
   const pool = [...positions];
   for (let i = 0; i < count; i++) {
     const j = i + rng.int(pool.length - i);
-    [pool[i], pool[j]] = [pool[j]!, pool[i]!];
+    [pool[i], pool[j]] = [pool[j], pool[i]];
   }
   return pool.slice(0, count);
 }

@@ -3,7 +3,15 @@ import { describe, expect, test } from 'vitest';
 import { TintypeError } from '../errors.ts';
 import { cosine, createSchedule, linear, logLinear, polynomial, type NoiseSchedule } from './schedule.ts';
 
-const schedules: NoiseSchedule[] = [linear, cosine, polynomial(0.5), polynomial(2), polynomial(3.5), logLinear(), logLinear(1e-3)];
+const schedules: NoiseSchedule[] = [
+  linear,
+  cosine,
+  polynomial(0.5),
+  polynomial(2),
+  polynomial(3.5),
+  logLinear(),
+  logLinear(1e-3),
+];
 const time = fc.double({ min: 1e-3, max: 1 - 1e-3, noNaN: true });
 
 describe.each(schedules.map((schedule) => [schedule.name, schedule] as const))('%s', (_, schedule) => {
