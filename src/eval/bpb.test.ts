@@ -130,8 +130,8 @@ describe('a causal model', () => {
         const V = TINY.vocabSize;
         const [out] = await denoiser.forward([run], { topK: V, entropy: false });
         for (let p = 1; p < ids.length; p++) {
-          const rank = out!.ids.subarray((p - 1) * V, p * V).indexOf(ids[p]!);
-          bits += (out!.logSumExp[p - 1]! - out!.logits[(p - 1) * V + rank]!) / Math.LN2;
+          const rank = out.ids.subarray((p - 1) * V, p * V).indexOf(ids[p]);
+          bits += (out.logSumExp[p - 1] - out.logits[(p - 1) * V + rank]) / Math.LN2;
         }
         bytes += bytesOf(ids.slice(1));
         tokens += ids.length - 1;
@@ -174,7 +174,7 @@ describe('a causal context', () => {
       [1, 2].map((seed) => bitsPerByte(likelihood, LETTERS, [randomText(30, 7)], { blockLength: 2, seed })),
     );
     expect(one).toEqual(other);
-    expect(one!.samples).toBe(0);
+    expect(one.samples).toBe(0);
   });
 });
 
@@ -191,7 +191,7 @@ async function enumerated(likelihood: Likelihood, ids: Int32Array, blockLength: 
   };
   let nats = await score(
     ids,
-    free.map((p) => ({ stream: 'clean', position: p - 1, target: ids[p]! })),
+    free.map((p) => ({ stream: 'clean', position: p - 1, target: ids[p] })),
   );
   for (const { start, end } of spans) {
     const L = end - start;
@@ -201,7 +201,7 @@ async function enumerated(likelihood: Likelihood, ids: Int32Array, blockLength: 
       for (const i of masked) noisy[start + i] = MASK;
       const loss = await score(
         noisy,
-        masked.map((i) => ({ stream: 'noisy', position: start + i, target: ids[start + i]! })),
+        masked.map((i) => ({ stream: 'noisy', position: start + i, target: ids[start + i] })),
       );
       let subsets = 1;
       for (let i = 0; i < masked.length; i++) subsets = (subsets * (L - i)) / (i + 1);

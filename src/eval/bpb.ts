@@ -123,12 +123,12 @@ function windowRows(
   }));
   // The clean copy is the same in every row.
   for (const p of plan.free) {
-    rows[0]!.scored.push({ stream: 'clean', position: p - 1, target: ids[p]!, weight: 1 });
+    rows[0].scored.push({ stream: 'clean', position: p - 1, target: ids[p], weight: 1 });
   }
   for (const { start, end } of plan.spans) {
     // All draws of a block in one call, one group each, so that their levels are stratified.
     const L = end - start;
-    const copies = Int32Array.from({ length: draws * L }, (_, i) => ids[start + (i % L)]!);
+    const copies = Int32Array.from({ length: draws * L }, (_, i) => ids[start + (i % L)]);
     const { masked, weights } = corrupt(copies, {
       eligible: new Uint8Array(draws * L).fill(1),
       groups: copies.map((_, i) => Math.floor(i / L)),
@@ -138,10 +138,10 @@ function windowRows(
       rng,
     });
     masked.forEach((at, i) => {
-      const row = rows[Math.floor(at / L)]!;
+      const row = rows[Math.floor(at / L)];
       const position = start + (at % L);
       row.noisy![position] = maskTokenId!;
-      row.scored.push({ stream: 'noisy', position, target: ids[position]!, weight: weights[i]! / draws });
+      row.scored.push({ stream: 'noisy', position, target: ids[position], weight: weights[i] / draws });
     });
   }
   return rows;
@@ -209,7 +209,7 @@ export async function bitsPerByte(
         const window = Int32Array.from(ids.slice(from, from + windowLength));
         if (window.length < 2) break;
         const bytes = window.subarray(1).reduce((sum, id) => sum + tokenizer.bytes(id).length, 0);
-        units[document]!.denominator += bytes;
+        units[document].denominator += bytes;
         tokens += window.length - 1;
         const plan = planWindow(config.layout, window.length, blockLength);
         yield* windowRows({ ids: window, document, bytes }, plan, { samples, maskTokenId, rng });
@@ -223,7 +223,7 @@ export async function bitsPerByte(
     const nats = await likelihood.negativeLogLikelihoods(toBatch(batch, likelihood));
     let at = 0;
     for (const { document, scored, bytes } of batch) {
-      for (const { weight } of scored) units[document]!.numerator += (weight * nats[at++]!) / Math.LN2;
+      for (const { weight } of scored) units[document].numerator += (weight * nats[at++]) / Math.LN2;
       bytesDone += bytes;
     }
     onProgress?.(bytesDone);

@@ -27,15 +27,15 @@ export function levenshtein(a: ArrayLike<unknown>, b: ArrayLike<unknown>): numbe
   const width = bEnd - start;
   const row = Uint32Array.from({ length: width + 1 }, (_, j) => j);
   for (let i = 1; i <= aEnd - start; i++) {
-    let diagonal = row[0]!;
+    let diagonal = row[0];
     row[0] = i;
     for (let j = 1; j <= width; j++) {
       const replaced = diagonal + (a[start + i - 1] === b[start + j - 1] ? 0 : 1);
       diagonal = row[j]!;
-      row[j] = Math.min(replaced, diagonal + 1, row[j - 1]! + 1);
+      row[j] = Math.min(replaced, diagonal + 1, row[j - 1] + 1);
     }
   }
-  return row[width]!;
+  return row[width];
 }
 
 const SOURCE_NAME = /\.(?:[mc]?[jt]s|[jt]sx)$/;
@@ -53,7 +53,7 @@ export function parses(source: string, filename: string): boolean {
 export function percentile(values: readonly number[], share: number): number {
   assert(values.length > 0, 'a percentile needs a value');
   const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!;
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
 }
 
 export interface Estimate {
