@@ -9,8 +9,9 @@ import { appendCanvas, fixedCanvas, MASKED } from '../src/decode/canvas.ts';
 import type { Canvas } from '../src/decode/canvas.ts';
 import { decode } from '../src/decode/decode.ts';
 import { collect } from '../src/decode/events.ts';
-import type { Transcript } from '../src/decode/events.ts';
+import type { DecodeEvent, Transcript } from '../src/decode/events.ts';
 import type { DecodeOptions } from '../src/decode/options.ts';
+import { assert } from '../src/errors.ts';
 import type { Denoiser } from '../src/model/denoiser.ts';
 import { LAYOUTS } from '../src/model/config.ts';
 import type { Layout } from '../src/model/config.ts';
@@ -56,6 +57,10 @@ const rounded = ({ events }: Transcript): unknown =>
       key === 'probability' ? Number((value as number).toFixed(4)) : value,
     ),
   );
+
+/** The events of one type. */
+const only = <T extends DecodeEvent['type']>(events: DecodeEvent[], type: T) =>
+  events.filter((event): event is Extract<DecodeEvent, { type: T }> => event.type === type);
 
 describe.each(MODELS)('$name', ({ open, runs }) => {
   let denoiser: Denoiser;
@@ -111,29 +116,20 @@ describe.each(MODELS)('$name', ({ open, runs }) => {
       expect(await run(denoiser, canvas, options)).toEqual(await run(denoiser, canvas, options));
     }));
 
-  it('decides the same with a cache as without', async () => {
-    if (denoiser.config.layout === 'full') {
-      // There is nothing to cache, and asking for it is refused.
-      await expect(run(denoiser, appendCanvas([], 4), { cache: 'block' })).rejects.toThrow(
-        'cache is not usable',
-      );
-      return;
-    }
-    await holds(async (canvas, options) => {
-      const cached = await run(denoiser, canvas, { ...options, cache: 'block' });
+  it('decides the same with a cache as without', () =>
+    holds(async (canvas, options) => {
+      // With full attention there is nothing to cache.
+      const cache = denoiser.config.layout === 'full' ? undefined : 'block';
+      const cached = await run(denoiser, canvas, { ...options, cache });
       const recomputed = await run(denoiser, canvas, { ...options, cache: 'none' });
       expect(rounded(cached)).toEqual(rounded(recomputed));
-    });
-  });
+    }));
 
   it('commits one token a step above threshold 1', () =>
     holds(async (canvas, options) => {
-      const { events } = await run(denoiser, canvas, {
-        ...options,
-        policy: 'confidenceThreshold',
-        threshold: 1.01,
-      });
-      for (const event of events) if (event.type === 'commit') expect(event.tokens).toHaveLength(1);
+      const oneByOne: DecodeOptions = { ...options, policy: 'confidenceThreshold', threshold: 1.01 };
+      const { events } = await run(denoiser, canvas, oneByOne);
+      expect(only(events, 'commit').filter(({ tokens }) => tokens.length !== 1)).toEqual([]);
     }));
 
   it('uses exactly n forwards a block with fixedSteps(n) and random(n)', () =>
@@ -142,14 +138,12 @@ describe.each(MODELS)('$name', ({ open, runs }) => {
       const policy = options.policy === 'random' ? 'random' : 'fixedSteps';
       const { events, done } = await run(denoiser, canvas, { ...options, policy, steps });
       const forwards = new Map<number, { denoise: number; masks: number }>();
-      for (const event of events) {
-        if (event.type === 'step' && event.kind === 'denoise') {
-          const { start, end } = event.block;
-          const masks = canvas.ids.subarray(start, end).filter((id) => id === MASKED).length;
-          const isFirstFree = denoiser.config.layout === 'causalContext' && start > 0;
-          const entry = forwards.get(start) ?? { denoise: 0, masks: masks - Number(isFirstFree) };
-          forwards.set(start, { ...entry, denoise: entry.denoise + 1 });
-        }
+      for (const { kind, block } of only(events, 'step')) {
+        if (kind !== 'denoise') continue;
+        const masks = canvas.ids.subarray(block.start, block.end).filter((id) => id === MASKED).length;
+        const isFirstFree = denoiser.config.layout === 'causalContext' && block.start > 0;
+        const entry = forwards.get(block.start) ?? { denoise: 0, masks: masks - Number(isFirstFree) };
+        forwards.set(block.start, { ...entry, denoise: entry.denoise + 1 });
       }
       const counted = [...forwards.values()];
       // The end of text cuts the last block short.
@@ -160,52 +154,57 @@ describe.each(MODELS)('$name', ({ open, runs }) => {
   it('never takes settled text back, and settles all of the answer', () =>
     holds(async (canvas, options) => {
       const { events, done } = await run(denoiser, canvas, options);
-      const settled: number[] = [];
-      let nfe = 0;
-      let computed = 0;
+      const ids = canvas.ids.slice();
+      let settledEnd = canvas.answerStart;
       for (const event of events) {
-        if (event.type === 'step') {
-          expect(event.nfe).toBe(++nfe);
-          computed += event.positions;
+        if (event.type === 'block') {
+          assert(event.start === settledEnd, 'blocks follow each other');
+          settledEnd += event.ids.length;
+          assert(event.settledEnd === settledEnd, 'a block says how far the text is settled');
         } else if (event.type === 'commit') {
-          const { mask } = denoiser.config.tokens;
           for (const { position, id, probability } of event.tokens) {
-            expect(position).toBeGreaterThanOrEqual(canvas.answerStart + settled.length);
-            expect(canvas.ids[position]).toBe(MASKED);
-            expect(id).not.toBe(mask);
-            expect(probability).toBeGreaterThan(0);
-            expect(probability).toBeLessThanOrEqual(1.0001);
+            assert(
+              position >= settledEnd && ids[position] === MASKED,
+              'a commit fills a mask that is not settled',
+            );
+            assert(id !== denoiser.config.tokens.mask, 'the mask token is never committed');
+            assert(probability > 0 && probability < 1.0001, 'a probability');
+            ids[position] = id;
           }
-        } else if (event.type === 'block') {
-          expect(event.start).toBe(canvas.answerStart + settled.length);
-          settled.push(...event.ids);
-          expect(event.settledEnd).toBe(canvas.answerStart + settled.length);
         }
       }
-      expect(done.ids).toEqual(settled);
-      expect(done.nfe).toBe(nfe);
-      expect(done.forwards.prefill + done.forwards.denoise + done.forwards.commit).toBe(nfe);
-      expect(computed).toBeGreaterThanOrEqual(nfe);
-      if (done.reason === 'length') expect(canvas.answerStart + done.ids.length).toBe(canvas.ids.length);
+      expect(only(events, 'block').flatMap((block) => block.ids)).toEqual(done.ids);
+      expect(done.ids).toEqual([...ids.subarray(canvas.answerStart, settledEnd)]);
+      expect(settledEnd === ids.length).toBe(done.reason === 'length');
+    }));
+
+  it('counts its forwards', () =>
+    holds(async (canvas, options) => {
+      const { events, done } = await run(denoiser, canvas, options);
+      const steps = only(events, 'step');
+      expect(steps.map(({ nfe }) => nfe)).toEqual(steps.map((_, i) => i + 1));
+      expect(done.nfe).toBe(steps.length);
+      for (const kind of ['prefill', 'denoise', 'commit'] as const) {
+        expect(done.forwards[kind]).toBe(steps.filter((step) => step.kind === kind).length);
+      }
+      expect(done.tpf * done.nfe).toBeCloseTo(done.usefulTokens);
     }));
 
   it('stays usable after an abort, and after a reader who leaves', () =>
     holds(async (canvas, options) => {
-      const before = await run(denoiser, canvas, options);
+      const whole = await run(denoiser, canvas, options);
+      fc.pre(whole.done.nfe > 2);
       const controller = new AbortController();
-      const settled: number[] = [];
+      const events: DecodeEvent[] = [];
       for await (const event of decode(denoiser, canvas, { ...options, signal: controller.signal })) {
-        if (event.type === 'block') settled.push(...event.ids);
+        events.push(event);
         if (event.type === 'step' && event.nfe === 2) controller.abort();
-        if (event.type === 'done') {
-          expect(event.reason).toBe(
-            controller.signal.aborted && event.nfe < before.done.nfe ? 'aborted' : before.done.reason,
-          );
-          expect(event.ids).toEqual(settled);
-        }
       }
+      const done = events.at(-1);
+      expect(done).toMatchObject({ type: 'done', reason: 'aborted', nfe: 2 });
+      expect(done).toMatchObject({ ids: only(events, 'block').flatMap(({ ids }) => ids) });
       for await (const event of decode(denoiser, canvas, options)) if (event.type === 'step') break;
-      expect(await run(denoiser, canvas, options)).toEqual(before);
+      expect(await run(denoiser, canvas, options)).toEqual(whole);
     }));
 
   it('with blocks of one position decodes as an autoregressive model does', async () => {
@@ -281,10 +280,8 @@ describe('the end of text', () => {
       expect(last).toMatchObject({ masksLeft: 0 });
       const committed = events.flatMap((event) => (event.type === 'commit' ? event.tokens : []));
       const at = (position: number) => committed.find((token) => token.position === position)?.id;
-      if (done.reason === 'eos') {
-        expect(at(2 + done.ids.length)).toBe(TOY_EOS);
-        if (committed.length < 12) early++;
-      }
+      expect(at(2 + done.ids.length) === TOY_EOS).toBe(done.reason === 'eos');
+      if (committed.length < 12) early++;
       expect(done.ids).toEqual(done.ids.map((_, i) => at(2 + i)));
       expect(done.ids).not.toContain(TOY_EOS);
     }
@@ -306,5 +303,23 @@ describe('canvases that a model cannot fill', () => {
     ['full', appendCanvas([2], 300), 'prompt_too_long'],
   ] as const)('are refused before the first forward (%s)', async (layout, canvas, code) => {
     await expect(run(createToyDenoiser({ layout }), canvas, {})).rejects.toMatchObject({ code });
+  });
+});
+
+describe('options that a model cannot follow', () => {
+  it.each([
+    ['full', { cache: 'block' }, 'cache is not usable'],
+    ['causal', { blockLength: 4 }, 'blockLength is not usable'],
+    ['full', { threshold: 3 }, 'a number from 0 to 2'],
+    ['full', { steps: 1.5 }, 'a whole number from 1 to 65536'],
+    ['full', { topK: 65 }, 'a whole number from 1 to 64'],
+    ['full', { policy: 'best' }, 'one of confidenceThreshold, fixedSteps, random'],
+    ['full', { tresh: 1 }, 'there is no option "tresh"'],
+  ] as const)('are refused with what would be right (%s %o)', async (layout, options, message) => {
+    const refused = run(createToyDenoiser({ layout }), appendCanvas([2], 4), options as DecodeOptions);
+    await expect(refused).rejects.toMatchObject({ code: 'bad_option' });
+    await expect(
+      run(createToyDenoiser({ layout }), appendCanvas([2], 4), options as DecodeOptions),
+    ).rejects.toThrow(message);
   });
 });
