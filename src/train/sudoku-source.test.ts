@@ -1,7 +1,14 @@
 import { expect, test } from 'vitest';
 import { createRng } from '../rng.ts';
 import { createTokenizer } from '../text/json.ts';
-import { createSudokuSource, decodeGrid, encodePuzzle, evaluationPuzzles, SUDOKU_TOKENS, sudokuTokenizer } from './sudoku-source.ts';
+import {
+  createSudokuSource,
+  decodeGrid,
+  encodePuzzle,
+  evaluationPuzzles,
+  SUDOKU_TOKENS,
+  sudokuTokenizer,
+} from './sudoku-source.ts';
 import { countSolutions, createPuzzle, formatGrid, solves, validGrid } from './sudoku.ts';
 
 const { bos, mask, pad } = SUDOKU_TOKENS.tokens;
@@ -29,9 +36,13 @@ test('a row of `causal` is the puzzle, then its solution, then padding', () => {
     const givens = decodeGrid(ids.subarray(at + 1, at + 37), 6);
     expect(encodePuzzle({ givens }, 'causal')).toEqual(ids.slice(at, at + 38));
     expect(solves({ size: 6, givens }, decodeGrid(ids.subarray(at, at + 74), 6))).toBe(true);
-    expect([...ids.subarray(at + 74, at + 80)]).toEqual(new Array(6).fill(pad));
-    expect([...answer!.subarray(at, at + 80)]).toEqual(Array.from({ length: 80 }, (_, t) => (t >= 38 && t < 74 ? 1 : 0)));
-    expect([...segments.subarray(at, at + 80)]).toEqual(Array.from({ length: 80 }, (_, t) => (t < 74 ? 0 : -1)));
+    expect([...ids.subarray(at + 74, at + 80)]).toEqual(Array.from({ length: 6 }, () => pad));
+    expect([...answer!.subarray(at, at + 80)]).toEqual(
+      Array.from({ length: 80 }, (_, t) => (t >= 38 && t < 74 ? 1 : 0)),
+    );
+    expect([...segments.subarray(at, at + 80)]).toEqual(
+      Array.from({ length: 80 }, (_, t) => (t < 74 ? 0 : -1)),
+    );
   }
 });
 
@@ -45,7 +56,9 @@ test('what a decoder starts from', () => {
   const puzzle = createPuzzle(6, createRng(1));
   const ids = encodePuzzle(puzzle, 'full');
   expect(ids[0]).toBe(bos);
-  expect(Array.from(ids.slice(1), (id) => id === mask)).toEqual(Array.from(puzzle.givens, (digit) => digit === 0));
+  expect(Array.from(ids.slice(1), (id) => id === mask)).toEqual(
+    Array.from(puzzle.givens, (digit) => digit === 0),
+  );
   expect(decodeGrid(ids, 6)).toEqual(puzzle.givens);
 });
 
@@ -66,8 +79,12 @@ test('a row that cannot hold a puzzle is refused', () => {
 
 test('a state of another stream is refused', () => {
   const state = createSudokuSource({ size: 6, seed: 7, layout: 'full' }).state();
-  expect(() => createSudokuSource({ size: 6, seed: 8, layout: 'full' }).restore(state)).toThrow(/other puzzles/);
-  expect(() => createSudokuSource({ size: 4, seed: 7, layout: 'full' }).restore(state)).toThrow(/other puzzles/);
+  expect(() => createSudokuSource({ size: 6, seed: 8, layout: 'full' }).restore(state)).toThrow(
+    /other puzzles/,
+  );
+  expect(() => createSudokuSource({ size: 4, seed: 7, layout: 'full' }).restore(state)).toThrow(
+    /other puzzles/,
+  );
 });
 
 test('evaluation draws other puzzles than training with the same seed', () => {
@@ -80,8 +97,12 @@ test('evaluation draws other puzzles than training with the same seed', () => {
 test('the tokenizer reads and writes grids with the ids of the rows', () => {
   const puzzle = createPuzzle(9, createRng(1));
   expect(tokenizer.vocabSize).toBeLessThanOrEqual(SUDOKU_TOKENS.vocabSize);
-  expect(tokenizer.encode(formatGrid(puzzle.givens))).toEqual([...encodePuzzle(puzzle, 'causal')].slice(1, -1));
-  expect(tokenizer.decode([bos, ...tokenizer.encode(formatGrid(puzzle.solution))])).toBe(formatGrid(puzzle.solution));
+  expect(tokenizer.encode(formatGrid(puzzle.givens))).toEqual(
+    [...encodePuzzle(puzzle, 'causal')].slice(1, -1),
+  );
+  expect(tokenizer.decode([bos, ...tokenizer.encode(formatGrid(puzzle.solution))])).toBe(
+    formatGrid(puzzle.solution),
+  );
   expect(tokenizer.special('<|mask|>')).toBe(mask);
   expect(tokenizer.special('<|pad|>')).toBe(pad);
 });

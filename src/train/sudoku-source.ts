@@ -51,7 +51,11 @@ const stateSchema = z.strictObject({ size: z.number(), seed: z.number(), puzzles
  * long run meets the solution of an evaluation puzzle now and then, behind other givens. The rules are what can be
  * learned, and no grid is seen often enough to be memorised.
  */
-export function createSudokuSource(options: { size: SudokuSize; seed: number; layout: SudokuLayout }): BatchSource {
+export function createSudokuSource(options: {
+  size: SudokuSize;
+  seed: number;
+  layout: SudokuLayout;
+}): BatchSource {
   const { size, seed, layout } = options;
   const width = sudokuLength(size, layout);
   let puzzles = 0;
@@ -102,7 +106,9 @@ export function createSudokuSource(options: { size: SudokuSize; seed: number; la
 
 /** `count` puzzles that training never draws: another stream of the same generator. */
 export function evaluationPuzzles(size: SudokuSize, count: number, seed: number): Puzzle[] {
-  return Array.from({ length: count }, (_, i) => createPuzzle(size, createRng(seed, 'sudoku', 'evaluation', i)));
+  return Array.from({ length: count }, (_, i) =>
+    createPuzzle(size, createRng(seed, 'sudoku', 'evaluation', i)),
+  );
 }
 
 /** `tokenizer.json` (one character a token) and `tokenizer_config.json` for the model's folder. */

@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createRng } from '../rng.ts';
-import { countSolutions, createPuzzle, formatGrid, solves, SUDOKU_SIZES, validGrid, type SudokuSize } from './sudoku.ts';
+import {
+  countSolutions,
+  createPuzzle,
+  formatGrid,
+  solves,
+  SUDOKU_SIZES,
+  validGrid,
+  type SudokuSize,
+} from './sudoku.ts';
 
 const grid = (text: string): Uint8Array =>
   Uint8Array.from(text.replaceAll(/\s/g, ''), (char) => (char === '.' ? 0 : Number(char)));
@@ -29,7 +37,10 @@ describe.each(SUDOKU_SIZES)('size %i', (size) => {
 
   test('the number of givens varies between its bounds', () => {
     const rng = createRng(2);
-    const givenCounts = Array.from({ length: 200 }, () => createPuzzle(size, rng).givens.filter((digit) => digit > 0).length);
+    const givenCounts = Array.from(
+      { length: 200 },
+      () => createPuzzle(size, rng).givens.filter((digit) => digit > 0).length,
+    );
     const [fewest, most] = [Math.floor((size * size) / 3), Math.floor((size * size) / 2)];
     expect(Math.min(...givenCounts)).toBeGreaterThanOrEqual(fewest);
     expect(new Set(givenCounts).size).toBe(most - fewest + 1);
@@ -53,7 +64,7 @@ test('counting agrees with brute force on random 4x4 boards', () => {
   fc.assert(
     fc.property(fc.nat(), fc.array(fc.nat(15), { maxLength: 6 }), fc.boolean(), (seed, blanks, spoil) => {
       const board = createPuzzle(4, createRng(seed)).solution;
-      if (spoil) board[seed % 16] = 1 + (board[seed % 16]! % 4);
+      if (spoil) board[seed % 16] = 1 + (board[seed % 16] % 4);
       for (const cell of blanks) board[cell] = 0;
       expect(countSolutions(board, 4, 1000)).toBe(solutionsByBruteForce(board, 4));
     }),

@@ -27,7 +27,10 @@ interface Board {
 
 const BOXES: Record<SudokuSize, [rows: number, columns: number]> = { 4: [2, 2], 6: [2, 3], 9: [3, 3] };
 
-const BOARDS = Object.fromEntries(SUDOKU_SIZES.map((size) => [size, createBoard(size)])) as Record<SudokuSize, Board>;
+const BOARDS = Object.fromEntries(SUDOKU_SIZES.map((size) => [size, createBoard(size)])) as Record<
+  SudokuSize,
+  Board
+>;
 
 function createBoard(size: SudokuSize): Board {
   const [boxRows, boxColumns] = BOXES[size];
@@ -46,11 +49,11 @@ export function validGrid(grid: ArrayLike<number>, size: SudokuSize): boolean {
   const { unitsOf } = BOARDS[size];
   const seen = new Uint16Array(3 * size);
   for (let cell = 0; cell < grid.length; cell++) {
-    const digit = grid[cell]!;
+    const digit = grid[cell];
     if (!Number.isInteger(digit) || digit < 1 || digit > size) return false;
     for (let unit = cell * 3; unit < cell * 3 + 3; unit++) {
-      if (seen[unitsOf[unit]!]! & (1 << digit)) return false;
-      seen[unitsOf[unit]!]! |= 1 << digit;
+      if (seen[unitsOf[unit]] & (1 << digit)) return false;
+      seen[unitsOf[unit]] |= 1 << digit;
     }
   }
   return true;
@@ -75,10 +78,10 @@ function solve(grid: Grid, { size, unitsOf }: Board, limit: number, rng: Rng | n
       blanks.push(cell);
       continue;
     }
-    const bit = 1 << grid[cell]!;
+    const bit = 1 << grid[cell];
     for (let unit = cell * 3; unit < cell * 3 + 3; unit++) {
-      if (used[unitsOf[unit]!]! & bit) return 0; // two givens contradict each other
-      used[unitsOf[unit]!]! |= bit;
+      if (used[unitsOf[unit]] & bit) return 0; // two givens contradict each other
+      used[unitsOf[unit]] |= bit;
     }
   }
   let solutions = 0;
@@ -87,27 +90,27 @@ function solve(grid: Grid, { size, unitsOf }: Board, limit: number, rng: Rng | n
     let best = depth;
     let candidates = 0;
     for (let i = depth, fewest = size + 1; i < blanks.length && fewest > 1; i++) {
-      const at = blanks[i]! * 3;
-      const open = all & ~(used[unitsOf[at]!]! | used[unitsOf[at + 1]!]! | used[unitsOf[at + 2]!]!);
+      const at = blanks[i] * 3;
+      const open = all & ~(used[unitsOf[at]] | used[unitsOf[at + 1]] | used[unitsOf[at + 2]]);
       const count = bitCount(open);
       if (count === 0) return false;
       if (count < fewest) [fewest, best, candidates] = [count, i, open];
     }
-    const cell = blanks[best]!;
+    const cell = blanks[best];
     blanks[best] = blanks[depth]!;
     blanks[depth] = cell;
-    const [row, column, box] = [unitsOf[cell * 3]!, unitsOf[cell * 3 + 1]!, unitsOf[cell * 3 + 2]!];
+    const [row, column, box] = [unitsOf[cell * 3], unitsOf[cell * 3 + 1], unitsOf[cell * 3 + 2]];
     while (candidates !== 0) {
       const bit = rng ? randomBit(candidates, rng) : candidates & -candidates;
       candidates &= ~bit;
       grid[cell] = 31 - Math.clz32(bit);
-      used[row]! |= bit;
-      used[column]! |= bit;
-      used[box]! |= bit;
+      used[row] |= bit;
+      used[column] |= bit;
+      used[box] |= bit;
       if (fill(depth + 1)) return true;
-      used[row]! &= ~bit;
-      used[column]! &= ~bit;
-      used[box]! &= ~bit;
+      used[row] &= ~bit;
+      used[column] &= ~bit;
+      used[box] &= ~bit;
     }
     grid[cell] = 0;
     return false;
@@ -165,7 +168,7 @@ function permutation(n: number, rng: Rng): number[] {
   const order = Array.from({ length: n }, (_, i) => i);
   for (let i = n - 1; i > 0; i--) {
     const j = rng.int(i + 1);
-    [order[i], order[j]] = [order[j]!, order[i]!];
+    [order[i], order[j]] = [order[j], order[i]];
   }
   return order;
 }

@@ -1,0 +1,100 @@
+/** `tintype eval sudoku`: right grids for each number of forwards. */
+import type { Command } from 'commander';
+import { TintypeError } from '../errors.ts';
+import { evaluateSudoku, type SudokuResult } from '../eval/sudoku.ts';
+import { loadDenoiser } from '../model/load.ts';
+import { SUDOKU_SIZES, type SudokuSize } from '../train/sudoku.ts';
+import { interruptSignal } from './interrupt.ts';
+import { toInteger } from './options.ts';
+import { formatTable, printJson, printLine } from './output.ts';
+import { createProgress, type Progress } from './progress.ts';
+
+interface SudokuFlags {
+  model: string;
+  size?: SudokuSize;
+  puzzles: number;
+  nfe: number[];
+  seed: number;
+  threads?: number;
+  json?: boolean;
+}
+
+const whole =
+  (option: string, least: number) =>
+  (text: string): number =>
+    toInteger(option, text, least, Number.MAX_SAFE_INTEGER);
+
+function toSize(text: string): SudokuSize {
+  const size = SUDOKU_SIZES.find((each) => String(each) === text);
+  if (size !== undefined) return size;
+  throw new TintypeError('bad_option', {
+    what: 'there is no sudoku of this size',
+    got: text,
+    wanted: SUDOKU_SIZES.join(', '),
+  });
+}
+
+/** Percent with one decimal, `99.9 ± 0.1`. */
+const percent = (share: number, error: number | null = null): string =>
+  `${(100 * share).toFixed(1)}${error === null ? '' : ` ± ${(100 * error).toFixed(1)}`}`;
+
+/** The result for people. */
+export function formatSudoku({ size, puzzles, layout, rows }: SudokuResult): string {
+  const kind = layout === 'full' ? 'masked diffusion' : 'autoregressive';
+  const table = formatTable(
+    ['forwards', 'valid %', 'solved %', 'ms a puzzle'],
+    rows.map((row) => [
+      row.forwards,
+      percent(row.validRate, row.standardError),
+      percent(row.solvedRate),
+      Number(row.millisecondsPerPuzzle.toPrecision(3)),
+    ]),
+  );
+  return `${puzzles} puzzles of ${size}x${size}, ${kind}\n\n${table}`;
+}
+
+/** Adds the command to `tintype eval`. */
+export function addSudoku(evalCommand: Command): void {
+  evalCommand
+    .command('sudoku')
+    .description('share of right grids for each number of forwards')
+    .requiredOption('--model <dir>', 'a sudoku model (tintype train --preset sudoku | sudoku-ar)')
+    .option(
+      '--size <n>',
+      `${SUDOKU_SIZES.join(', ')} (default: the largest that the model has room for)`,
+      toSize,
+    )
+    .option('--puzzles <n>', 'how many, each with one solution', whole('--puzzles', 1), 1000)
+    .option(
+      '--nfe <list>',
+      'budgets of forwards; a causal model always takes one a cell',
+      (text) => text.split(',').map(whole('--nfe', 1)),
+      [12, 4, 2, 1],
+    )
+    .option('--seed <n>', 'which puzzles', whole('--seed', 0), 0)
+    .option('--threads <n>', 'threads of the matrix products (default: one a core)', whole('--threads', 1))
+    .option('--json', 'print one JSON document')
+    .addHelpText('after', '\nExample:\n  tintype eval sudoku --model models/tintype-sudoku --nfe 12,4,2,1')
+    .action(async ({ model, size, puzzles, nfe, seed, threads, json }: SudokuFlags) => {
+      const { denoiser } = await loadDenoiser(model, threads === undefined ? {} : { threads });
+      let progress: Progress | null = null;
+      try {
+        const result = await evaluateSudoku(denoiser, {
+          size,
+          puzzles,
+          budgets: nfe,
+          seed,
+          signal: interruptSignal(),
+          onProgress: (done, total) => {
+            progress ??= createProgress({ label: 'sudoku', total, unit: 'grids' });
+            progress.update(done);
+          },
+        });
+        progress!.finish();
+        if (json) printJson(result);
+        else printLine(formatSudoku(result));
+      } finally {
+        await denoiser.close();
+      }
+    });
+}
