@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { register as registerCorpus } from './corpus.ts';
+import { register as registerEval } from './eval.ts';
 import { register as registerInspect } from './inspect.ts';
 import { describeError } from './output.ts';
 import { register as registerPlot } from './plot.ts';
@@ -23,7 +24,14 @@ const program = new Command('tintype')
   .configureOutput({ outputError: () => {} })
   .exitOverride();
 
-for (const register of [registerServe, registerTrain, registerPlot, registerInspect, registerCorpus])
+for (const register of [
+  registerServe,
+  registerTrain,
+  registerEval,
+  registerPlot,
+  registerInspect,
+  registerCorpus,
+])
   register(program);
 
 program.addHelpText(
