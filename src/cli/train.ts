@@ -121,8 +121,12 @@ async function runInWorker(config: TrainConfig, flags: TrainFlags): Promise<void
     stop,
   };
   const worker = spawnWorker(import.meta.url, '../train/run-worker', { workerData });
+  let firstMs = 0;
   const onSignal = (): void => {
-    if (Atomics.load(stop, 0) === 1) process.exit(130);
+    // A terminal and a wrapper may both deliver one Ctrl-C: repeats within a second are the same wish.
+    if (firstMs > 0 && performance.now() - firstMs > 1000) process.exit(130);
+    if (firstMs > 0) return;
+    firstMs = performance.now();
     Atomics.store(stop, 0, 1);
     process.stderr.write('\nsaving a checkpoint (again to stop at once) …\n');
   };
@@ -169,7 +173,7 @@ function createLine(config: TrainConfig, dir: string): (event: TrainEvent) => vo
     loss = loss === null ? event.lossNats : 0.9 * loss + 0.1 * event.lossNats;
     rate = rate === null ? event.tokensPerSecond : 0.9 * rate + 0.1 * event.tokensPerSecond;
     const total = config.schedule.totalTokens;
-    let secondsLeft = (total - event.tokens) / rate;
+    const secondsLeft = (total - event.tokens) / rate;
     return [
       `step ${event.step}`,
       `${count(event.tokens)}/${count(total)} tokens`,

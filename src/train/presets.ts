@@ -17,7 +17,7 @@ export const PRESETS = {
     model: { layout: 'causal' },
     objective: { kind: 'autoregressive' },
     data: TEXT,
-    batch: { rows: 4, length: 256, microBatches: 8 },
+    batch: { rows: 4, length: 256, microBatches: 4 },
     optimizer: CODE_OPTIMIZER,
     schedule: { warmupTokens: 200_000, totalTokens: 1_000_000_000, decayTokens: 0 },
   },
@@ -27,7 +27,7 @@ export const PRESETS = {
     model: { layout: 'causalContext', blockLength: 8 },
     objective: { kind: 'blockDiffusion', blockLengths: [4, 8, 16, 32], arWeight: 1 },
     data: TEXT,
-    batch: { rows: 2, length: 512, microBatches: 8 },
+    batch: { rows: 2, length: 512, microBatches: 4 },
     optimizer: CODE_OPTIMIZER,
     schedule: { warmupTokens: 100_000, totalTokens: 3_000_000, decayTokens: 1_000_000 },
     init: 'runs/code-base/model',
@@ -38,7 +38,7 @@ export const PRESETS = {
     model: { layout: 'causal' },
     objective: { kind: 'autoregressive' },
     data: TEXT,
-    batch: { rows: 2, length: 512, microBatches: 8 },
+    batch: { rows: 2, length: 512, microBatches: 4 },
     optimizer: CODE_OPTIMIZER,
     schedule: { warmupTokens: 100_000, totalTokens: 3_000_000, decayTokens: 1_000_000 },
     init: 'runs/code-base/model',
@@ -51,7 +51,7 @@ export const PRESETS = {
     data: { kind: 'sudoku', size: 6 },
     batch: { rows: 128, length: 37, microBatches: 1 },
     optimizer: { kind: 'muon', learningRate: 3e-3, muonLearningRate: 1e-2, weightDecay: 0.05 },
-    schedule: { warmupTokens: 200_000, totalTokens: 40_000_000, decayTokens: 10_000_000 },
+    schedule: { warmupTokens: 100_000, totalTokens: 6_000_000, decayTokens: 2_000_000 },
   },
   /** Its twin writes the solved grid from left to right after reading the puzzle. */
   'sudoku-ar': {
@@ -61,7 +61,7 @@ export const PRESETS = {
     data: { kind: 'sudoku', size: 6 },
     batch: { rows: 64, length: 74, microBatches: 1 },
     optimizer: { kind: 'muon', learningRate: 3e-3, muonLearningRate: 1e-2, weightDecay: 0.05 },
-    schedule: { warmupTokens: 200_000, totalTokens: 40_000_000, decayTokens: 10_000_000 },
+    schedule: { warmupTokens: 100_000, totalTokens: 6_000_000, decayTokens: 2_000_000 },
   },
 } satisfies Record<string, Preset>;
 
