@@ -11,11 +11,19 @@ const bin = (name, file) => join(root, 'node_modules', name, file);
 const succeeds = (...command) => runNode(command).status === 0;
 
 const CHECKS = [
-  ['format', () => succeeds(bin('oxfmt', 'bin/oxfmt'), '--check', '.'), 'npm run format'],
-  ['lint', () => succeeds(bin('oxlint', 'bin/oxlint'), '--deny-warnings'), 'npm run lint -- --fix'],
-  ['types', () => succeeds(bin('typescript', 'bin/tsc'), '-p', '.'), null],
+  {
+    name: 'format',
+    run: () => succeeds(bin('oxfmt', 'bin/oxfmt'), '--check', '.'),
+    remedy: 'npm run format',
+  },
+  {
+    name: 'lint',
+    run: () => succeeds(bin('oxlint', 'bin/oxlint'), '--deny-warnings'),
+    remedy: 'npm run lint -- --fix',
+  },
+  { name: 'types', run: () => succeeds(bin('typescript', 'bin/tsc'), '-p', '.') },
   // The tests in tests/ run the built program.
-  ['build', build, null],
+  { name: 'build', run: build },
 ];
 
 checkNode();
@@ -23,7 +31,7 @@ installDependencies();
 let passed = 0;
 let failed = 0;
 
-for (const [name, run, remedy] of CHECKS) {
+for (const { name, run, remedy } of CHECKS) {
   const startedAt = performance.now();
   const ok = run();
   if (ok) passed++;
