@@ -17,7 +17,15 @@ interface SharedOptions {
 export function register(program: Command): void {
   const corpus = program
     .command('corpus')
-    .description('make a vocabulary and tokenised shards from source text');
+    .description('make a vocabulary and tokenised shards from source text')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  tintype corpus tokenizer --data corpus.jsonl.gz --vocab 4096 --out data/tokenizer
+  tintype corpus tokenize --data corpus.jsonl.gz --tokenizer data/tokenizer --out data/code
+  tintype corpus tokenize --data ~/src/app ~/src/lib --tokenizer data/tokenizer --holdout lib --out data/mine`,
+    );
 
   shared(corpus.command('tokenizer').description('train a byte-level BPE vocabulary'))
     .option('--vocab <n>', 'tokens, special ones included', '4096')
