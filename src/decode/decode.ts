@@ -35,7 +35,7 @@ export async function* decode(
   options: DecodeOptions = {},
 ): AsyncGenerator<DecodeEvent, void, void> {
   const { config } = denoiser;
-  const { blockLength, policy, cache, sampling, rng, signal, now } = resolveOptions(options, config);
+  const { blockLength, policy, cache, sampling, rng, stop, signal, now } = resolveOptions(options, config);
   checkCanvas(canvas, config);
 
   const ids = canvas.ids.slice();
@@ -109,8 +109,6 @@ export async function* decode(
   try {
     let index = 0;
     for (const block of answerBlocks(canvas, plan, blockLength)) {
-      if (block.start >= answerEnd) break;
-
       if (plan.context !== null && context.length < block.start) {
         const free = plan.firstTokenFree ? [block.start] : [];
         yield* step(index === 0 ? 'prefill' : 'commit', block, free, (candidates) => candidates);
@@ -134,8 +132,10 @@ export async function* decode(
         ids: Array.from(ids.subarray(start, settledEnd)),
         settledEnd,
       };
+      if (answerEnd < block.end) return yield done('eos');
+      if (stop(ids.subarray(canvas.answerStart, settledEnd))) return yield done('stop');
     }
-    yield done(answerEnd < ids.length ? 'eos' : 'length');
+    yield done('length');
   } catch (error) {
     if (!signal?.aborted || error !== signal.reason) throw error;
     yield done('aborted');

@@ -50,8 +50,8 @@ export interface BlockEvent {
 /** The last event. */
 export interface DoneEvent {
   type: 'done';
-  /** `eos`: the model ended the text; `length`: the canvas is full; `aborted`: the signal said so. */
-  reason: 'eos' | 'length' | 'aborted';
+  /** The model ended the text; the canvas is full; the caller's `stop`, or the caller's signal, said so. */
+  reason: 'eos' | 'length' | 'stop' | 'aborted';
   /** The settled answer, without the end of text. Equals the ids of all `block` events joined. */
   ids: number[];
   /** Those of `ids` that were decoded and not given. */

@@ -44,10 +44,20 @@ export const decodeOptionsSchema = z.strictObject({
   seed: integer(0, Number.MAX_SAFE_INTEGER).default(0),
 });
 
+/** What completing text adds. */
+export const completionOptionsSchema = z.object({
+  /** Most tokens to write. */
+  maxTokens: integer(1, 65_536).default(64),
+  /** Most prompt tokens; by default what the model's context leaves beside `maxTokens`. */
+  contextTokens: integer(8, 1_048_576).optional(),
+});
+
 /** What a caller may say; everything has a default. */
 export type DecodeOptions = Omit<z.input<typeof decodeOptionsSchema>, 'policy'> & {
   /** One by name, or one of your own. */
   policy?: (typeof POLICY_NAMES)[number] | UnmaskPolicy | undefined;
+  /** Asked after each block with the settled answer; true ends the text here. */
+  stop?: ((settled: Int32Array) => boolean) | undefined;
   /** Ends decoding between two forwards. */
   signal?: AbortSignal | undefined;
   /** Milliseconds of a clock that never goes back. */
@@ -61,13 +71,14 @@ export interface DecodeSettings {
   cache: CacheMode;
   sampling: Sampling;
   rng: Rng;
+  stop: (settled: Int32Array) => boolean;
   signal: AbortSignal | undefined;
   now: () => number;
 }
 
 /** Checks options against their ranges and a model, and fills in what was not said. Throws `bad_option`. */
 export function resolveOptions(options: DecodeOptions, config: ModelConfig): DecodeSettings {
-  const { policy, signal, now = () => performance.now(), ...plain } = options;
+  const { policy, stop = () => false, signal, now = () => performance.now(), ...plain } = options;
   const own = typeof policy === 'object' ? policy : undefined;
   const parsed = parseOptions(decodeOptionsSchema, { ...plain, policy: own ? undefined : policy });
 
@@ -88,6 +99,7 @@ export function resolveOptions(options: DecodeOptions, config: ModelConfig): Dec
     cache: parsed.cache ?? (config.layout === 'full' ? 'none' : 'block'),
     sampling: { temperature: parsed.temperature, topK: parsed.topK, topP: parsed.topP },
     rng: createRng(parsed.seed, 'decode'),
+    stop,
     signal,
     now,
   };

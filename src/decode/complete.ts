@@ -1,0 +1,156 @@
+/** Text in, text out: the prompt around a gap, one run of `decode`, the text that belongs there. */
+import { TintypeError } from '../errors.ts';
+import type { ModelConfig } from '../model/config.ts';
+import type { Denoiser } from '../model/denoiser.ts';
+import { fimPrompt, isContinuation } from '../text/fim.ts';
+import type { FimPrompt } from '../text/fim.ts';
+import type { Tokenizer } from '../text/tokenizer.ts';
+import { appendCanvas } from './canvas.ts';
+import { decode } from './decode.ts';
+import { collect } from './events.ts';
+import type { DecodeEvent, DoneEvent, Transcript } from './events.ts';
+import { completionOptionsSchema, parseOptions } from './options.ts';
+import type { DecodeOptions } from './options.ts';
+
+export interface TextModel {
+  denoiser: Denoiser;
+  tokenizer: Tokenizer;
+}
+
+export interface Gap {
+  prefix: string;
+  /** Text after the gap; null asks for a plain continuation of the prefix. */
+  suffix: string | null;
+}
+
+export interface CompleteOptions extends Omit<DecodeOptions, 'stop'> {
+  /** Most tokens to write, 64 by default. */
+  maxTokens?: number | undefined;
+  /** Most prompt tokens; by default what the context of the model leaves beside `maxTokens`. */
+  contextTokens?: number | undefined;
+  /** What to do with a text that is longer: keep what is nearest to the gap (default), or throw `prompt_too_long`. */
+  overflow?: 'keepNearest' | 'throw' | undefined;
+  /** The text ends before the first of these. */
+  stop?: readonly string[] | undefined;
+}
+
+export interface Completion extends Transcript {
+  text: string;
+  promptTokens: number;
+  /** Text that had no room in the prompt. */
+  dropped: FimPrompt['dropped'];
+}
+
+/** A completion that is under way: what was asked, and the events as they come. */
+export interface CompletionStream {
+  prompt: FimPrompt;
+  events: AsyncGenerator<DecodeEvent, void, void>;
+  /** The text of a finished run. */
+  text: (done: DoneEvent) => string;
+}
+
+/** Starts a completion; nothing is computed until the events are read. Throws `bad_option`, `bad_tokenizer`. */
+export function streamCompletion(
+  { denoiser, tokenizer }: TextModel,
+  gap: Gap,
+  { maxTokens, contextTokens, overflow = 'keepNearest', stop = [], ...options }: CompleteOptions = {},
+): CompletionStream {
+  const limits = parseOptions(completionOptionsSchema, { maxTokens, contextTokens });
+  const room = denoiser.config.contextLength - limits.maxTokens;
+  if (room < 1) {
+    throw new TintypeError('bad_option', {
+      what: 'maxTokens leaves no room for a prompt',
+      got: `${limits.maxTokens} tokens`,
+      wanted: `less than the context of the model, ${denoiser.config.contextLength} tokens`,
+    });
+  }
+  const budget = overflow === 'throw' ? Infinity : Math.min(limits.contextTokens ?? room, room);
+  const prompt =
+    gap.suffix === null
+      ? prefixPrompt(tokenizer, denoiser.config, gap.prefix, budget)
+      : fimPrompt(tokenizer, { prefix: gap.prefix, suffix: gap.suffix, format: 'psm', budget });
+
+  const textBeforeStop = (ids: ArrayLike<number>): { text: string; stopped: boolean } => {
+    const text = tokenizer.decode(ids);
+    const ends = stop.map((word) => text.indexOf(word)).filter((at) => at >= 0);
+    return ends.length === 0
+      ? { text, stopped: false }
+      : { text: text.slice(0, Math.min(...ends)), stopped: true };
+  };
+  const events = decode(denoiser, appendCanvas(prompt.ids, limits.maxTokens), {
+    ...options,
+    stop: stop.length === 0 ? undefined : (settled) => textBeforeStop(settled).stopped,
+  });
+  return { prompt, events, text: (done) => textBeforeStop(done.ids).text };
+}
+
+/** The same, read to the end. */
+export async function completeText(
+  model: TextModel,
+  gap: Gap,
+  options: CompleteOptions = {},
+): Promise<Completion> {
+  const { prompt, events, text } = streamCompletion(model, gap, options);
+  const transcript = await collect(events);
+  return {
+    ...transcript,
+    text: text(transcript.done),
+    promptTokens: prompt.ids.length,
+    dropped: prompt.dropped,
+  };
+}
+
+/** Marks a gap in a text. */
+export const HOLE = '<|hole|>';
+
+export interface FilledHole {
+  /** Of the hole, from 0. */
+  index: number;
+  completion: Completion;
+}
+
+/**
+ * Fills the holes of a text one after the other; each sees the text around it, earlier holes filled, later ones
+ * empty. `fillHoles` puts the text together.
+ */
+export async function* infillText(
+  model: TextModel,
+  text: string,
+  options: CompleteOptions = {},
+): AsyncGenerator<FilledHole, void, void> {
+  const [first, ...rest] = text.split(HOLE);
+  let prefix = first;
+  for (const [index, next] of rest.entries()) {
+    const completion = await completeText(model, { prefix, suffix: rest.slice(index).join('') }, options);
+    prefix += completion.text + next;
+    yield { index, completion };
+    if (completion.done.reason === 'aborted') return;
+  }
+}
+
+/** The text with its first holes replaced by these texts. */
+export function fillHoles(text: string, fillings: readonly string[]): string {
+  return text.split(HOLE).reduce((filled, next, i) => filled + (fillings[i - 1] ?? HOLE) + next);
+}
+
+/** The end of a text as a prompt. An empty text starts as documents do, after an end of text. */
+function prefixPrompt(
+  tokenizer: Tokenizer,
+  { tokens }: ModelConfig,
+  prefix: string,
+  budget: number,
+): FimPrompt {
+  const ids = tokenizer.encode(prefix);
+  let from = Math.max(0, ids.length - budget);
+  while (from > 0 && from < ids.length && isContinuation(tokenizer, ids[from])) from++;
+  const start = tokens.bos ?? tokens.eos[0];
+  return {
+    ids: ids.length > 0 ? ids.slice(from) : start === undefined ? [] : [start],
+    dropped: {
+      prefixTokens: from,
+      prefixCharacters: tokenizer.decode(ids.slice(0, from)).length,
+      suffixTokens: 0,
+      suffixCharacters: 0,
+    },
+  };
+}

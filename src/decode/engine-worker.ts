@@ -1,0 +1,108 @@
+/** The thread behind `engine.ts`: loads models, then answers one request after the other. */
+import { basename, resolve } from 'node:path';
+import { parentPort, workerData } from 'node:worker_threads';
+import { TintypeError, assert } from '../errors.ts';
+import { loadDenoiser } from '../model/load.ts';
+import { completeText } from './complete.ts';
+import type { TextModel } from './complete.ts';
+import type { CompletionReply, CompletionRequest } from './engine-types.ts';
+import type { FromWorker, SentError, ToWorker } from './engine.ts';
+
+const { modelDirs, threads } = workerData as { modelDirs: string[]; threads: number | undefined };
+assert(parentPort !== null, 'this file is the entry of a worker thread');
+const port = parentPort;
+const send = (message: FromWorker): void => port.postMessage(message);
+
+function sentError(error: unknown): SentError {
+  if (!(error instanceof TintypeError)) {
+    return { code: null, parts: { what: error instanceof Error ? error.message : String(error) } };
+  }
+  const { cause: _, ...parts } = error.parts;
+  return { code: error.code, parts };
+}
+
+async function loadModels(): Promise<Map<string, TextModel>> {
+  const models = new Map<string, TextModel>();
+  for (const dir of modelDirs) {
+    const id = basename(resolve(dir));
+    if (models.has(id)) {
+      throw new TintypeError('bad_option', { what: 'two model folders have the same name', got: id });
+    }
+    const { denoiser, tokenizer } = await loadDenoiser(dir, { threads });
+    if (tokenizer === null) {
+      throw new TintypeError('bad_checkpoint', {
+        what: 'this model has no tokenizer, so it writes no text',
+        got: dir,
+      });
+    }
+    const model = { denoiser, tokenizer };
+    // The first forward builds the session, which the first request should not wait for.
+    await completeText(model, { prefix: '', suffix: null }, { maxTokens: 2 });
+    models.set(id, model);
+  }
+  return models;
+}
+
+async function complete(
+  models: Map<string, TextModel>,
+  { model, prompt, suffix, ...options }: Omit<CompletionRequest, 'signal'>,
+  signal: AbortSignal,
+): Promise<CompletionReply> {
+  const textModel = models.get(model);
+  if (!textModel) throw new TintypeError('not_found', { what: 'this model is not loaded', got: model });
+  const gap = { prefix: prompt, suffix };
+  const { text, promptTokens, done } = await completeText(textModel, gap, {
+    ...options,
+    overflow: 'throw',
+    signal,
+  });
+  if (done.reason === 'aborted') throw new TintypeError('aborted', { what: 'the request was given up' });
+  return {
+    text,
+    finishReason: done.reason === 'length' ? 'length' : 'stop',
+    promptTokens,
+    completionTokens: done.usefulTokens,
+    nfe: done.nfe,
+    elapsedMs: done.elapsedMs,
+  };
+}
+
+async function close(models: Map<string, TextModel>): Promise<void> {
+  for (const { denoiser } of models.values()) await denoiser.close();
+  port.close();
+}
+
+try {
+  const models = await loadModels();
+  /** Requests that wait or run. */
+  const controllers = new Map<number, AbortController>();
+  let last: Promise<void> = Promise.resolve();
+
+  port.on('message', (message: ToWorker) => {
+    if (message.type === 'abort') {
+      controllers.get(message.id)?.abort();
+    } else if (message.type === 'complete') {
+      const { id, request } = message;
+      const controller = new AbortController();
+      controllers.set(id, controller);
+      last = last
+        .then(() => complete(models, request, controller.signal))
+        .then((reply) => send({ type: 'reply', id, reply }))
+        .catch((error: unknown) => send({ type: 'failed', id, error: sentError(error) }))
+        .finally(() => controllers.delete(id));
+    } else {
+      for (const controller of controllers.values()) controller.abort();
+      void last.then(() => close(models));
+    }
+  });
+  send({
+    type: 'loaded',
+    models: [...models].map(([id, { denoiser }]) => {
+      const { layout, contextLength } = denoiser.config;
+      return { id, layout, contextLength };
+    }),
+  });
+} catch (error) {
+  send({ type: 'unloadable', error: sentError(error) });
+  port.close();
+}

@@ -1,0 +1,99 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { saveTextModel } from '../../tests/text-model.ts';
+import { loadDenoiser } from '../model/load.ts';
+import { completeText } from './complete.ts';
+import type { CompletionEngine, CompletionRequest } from './engine-types.ts';
+import { createEngine } from './engine.ts';
+
+const REQUEST: CompletionRequest = {
+  model: 'diffusion',
+  prompt: 'const a = ',
+  suffix: ';\n',
+  maxTokens: 12,
+  temperature: 0,
+  topP: 1,
+  seed: 1,
+  stop: [],
+};
+
+describe('engine', () => {
+  let dir: string;
+  let engine: CompletionEngine;
+
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'tintype-engine-'));
+    await saveTextModel(join(dir, 'diffusion'), 'causalContext');
+    await saveTextModel(join(dir, 'twin'), 'causal');
+    engine = await createEngine({ modelDirs: [join(dir, 'diffusion'), join(dir, 'twin')], threads: 1 });
+  });
+  afterAll(async () => {
+    await engine.close();
+    await rm(dir, { recursive: true });
+  });
+
+  it('lists its models', () => {
+    expect(engine.models()).toEqual([
+      { id: 'diffusion', layout: 'causalContext', contextLength: 256 },
+      { id: 'twin', layout: 'causal', contextLength: 256 },
+    ]);
+  });
+
+  it('answers as decoding in this thread does, also when asked for much at once', async () => {
+    const { denoiser, tokenizer } = await loadDenoiser(join(dir, 'diffusion'), { threads: 1 });
+    const gap = { prefix: REQUEST.prompt, suffix: REQUEST.suffix };
+    const here = await completeText({ denoiser, tokenizer: tokenizer! }, gap, { maxTokens: 12 });
+    const [a, twin, b, sampled] = await Promise.all([
+      engine.complete(REQUEST),
+      engine.complete({ ...REQUEST, model: 'twin' }),
+      engine.complete(REQUEST),
+      engine.complete({ ...REQUEST, temperature: 1 }),
+    ]);
+    expect(a).toMatchObject({ text: here.text, nfe: here.done.nfe, promptTokens: here.promptTokens });
+    expect(b.text).toBe(a.text);
+    expect(twin.nfe).toBe(twin.completionTokens + Number(twin.finishReason === 'stop'));
+    expect(sampled.text).not.toBe(a.text);
+    await denoiser.close();
+  });
+
+  it('gives up a request that is running, and one that waits, and goes on', async () => {
+    const running = new AbortController();
+    const queued = new AbortController();
+    const long = { ...REQUEST, maxTokens: 200 };
+    const first = engine.complete({ ...long, signal: running.signal });
+    const second = engine.complete({ ...long, signal: queued.signal });
+    queued.abort();
+    running.abort();
+    await expect(first).rejects.toMatchObject({ code: 'aborted' });
+    await expect(second).rejects.toMatchObject({ code: 'aborted' });
+    await expect(engine.complete({ ...REQUEST, signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'aborted',
+    });
+    expect((await engine.complete(REQUEST)).completionTokens).toBeGreaterThan(0);
+  });
+
+  it('keeps the kind of an error', async () => {
+    const tooLong = engine.complete({ ...REQUEST, prompt: 'x '.repeat(400) });
+    await expect(tooLong).rejects.toMatchObject({
+      code: 'prompt_too_long',
+      parts: { wanted: 'at most 256 together' },
+    });
+    await expect(engine.complete({ ...REQUEST, maxTokens: 256 })).rejects.toMatchObject({
+      code: 'bad_option',
+    });
+    await expect(createEngine({ modelDirs: [join(dir, 'nothing')] })).rejects.toMatchObject({
+      code: 'not_found',
+    });
+  });
+
+  it('gives up what is running when it is closed', async () => {
+    const other = await createEngine({ modelDirs: [join(dir, 'diffusion')], threads: 1 });
+    const running = other.complete({ ...REQUEST, maxTokens: 200 });
+    const closed = other.close();
+    await expect(running).rejects.toMatchObject({ code: 'aborted' });
+    await closed;
+    await expect(other.complete(REQUEST)).rejects.toMatchObject({ code: 'aborted' });
+  });
+});
