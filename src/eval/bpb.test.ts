@@ -32,7 +32,7 @@ const TINY: ModelConfig = {
 /** A token is a letter; token k has 1 + k mod 3 bytes. */
 const LETTERS: Tokenizer = {
   vocabSize: TINY.vocabSize,
-  encode: (text) => [...text].map((letter) => letter.charCodeAt(0) - 97),
+  encode: (text) => Array.from(text, (letter) => letter.charCodeAt(0) - 97),
   decode: (ids) => String.fromCharCode(...Array.from(ids, (id) => id + 97)),
   bytes: (id) => new Uint8Array(1 + (id % 3)),
   special: () => null,
@@ -82,7 +82,7 @@ describe('the plan of a window', () => {
           );
           const scored = [...free, ...inSpans].toSorted((a, b) => a - b);
           expect(scored).toEqual(Array.from({ length: length - 1 }, (_, i) => i + 1));
-          for (const { start, end } of spans) if (blocks) expect(blocks[start]).toBe(blocks[end - 1]);
+          for (const { start, end } of spans) expect(blocks?.[start]).toBe(blocks?.[end - 1]);
         },
       ),
     );

@@ -53,10 +53,12 @@ export interface FimResult {
   n: number;
 }
 
+/** Whether a truth has no line break but at its end. */
+export const isSingleLine = (truth: string): boolean => !/[\r\n]/.test(truth.trimEnd());
+
 /** The part of a prediction that is compared with the truth. */
 export function scoredText(prediction: string, truth: string): string {
-  const isSingleLine = !/[\r\n]/.test(truth.trimEnd());
-  return (isSingleLine ? prediction.split(/\r?\n|\r/, 1)[0] : prediction).trimEnd();
+  return (isSingleLine(truth) ? prediction.split(/\r?\n|\r/, 1)[0] : prediction).trimEnd();
 }
 
 /** File name inside ids of the form package/path:line:column; decides how a file is parsed. */
@@ -68,7 +70,7 @@ export async function evaluateFim(
   complete: Complete,
   options: {
     signal?: AbortSignal | undefined;
-    onRow?: (prediction: Prediction, row: InfillRow) => void;
+    onRow?: (prediction: Prediction, isExact: boolean) => void;
   } = {},
 ): Promise<FimResult> {
   const { signal, onRow } = options;
@@ -82,14 +84,15 @@ export async function evaluateFim(
     const { id, prefix, suffix } = row;
     const middle = scoredText(text, row.middle);
     const truth = row.middle.trimEnd();
-    matches.push(exactMatch(middle, truth) ? 1 : 0);
+    const isExact = exactMatch(middle, truth);
+    matches.push(isExact ? 1 : 0);
     similarities.push(editSimilarity(middle, truth));
     if (parses(prefix + row.middle + suffix, fileName(id))) {
       parsed.push(parses(prefix + middle + suffix, fileName(id)) ? 1 : 0);
     }
     const prediction = { id, middle, ms: elapsedMs, nfe, tokens };
     predictions.push(prediction);
-    onRow?.(prediction, row);
+    onRow?.(prediction, isExact);
   }
   const times = predictions.map(({ ms }) => ms);
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);

@@ -9,7 +9,7 @@ export function exactMatch(prediction: string, truth: string): boolean {
 
 /** 1 − Levenshtein distance / length of the longer text, in characters (code points); 1 for two empty texts. */
 export function editSimilarity(prediction: string, truth: string): number {
-  const [a, b] = [[...prediction], [...truth]];
+  const [a, b] = [Array.from(prediction), Array.from(truth)];
   const longer = Math.max(a.length, b.length);
   return longer === 0 ? 1 : 1 - levenshtein(a, b) / longer;
 }

@@ -1,0 +1,44 @@
+/** From a model folder to likelihoods of text. */
+import { TintypeError } from '../errors.ts';
+import { nodeRuntime } from '../graph/node.ts';
+import type { SessionOptions } from '../graph/session.ts';
+import { loadCheckpoint } from '../model/hf.ts';
+import { createLikelihood, type Likelihood } from '../model/likelihood.ts';
+import { createTokenizer } from '../text/json.ts';
+import type { Tokenizer } from '../text/tokenizer.ts';
+
+/** Longest window by default, in tokens: the bound costs attention over two windows for each. */
+const WINDOW_LENGTH = 512;
+
+/**
+ * @param options `windowLength`: tokens a window; default 512, or the model's context where that is less
+ * Errors: those of `loadCheckpoint`; `bad_tokenizer` for a folder without one; `bad_option`.
+ */
+export async function loadLikelihood(
+  dir: string,
+  { windowLength, ...options }: { windowLength?: number | undefined } & SessionOptions = {},
+): Promise<{ likelihood: Likelihood; tokenizer: Tokenizer }> {
+  const { config, tokenizerJson, tensors } = await loadCheckpoint(dir);
+  if (!tokenizerJson) {
+    throw new TintypeError('bad_tokenizer', {
+      what: `the model in ${dir} has no tokenizer`,
+      wanted: 'tokenizer.json in its folder',
+    });
+  }
+  const length = windowLength ?? Math.min(config.contextLength, WINDOW_LENGTH);
+  if (length > config.contextLength) {
+    throw new TintypeError('bad_option', {
+      what: 'the window is longer than the context of the model',
+      got: `${length} tokens`,
+      wanted: `at most ${config.contextLength}`,
+    });
+  }
+  // One row of 512 fills the cores and stays in their caches; more rows were no faster.
+  const rows = Math.max(1, Math.floor(WINDOW_LENGTH / length));
+  const likelihood = await createLikelihood(await nodeRuntime(), config, tensors, {
+    rows,
+    length,
+    ...options,
+  });
+  return { likelihood, tokenizer: createTokenizer(tokenizerJson) };
+}
