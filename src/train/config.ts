@@ -56,6 +56,9 @@ export const trainSchema = z.strictObject({
     rows: positive.default(4).describe('rows of one micro-batch'),
     length: positive.default(256).describe('tokens of one row'),
     microBatches: positive.default(4).describe('micro-batches of one step'),
+    stages: z.array(z.strictObject({ fromTokens: positive, rows: positive, length: positive })).default([]).describe(
+      'other shapes from so many tokens on: short rows are cheap, a last stage of long ones teaches the whole context',
+    ),
   }).prefault({}),
   optimizer: z.strictObject({
     kind: z.enum(['adamw', 'muon']).default('muon'),
@@ -115,10 +118,11 @@ export function parseTrainConfig(input: unknown): TrainConfig {
       got: `${config.model.kvHeads} and ${config.model.heads}`,
     });
   }
-  if (config.batch.length > config.model.contextLength) {
+  const longest = Math.max(config.batch.length, ...config.batch.stages.map(({ length }) => length));
+  if (longest > config.model.contextLength) {
     throw new TintypeError('bad_config', {
-      what: 'batch.length is longer than model.contextLength',
-      got: String(config.batch.length),
+      what: 'rows of batch.length are longer than model.contextLength',
+      got: String(longest),
       wanted: `at most ${config.model.contextLength}`,
     });
   }
@@ -146,4 +150,10 @@ export function learningRateShare({ warmupTokens, totalTokens, decayTokens }: Tr
   const warm = warmupTokens > 0 ? Math.min(1, tokens / warmupTokens) : 1;
   const left = decayTokens > 0 ? Math.min(1, Math.max(0, totalTokens - tokens) / decayTokens) : 1;
   return Math.min(warm, left);
+}
+
+/** Rows of a micro-batch and their length after `tokens`. */
+export function batchShape({ rows, length, stages }: TrainConfig['batch'], tokens: number): { rows: number; length: number } {
+  const stage = stages.findLast(({ fromTokens }) => tokens >= fromTokens);
+  return stage ? { rows: stage.rows, length: stage.length } : { rows, length };
 }

@@ -8,6 +8,16 @@ const TEXT: Preset['data'] = { kind: 'text', shards: 'data/ts/train', tokenizer:
 
 const CODE_OPTIMIZER: Preset['optimizer'] = { kind: 'muon', learningRate: 4e-3, muonLearningRate: 6e-3 };
 
+/** After the shared phase: short rows first, the whole context while the learning rate decays. */
+const CODE_BRANCH: Preset['schedule'] = { warmupTokens: 50_000, totalTokens: 2_400_000, decayTokens: 900_000 };
+
+const CODE_BATCH: Preset['batch'] = {
+  rows: 4,
+  length: 256,
+  microBatches: 4,
+  stages: [{ fromTokens: 2_000_000, rows: 1, length: 1024 }],
+};
+
 const SUDOKU_MODEL = { width: 96, layers: 4, heads: 4, kvHeads: 4, headDim: 24, ffnWidth: 256, ropeTheta: 100 };
 
 export const PRESETS = {
@@ -27,9 +37,9 @@ export const PRESETS = {
     model: { layout: 'causalContext', blockLength: 8 },
     objective: { kind: 'blockDiffusion', blockLengths: [4, 8, 16, 32], arWeight: 1 },
     data: TEXT,
-    batch: { rows: 2, length: 512, microBatches: 4 },
+    batch: CODE_BATCH,
     optimizer: CODE_OPTIMIZER,
-    schedule: { warmupTokens: 100_000, totalTokens: 3_000_000, decayTokens: 1_000_000 },
+    schedule: CODE_BRANCH,
     init: 'runs/code-base/model',
   },
   /** The twin: the same tokens again, autoregressive to the end. */
@@ -38,9 +48,9 @@ export const PRESETS = {
     model: { layout: 'causal' },
     objective: { kind: 'autoregressive' },
     data: TEXT,
-    batch: { rows: 2, length: 512, microBatches: 4 },
+    batch: CODE_BATCH,
     optimizer: CODE_OPTIMIZER,
-    schedule: { warmupTokens: 100_000, totalTokens: 3_000_000, decayTokens: 1_000_000 },
+    schedule: CODE_BRANCH,
     init: 'runs/code-base/model',
   },
   /** Fills the blanks of a 6x6 sudoku in any order. */

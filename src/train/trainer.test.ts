@@ -107,6 +107,17 @@ describe('training', () => {
     expect(resumed.weights).toEqual(through.weights);
   });
 
+  it('changes the shape of its rows at a stage, and resumes across it', async () => {
+    const config = tiny('causal', {
+      batch: { rows: 8, length: 16, microBatches: 2, stages: [{ fromTokens: 2000, rows: 16, length: 8 }] },
+    });
+    const through = await run(config);
+    let polls = 0;
+    await run(config, { dir: join(dir, 'cut'), stopped: () => ++polls > 30 });
+    const resumed = await run(config, { dir: join(dir, 'cut'), resume: true });
+    expect(resumed.weights).toEqual(through.weights);
+  });
+
   it('starts from given weights', async () => {
     const config = tiny('causal', { schedule: { totalTokens: 1 } });
     const { weights } = await run(config, {

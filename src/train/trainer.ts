@@ -9,8 +9,8 @@ import type { ModelConfig } from '../model/config.ts';
 import { createParameters, initialise, type Parameters } from '../model/parameters.ts';
 import { createRng, restoreRng, type Rng } from '../rng.ts';
 import type { BatchSource } from './batch.ts';
-import { learningRateShare, type TrainConfig } from './config.ts';
-import { createGradientPass } from './gradients.ts';
+import { batchShape, learningRateShare, type TrainConfig } from './config.ts';
+import { createGradientPass, type GradientPass } from './gradients.ts';
 import { createObjective } from './objective.ts';
 import { createOptimizer } from './optimizer.ts';
 import { loadState, saveState, type RunState } from './state.ts';
@@ -65,7 +65,12 @@ const DIVERGED_NATS = 3;
 const SMOOTHING = 0.98;
 
 /** Matrix-product FLOPs of one step, forward and backward (backward costs twice the forward). */
-export function flopsOfStep(model: ModelConfig, { rows, length, microBatches }: TrainConfig['batch'], streams: number, scoredRows: number): number {
+export function flopsOfStep(
+  model: ModelConfig,
+  { rows, length, microBatches }: { rows: number; length: number; microBatches: number },
+  streams: number,
+  scoredRows: number,
+): number {
   const { width: D, heads: H, kvHeads: K, headDim, ffnWidth: F, layers: L, vocabSize: V } = model;
   const positions = rows * length * streams;
   const linear = 2 * positions * L * D * (2 * H * headDim + 2 * K * headDim + 3 * F);
@@ -102,8 +107,11 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
     average?.flat.set(parameters.flat);
     state = { step: 0, tokens: 0, flops: 0, trainedMs: 0, rng: rng.state(), source: source.state(), smoothedNats: null };
   }
-  const { rows, length, microBatches } = config.batch;
-  const pass = await createGradientPass(runtime, model, parameters, { rows, length, streams: objective.streams }, session);
+  const { microBatches } = config.batch;
+  let shape = batchShape(config.batch, state.tokens);
+  const compile = (): Promise<GradientPass> =>
+    createGradientPass(runtime, model, parameters, { ...shape, streams: objective.streams }, session);
+  let pass = await compile();
   yield { type: 'start', parameters: parameters.flat.length, resumedAtStep: state.step, source: source.description };
 
   const startedMs = now();
@@ -123,13 +131,19 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
     // A step cut short leaves nothing behind: streams go back to where it began.
     const before = { rng: rng.state(), source: source.state() };
     const stepStartedMs = now();
+    const wanted = batchShape(config.batch, state.tokens);
+    if (wanted.length !== shape.length || wanted.rows !== shape.rows) {
+      shape = wanted;
+      await pass.close();
+      pass = await compile();
+    }
     objective.beginStep(rng);
     pass.clear();
     let tokens = 0;
     let scoredRows = 0;
     const nats = { all: 0, diffusion: 0, autoregressive: 0 };
     for (let i = 0; i < microBatches && !stopped(); i++) {
-      const batch = source.next(rows, length);
+      const batch = source.next(shape.rows, shape.length);
       const inputs = objective.prepare(batch, rng);
       const loss = await pass.accumulate(inputs);
       nats.all += loss.loss / microBatches;
@@ -151,7 +165,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
 
     state.step++;
     state.tokens += tokens;
-    state.flops += flopsOfStep(model, config.batch, objective.streams, scoredRows);
+    state.flops += flopsOfStep(model, { ...shape, microBatches }, objective.streams, scoredRows);
     state.trainedMs = trainedBefore + (now() - startedMs);
     state.smoothedNats =
       state.smoothedNats === null ? nats.all : SMOOTHING * state.smoothedNats + (1 - SMOOTHING) * nats.all;
