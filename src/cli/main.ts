@@ -2,8 +2,10 @@
 /** `tintype`: one file a command, each of which registers itself; this one lists them and ends well. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { register as registerComplete } from './complete.ts';
 import { register as registerCorpus } from './corpus.ts';
 import { register as registerEval } from './eval.ts';
+import { register as registerInfill } from './infill.ts';
 import { register as registerInspect } from './inspect.ts';
 import { describeError } from './output.ts';
 import { register as registerPlot } from './plot.ts';
@@ -25,6 +27,8 @@ const program = new Command('tintype')
   .exitOverride();
 
 for (const register of [
+  registerComplete,
+  registerInfill,
   registerServe,
   registerTrain,
   registerEval,

@@ -6,6 +6,7 @@ import { fimPrompt, isContinuation } from '../text/fim.ts';
 import type { FimPrompt } from '../text/fim.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { appendCanvas } from './canvas.ts';
+import type { Canvas } from './canvas.ts';
 import { decode } from './decode.ts';
 import { collect } from './events.ts';
 import type { DecodeEvent, DoneEvent, Transcript } from './events.ts';
@@ -44,6 +45,7 @@ export interface Completion extends Transcript {
 /** A completion that is under way: what was asked, and the events as they come. */
 export interface CompletionStream {
   prompt: FimPrompt;
+  canvas: Canvas;
   events: AsyncGenerator<DecodeEvent, void, void>;
   /** The text of a finished run. */
   text: (done: DoneEvent) => string;
@@ -77,11 +79,12 @@ export function streamCompletion(
       ? { text, stopped: false }
       : { text: text.slice(0, Math.min(...ends)), stopped: true };
   };
-  const events = decode(denoiser, appendCanvas(prompt.ids, limits.maxTokens), {
+  const canvas = appendCanvas(prompt.ids, limits.maxTokens);
+  const events = decode(denoiser, canvas, {
     ...options,
     stop: stop.length === 0 ? undefined : (settled) => textBeforeStop(settled).stopped,
   });
-  return { prompt, events, text: (done) => textBeforeStop(done.ids).text };
+  return { prompt, canvas, events, text: (done) => textBeforeStop(done.ids).text };
 }
 
 /** The same, read to the end. */

@@ -1,0 +1,175 @@
+/** `tintype complete`: the text that belongs at a cursor. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { text as readStream } from 'node:stream/consumers';
+import type { Command } from 'commander';
+import pc from 'picocolors';
+import { streamCompletion } from '../decode/complete.ts';
+import type { Completion, CompletionStream, Gap } from '../decode/complete.ts';
+import type { DecodeEvent, DoneEvent } from '../decode/events.ts';
+import { createFilm } from '../decode/film.ts';
+import type { Frame } from '../decode/film.ts';
+import { TintypeError } from '../errors.ts';
+import type { Tokenizer } from '../text/tokenizer.ts';
+import { parseCursor, splitAtCursor } from './cursor.ts';
+import { addDecodeOptions, decodeOptionsOf } from './decode-options.ts';
+import type { DecodeFlags } from './decode-options.ts';
+import { interruptSignal } from './interrupt.ts';
+import { toInteger } from './options.ts';
+import { printJson } from './output.ts';
+import { drawRun } from './picture.ts';
+import { createFrameView, surroundings } from './show.ts';
+import type { FrameView } from './show.ts';
+import { openTextModel } from './text-model.ts';
+
+interface CompleteFlags extends DecodeFlags {
+  model?: string;
+  threads?: number;
+  prefix?: string;
+  suffix?: string;
+  show?: boolean;
+  json?: boolean;
+  svg?: string;
+}
+
+const HELP = `
+The place counts lines and columns from 1. With "-" the text comes from --prefix and --suffix; without --prefix
+standard input is the prefix, and without --suffix the prefix is simply continued. Of a text that is longer than the
+context of the model, what is nearest to the cursor is kept. Only the completion is printed on standard output.
+
+--show marks tokens by state: ▒▒ masked, inverse just committed, underlined committed, plain settled; where the output
+is no terminal, one line a forward, with [brackets] around what it committed.
+
+Examples:
+  $ tintype complete src/app.ts:12:5 --show
+  $ tintype complete - --prefix 'const sum = (a: number, b: number) => ' --suffix ';' --max-tokens 16
+  $ tintype complete src/app.ts:12:5 --policy fixedSteps --steps 2 --json > run.json
+  $ tintype complete src/app.ts:12:5 --svg run.svg`;
+
+export function register(program: Command): void {
+  const command = program
+    .command('complete')
+    .description('complete the text at a cursor')
+    .argument('<place>', 'FILE:LINE:COLUMN, or - with --prefix and --suffix')
+    .option('--model <dir>', 'a model folder (default: the bundled tintype-code)')
+    .option('--prefix <text>', 'with -: text before the cursor')
+    .option('--suffix <text>', 'with -: text after the cursor');
+  addDecodeOptions(command)
+    .option('--threads <n>', 'threads that compute (default: one a core)', (text: string) =>
+      toInteger('--threads', text, 1, 256),
+    )
+    .option('--show', 'show the text develop')
+    .option('--json', 'print one JSON document with every event')
+    .option('--svg <file>', 'draw the run into a picture')
+    .addHelpText('after', HELP)
+    .action(complete);
+}
+
+async function complete(place: string, flags: CompleteFlags): Promise<void> {
+  const signal = interruptSignal();
+  const options = decodeOptionsOf(flags);
+  const gap = await readGap(place, flags);
+  const model = await openTextModel(flags.model, flags.threads);
+  const { tokenizer } = model;
+  try {
+    const completion = streamCompletion(model, gap, { ...options, signal });
+    const { prompt } = completion;
+    const promptTokens = prompt.ids.length;
+    noteDropped({ promptTokens, dropped: prompt.dropped });
+    const isShown = flags.show === true && flags.json !== true;
+    const view = isShown
+      ? createFrameView(process.stdout, tokenizer, surroundings(gap.prefix, gap.suffix))
+      : null;
+    const { events, frames, done } = await follow(completion, view);
+    const text = completion.text(done);
+
+    if (flags.svg !== undefined) {
+      await writeFile(flags.svg, drawRun(frames, tokenizer, `${model.id}: ${summaryOf(done)}`));
+    }
+    if (flags.json) {
+      const run = { promptTokens, dropped: prompt.dropped, options, events: withText(events, tokenizer) };
+      printJson({ model: model.id, text, ...run });
+    } else if (!isShown || !process.stdout.isTTY) {
+      process.stdout.write(isShown ? `\n${text}\n` : process.stdout.isTTY ? `${text}\n` : text);
+    }
+    if (process.stderr.isTTY) process.stderr.write(`${pc.dim(summaryOf(done))}\n`);
+    if (done.reason === 'aborted') signal.throwIfAborted();
+  } finally {
+    await model.close();
+  }
+}
+
+/** Reads a run to its end, drawing each frame as it comes. */
+export async function follow(
+  { canvas, events: stream }: CompletionStream,
+  view: FrameView | null,
+): Promise<{ events: DecodeEvent[]; frames: Frame[]; done: DoneEvent }> {
+  const film = createFilm(canvas);
+  const events: DecodeEvent[] = [];
+  const frames: Frame[] = [];
+  for await (const event of stream) {
+    events.push(event);
+    const frame = film(event);
+    if (frame !== null) {
+      frames.push(frame);
+      view?.draw(frame);
+    }
+  }
+  return { events, frames, done: events.at(-1) as DoneEvent };
+}
+
+/** The same events, each committed token with its text. */
+export const withText = (events: readonly DecodeEvent[], tokenizer: Tokenizer): object[] =>
+  events.map((event) =>
+    event.type === 'commit'
+      ? { ...event, tokens: event.tokens.map((token) => ({ ...token, text: tokenizer.show(token.id) })) }
+      : event,
+  );
+
+/** Says on stderr what of the text the model did not see. */
+export function noteDropped({ promptTokens, dropped }: Pick<Completion, 'promptTokens' | 'dropped'>): void {
+  const parts = [
+    dropped.prefixTokens > 0 ? `the first ${dropped.prefixCharacters} characters before the gap` : '',
+    dropped.suffixTokens > 0 ? `the last ${dropped.suffixCharacters} characters after it` : '',
+  ].filter((part) => part !== '');
+  if (parts.length === 0) return;
+  const asked = promptTokens + dropped.prefixTokens + dropped.suffixTokens;
+  process.stderr.write(
+    `${pc.yellow('note:')} the text has ${asked} tokens and the prompt room for ${promptTokens}; left out ${parts.join(' and ')}\n`,
+  );
+}
+
+/** `12 tokens in 5 forwards (2.4 a forward), 31 ms`. */
+const summaryOf = ({ usefulTokens, nfe, tpf, elapsedMs }: DoneEvent): string =>
+  `${usefulTokens} tokens in ${nfe} forwards (${tpf.toFixed(1)} a forward), ${elapsedMs.toFixed(0)} ms`;
+
+async function readGap(place: string, { prefix, suffix }: CompleteFlags): Promise<Gap> {
+  if (place === '-') return { prefix: prefix ?? (await readStream(process.stdin)), suffix: suffix ?? null };
+  if (prefix !== undefined || suffix !== undefined) {
+    throw new TintypeError('bad_option', {
+      what: '--prefix and --suffix stand for a file',
+      got: place,
+      wanted: '- as the place',
+    });
+  }
+  const cursor = parseCursor(place);
+  return splitAtCursor(await readTextFile(cursor.file), cursor);
+}
+
+/** Errors: `not_found`; `bad_data` for what is no UTF-8 text. */
+export async function readTextFile(file: string): Promise<string> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(file);
+  } catch (cause) {
+    throw new TintypeError('not_found', {
+      what: `cannot read ${file}`,
+      got: (cause as Error).message,
+      cause,
+    });
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new TintypeError('bad_data', { what: `${file} is not a text file`, wanted: 'valid UTF-8', cause });
+  }
+}

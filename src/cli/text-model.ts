@@ -1,0 +1,35 @@
+/** Models that write text, by folder; the bundled one when none is named. */
+import { existsSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { TextModel } from '../decode/complete.ts';
+import { TintypeError } from '../errors.ts';
+import { loadDenoiser } from '../model/load.ts';
+
+export interface OpenTextModel extends TextModel {
+  /** Name of its folder. */
+  id: string;
+  close(): Promise<void>;
+}
+
+/** The folder of the model that comes with the package; the same distance from src/cli and dist/cli. */
+export function bundledModel(): string {
+  const dir = fileURLToPath(new URL('../../models/tintype-code', import.meta.url));
+  if (existsSync(dir)) return dir;
+  throw new TintypeError('not_found', {
+    what: 'the bundled model is missing',
+    wanted: dir,
+    next: 'name a model folder with --model DIR',
+  });
+}
+
+/** Errors: those of `loadDenoiser`; `bad_tokenizer` for a model without one. */
+export async function openTextModel(dir = bundledModel(), threads?: number): Promise<OpenTextModel> {
+  const { denoiser, tokenizer } = await loadDenoiser(dir, { threads });
+  if (tokenizer) return { id: basename(resolve(dir)), denoiser, tokenizer, close: () => denoiser.close() };
+  await denoiser.close();
+  throw new TintypeError('bad_tokenizer', {
+    what: `the model in ${dir} has no tokenizer, so it writes no text`,
+    wanted: 'tokenizer.json in its folder',
+  });
+}

@@ -1,0 +1,57 @@
+/** A run as pictures: what every position of the answer holds after each forward that changed something. */
+import { MASKED } from './canvas.ts';
+import type { Canvas } from './canvas.ts';
+import type { DecodeEvent, StepEvent } from './events.ts';
+
+/**
+ * `masked`: undecided; `fresh`: committed by the last forward; `held`: committed before, in a block that is not
+ * finished; `settled`: in a finished block, or given.
+ */
+export type CellState = 'masked' | 'fresh' | 'held' | 'settled';
+
+export interface Cell {
+  position: number;
+  /** `MASKED` where undecided. */
+  id: number;
+  state: CellState;
+}
+
+export interface Frame {
+  /** The forward that made it; null for the last frame, which only settles the text. */
+  step: StepEvent | null;
+  /** The answer up to the end of the block that is being decoded. */
+  cells: Cell[];
+}
+
+/** A fold over the events of one run: each event may complete a frame. The last one shows the useful answer alone. */
+export function createFilm(canvas: Canvas): (event: DecodeEvent) => Frame | null {
+  const ids = canvas.ids.slice();
+  let step: StepEvent | null = null;
+  let settledEnd = canvas.answerStart;
+
+  const frame = (end: number, fresh: ReadonlySet<number>): Cell[] =>
+    Array.from({ length: end - canvas.answerStart }, (_, i) => {
+      const position = canvas.answerStart + i;
+      const id = ids[position];
+      if (fresh.has(position)) return { position, id, state: 'fresh' };
+      if (id === MASKED) return { position, id, state: 'masked' };
+      const isSettled = position < settledEnd || canvas.ids[position] !== MASKED;
+      return { position, id, state: isSettled ? 'settled' : 'held' };
+    });
+
+  return (event) => {
+    switch (event.type) {
+      case 'step':
+        step = event;
+        return null;
+      case 'commit':
+        for (const { position, id } of event.tokens) ids[position] = id;
+        return { step, cells: frame(step!.block.end, new Set(event.tokens.map(({ position }) => position))) };
+      case 'block':
+        settledEnd = event.settledEnd;
+        return null;
+      case 'done':
+        return { step: null, cells: frame(settledEnd, new Set()) };
+    }
+  };
+}
