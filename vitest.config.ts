@@ -8,8 +8,8 @@ export default defineConfig({
   test: {
     // Test files share two cores with the ONNX Runtime threads that they start.
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'] } },
       {

@@ -1,22 +1,43 @@
-/** The public API of tintype. */
+/**
+ * The public API of tintype.
+ *
+ *     import { completeText, loadDenoiser } from 'tintype';
+ *
+ *     const { denoiser, tokenizer } = await loadDenoiser('models/tintype-code');
+ *     const gap = { prefix: 'const sum = a ', suffix: ';\n' };
+ *     const { text } = await completeText({ denoiser, tokenizer: tokenizer! }, gap, { maxTokens: 16 });
+ */
 export { TintypeError, type ErrorCode, type ErrorParts } from './errors.ts';
 export { createRng, restoreRng, type Rng } from './rng.ts';
-export {
-  LAYOUTS,
-  parameterCount,
-  parameterShapes,
-  type Layout,
-  type ModelConfig,
-  type ParameterShape,
-  type SpecialTokens,
-} from './model/config.ts';
-export type {
-  AttentionPattern,
-  Denoiser,
-  ForwardRun,
-  KvCache,
-  Statistics,
-  StatisticsRequest,
-} from './model/denoiser.ts';
-export { SPECIAL_TOKENS, type SpecialToken, type Tokenizer } from './text/tokenizer.ts';
+
+export * from './model/config.ts';
+export type * from './model/denoiser.ts';
 export { loadDenoiser, type LoadedModel } from './model/load.ts';
+export { describeCheckpoint, type Description } from './model/hf.ts';
+
+export { SPECIAL_TOKENS, type SpecialToken, type Tokenizer } from './text/tokenizer.ts';
+export { loadTokenizer } from './text/load.ts';
+export { fimPrompt, type FimFormat, type FimPrompt, type FimRequest } from './text/fim.ts';
+
+export { appendCanvas, fixedCanvas, MASKED, type Canvas, type Span } from './decode/canvas.ts';
+export { decode } from './decode/decode.ts';
+export * from './decode/events.ts';
+export type { DecodeOptions } from './decode/options.ts';
+export type { Candidate, StepView, UnmaskPolicy } from './decode/policies/policy.ts';
+export { confidenceThreshold } from './decode/policies/confidence-threshold.ts';
+export { fixedSteps, type SurenessOrder } from './decode/policies/fixed-steps.ts';
+export { random } from './decode/policies/random.ts';
+export {
+  completeText,
+  fillHoles,
+  HOLE,
+  infillText,
+  streamCompletion,
+  type CompleteOptions,
+  type Completion,
+  type FilledHole,
+  type Gap,
+  type TextModel,
+} from './decode/complete.ts';
+export { createEngine, type EngineOptions } from './decode/engine.ts';
+export type { CompletionEngine, CompletionReply, CompletionRequest } from './decode/engine-types.ts';

@@ -26,7 +26,7 @@ const program = new Command('tintype')
   .configureOutput({ outputError: () => {} })
   .exitOverride();
 
-for (const register of [
+const commands = [
   registerComplete,
   registerInfill,
   registerServe,
@@ -35,8 +35,8 @@ for (const register of [
   registerPlot,
   registerInspect,
   registerCorpus,
-])
-  register(program);
+];
+for (const register of commands) register(program);
 
 program.addHelpText(
   'after',
