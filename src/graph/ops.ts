@@ -4,7 +4,7 @@
  */
 import { assert } from '../errors.ts';
 import type { Contribution, Value, Vjp } from './graph.ts';
-import { broadcast, product, reshapeOperand, sameShape, sum, type Dim, type Shape } from './shape.ts';
+import { broadcast, product, reshapeOperand, sameShape, sum, type Shape } from './shape.ts';
 
 /** A contribution with no cheaper way to accumulate than an addition. */
 export const plain =
