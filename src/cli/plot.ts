@@ -5,7 +5,6 @@ import { type Command, Option } from 'commander';
 import pc from 'picocolors';
 import { TintypeError } from '../errors.ts';
 import { curvesOf, parseRunLog, type RunLog, X_AXES, type XAxis } from '../train/curves.ts';
-import { plotCurves } from '../train/plot.ts';
 import { printLine } from './output.ts';
 import { renderPng } from './png.ts';
 
@@ -81,6 +80,8 @@ Examples:
         });
       }
       const window = parseSmooth(smooth);
+      // Loaded here: the plotting library takes longer to load than all the rest of the program.
+      const { plotCurves } = await import('../train/plot.ts');
       const runs = tellApart(await Promise.all(paths.map(readRun)), paths);
       const svg = plotCurves(curvesOf(runs, x, y, window), x, y, window);
       if (format === '.png') {
