@@ -9,7 +9,7 @@ const FONT_SIZE = 13;
 const CHARACTER_WIDTH = 7.8;
 const CELL_HEIGHT = 22;
 const GAP = 3;
-const LABEL_WIDTH = 150;
+const LABEL_WIDTH = 110;
 /** Columns that would end beyond this go on below. */
 const MOST_WIDTH = 1100;
 const MARGIN = 14;
@@ -34,6 +34,10 @@ const LEGEND: [CellState, string][] = [
 
 const escapeXml = (text: string): string => text.replace(/[&<>"]/g, (char) => `&#${char.codePointAt(0)};`);
 
+/** Space alone would be an empty cell. */
+const visible = (tokenizer: Tokenizer, id: number): string =>
+  tokenizer.show(id).replace(/^ +$/, (spaces) => '␣'.repeat(spaces.length));
+
 /** Place of a column: which line of its row, and where in it. */
 interface Slot {
   line: number;
@@ -47,13 +51,16 @@ interface Slot {
  */
 export function drawRun(frames: readonly Frame[], tokenizer: Tokenizer, title: string): string {
   const slots = placeColumns(frames, tokenizer);
-  const lines = Math.max(1, ...slots.map(({ line }) => line + 1));
-  const rowHeight = lines * (CELL_HEIGHT + GAP) + (lines > 1 ? 2 * GAP : 0);
-  const top = MARGIN + CELL_HEIGHT + GAP;
-  const rows = frames.map((frame, i) => drawRow(frame, slots, top + i * rowHeight, tokenizer));
-  const legend = drawLegend(top + frames.length * rowHeight + 2 * GAP);
+  let bottom = MARGIN + CELL_HEIGHT + GAP;
+  const rows = frames.map((frame) => {
+    const top = bottom;
+    const lines = 1 + (slots[frame.cells.length - 1]?.line ?? 0);
+    bottom += lines * (CELL_HEIGHT + GAP) + (lines > 1 ? 2 * GAP : 0);
+    return drawRow(frame, slots, top, tokenizer);
+  });
+  const legend = drawLegend(bottom + 2 * GAP);
   const width = Math.max(legend.width, ...slots.map(({ x, width }) => x + width)) + MARGIN;
-  const height = top + frames.length * rowHeight + CELL_HEIGHT + 2 * GAP + MARGIN;
+  const height = bottom + 2 * GAP + CELL_HEIGHT + MARGIN;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img">`,
     `<title>${escapeXml(title)}</title>`,
@@ -70,7 +77,7 @@ function placeColumns(frames: readonly Frame[], tokenizer: Tokenizer): Slot[] {
   const widths: number[] = [];
   for (const { cells } of frames) {
     for (const [i, { id, state }] of cells.entries()) {
-      const characters = state === 'masked' ? 1 : Array.from(tokenizer.show(id)).length;
+      const characters = state === 'masked' ? 1 : Array.from(visible(tokenizer, id)).length;
       widths[i] = Math.max(widths[i] ?? 0, Math.ceil(characters * CHARACTER_WIDTH + 10));
     }
   }
@@ -98,7 +105,7 @@ function drawRow({ step, cells }: Frame, slots: readonly Slot[], top: number, to
 }
 
 function drawCell({ id, state }: Cell, x: number, y: number, width: number, tokenizer: Tokenizer): string {
-  const text = state === 'masked' ? '' : escapeXml(tokenizer.show(id));
+  const text = state === 'masked' ? '' : escapeXml(visible(tokenizer, id));
   return `<g class="${state}">${box(x, y, width)}<text x="${x + 5}" y="${y + 15}">${text}</text></g>`;
 }
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { saveTextModel } from '../../tests/text-model.ts';
+import { writeTinyModel } from '../../tests/e2e/tiny-model.ts';
 import { loadDenoiser } from '../model/load.ts';
 import { completeText } from './complete.ts';
 import type { CompletionEngine, CompletionRequest } from './engine-types.ts';
@@ -25,8 +25,8 @@ describe('engine', () => {
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'tintype-engine-'));
-    await saveTextModel(join(dir, 'diffusion'), 'causalContext');
-    await saveTextModel(join(dir, 'twin'), 'causal');
+    await writeTinyModel(join(dir, 'diffusion'), 'causalContext');
+    await writeTinyModel(join(dir, 'twin'), 'causal');
     engine = await createEngine({ modelDirs: [join(dir, 'diffusion'), join(dir, 'twin')], threads: 1 });
   });
   afterAll(async () => {
