@@ -44,8 +44,9 @@ export function createSampler(
   const isTruncated = sampling.topK !== null || topP < 1;
   const draws = temperature > 0 && isTruncated;
   const drawsInGraph = temperature > 0 && !isTruncated;
-  // One more than the policy reads, since one of them may be the mask token.
-  const topK = Math.min(draws ? MOST_CANDIDATES : needs.topK + 1, vocabSize);
+  // One of the best may be the mask token, so where there is one, one more than the policy reads.
+  const read = needs.topK + (tokens.mask === null ? 0 : 1);
+  const topK = Math.min(draws ? MOST_CANDIDATES : read, vocabSize);
 
   /** Place among the row's candidates of the one drawn. */
   function draw(places: number[], probabilityAt: (place: number) => number): number {
