@@ -31,6 +31,7 @@ export async function tinyDenoiser(layout: Layout, seed = 3): Promise<Denoiser> 
   const config = tinyConfig(layout);
   const parameters = createParameters(config);
   initialise(parameters, config, createRng(seed));
-  for (const { shape, data } of parameters.list) if (shape.length === 2) data.forEach((x, i) => (data[i] = 4 * x));
+  for (const { shape, data } of parameters.list)
+    if (shape.length === 2) data.forEach((x, i) => (data[i] = 4 * x));
   return createDenoiser(await nodeRuntime(), config, toTensors(parameters), { threads: 1 });
 }

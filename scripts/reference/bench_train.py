@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from model import Transformer
 
 CONFIG = {
-    "layout": "causal", "width": 256, "layers": 8, "heads": 8, "kvHeads": 2, "headDim": 32, "ffnWidth": 640,
+    "layout": "causal", "width": 256, "layers": 8, "heads": 4, "kvHeads": 2, "headDim": 64, "ffnWidth": 640,
     "vocabSize": 4096, "tiedHead": True, "normEps": 1e-6, "ropeTheta": 10000,
 }  # fmt: skip
 MICRO, ROWS, LENGTH = 4, 4, 256

@@ -185,7 +185,7 @@ function createLine(config: TrainConfig, dir: string): (event: TrainEvent) => vo
       `norm ${event.gradNorm.toFixed(2)}`,
       `lr ${event.learningRate.toFixed(2)}`,
       `${rate.toFixed(0)} tok/s`,
-      `${duration((performance.now() - started) / 1000)}`,
+      duration((performance.now() - started) / 1000),
       `left ${duration(secondsLeft)}`,
     ].join('  ');
   };

@@ -79,7 +79,12 @@ export class Graph {
     return value;
   }
 
-  constant(hint: string, data: Constant['data'], shape: readonly number[], dtype: DType = dtypeOf(data)): Value {
+  constant(
+    hint: string,
+    data: Constant['data'],
+    shape: readonly number[],
+    dtype: DType = dtypeOf(data),
+  ): Value {
     assert(
       data.length === shape.reduce((a, b) => a * b, 1),
       `${hint}: ${data.length} elements for [${shape}]`,
@@ -110,7 +115,8 @@ export class Graph {
 
   /** Appends a node and returns its outputs. */
   node(spec: NodeSpec): Value[] {
-    for (const input of spec.inputs) assert(!input || input.graph === this, `${spec.op}: value of another graph`);
+    for (const input of spec.inputs)
+      assert(!input || input.graph === this, `${spec.op}: value of another graph`);
     const outputs = spec.outputs.map(({ dtype, shape }) => this.#value(spec.op.toLowerCase(), dtype, shape));
     this.nodes.push({
       op: spec.op,
@@ -127,7 +133,7 @@ export class Graph {
   /** Appends a node with one output. */
   op(spec: Omit<NodeSpec, 'outputs'> & { shape: Shape; dtype?: DType }): Value {
     const { shape, dtype = 'float32', ...rest } = spec;
-    return this.node({ ...rest, outputs: [{ dtype, shape }] })[0]!;
+    return this.node({ ...rest, outputs: [{ dtype, shape }] })[0];
   }
 
   /** Makes a value leave the graph under a name of its own. */

@@ -4,7 +4,21 @@
  * memory.
  */
 import type { Value } from './graph.ts';
-import { add, elementwise, gemm, log, matmul, meanLast, mul, neg, plain, reduceSum, reshape, sub, vjp } from './ops.ts';
+import {
+  add,
+  elementwise,
+  gemm,
+  log,
+  matmul,
+  meanLast,
+  mul,
+  neg,
+  plain,
+  reduceSum,
+  reshape,
+  sub,
+  vjp,
+} from './ops.ts';
 import { product, type Dim } from './shape.ts';
 
 /** x / rms(x) ∘ weight over the last axis (1910.07467). x [..., D], weight [D] */
@@ -19,20 +33,20 @@ export function rmsNorm(x: Value, weight: Value, epsilon: number): Value {
     ],
     attributes: { axis: { int: -1 }, epsilon, stash_type: { int: 1 } },
     vjp: vjp((dy) => {
-      const unit = mul(x, inverse!); // x / rms(x)
+      const unit = mul(x, inverse); // x / rms(x)
       const slope = mul(dy, unit);
       const lead = x.shape.slice(0, -1).map((_, i) => i);
       return [
         plain(() => {
           // dx = (dy∘w − unit · mean(dy∘w∘unit)) / rms(x)
           const along = mul(unit, meanLast(mul(slope, weight)));
-          return mul(sub(mul(dy, weight), along), inverse!);
+          return mul(sub(mul(dy, weight), along), inverse);
         }),
         plain(() => reduceSum(slope, lead)),
       ];
     }),
   });
-  return y!;
+  return y;
 }
 
 /** Cosines and sines by position, [positions, rotated / 2] each, and the positions of the tokens, [B, T] int64. */
@@ -63,9 +77,7 @@ export function softmax(x: Value): Value {
     inputs: [x],
     shape: x.shape,
     attributes: { axis: { int: -1 } },
-    vjp: vjp((dy) => [
-      plain(() => mul(y, sub(dy, reduceSum(mul(dy, y), [x.shape.length - 1], true)))),
-    ]),
+    vjp: vjp((dy) => [plain(() => mul(y, sub(dy, reduceSum(mul(dy, y), [x.shape.length - 1], true))))]),
   });
   return y;
 }
@@ -82,7 +94,7 @@ export function softmax(x: Value): Value {
  */
 export function attend(q: Value, k: Value, v: Value, bias: Value, scale: number): Value {
   const [B, K, G, T, d] = q.shape as [Dim, Dim, Dim, Dim, Dim];
-  const S = k.shape[2]!;
+  const S = k.shape[2];
   const rows = product([G, T]);
   const queries = reshape(q, [B, K, rows, d]);
   const scores = matmul(queries, k, { transB: true, alpha: scale });

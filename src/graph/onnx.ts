@@ -57,7 +57,7 @@ function node({ op, domain, inputs, outputs, attributes }: Node, nameOf: NameOf)
   const out = new BinaryWriter();
   for (const input of inputs) text(out, 1, input ? nameOf(input) : '');
   for (const output of outputs) text(out, 2, nameOf(output));
-  text(out, 3, outputs[0]!.name);
+  text(out, 3, outputs[0].name);
   text(out, 4, op);
   for (const [name, value] of Object.entries(attributes)) message(out, 5, attribute(name, value));
   if (domain) text(out, 7, domain);
@@ -117,7 +117,15 @@ function nameOutputs(graph: Graph): { nameOf: NameOf; identities: Node[] } {
   for (const { name, value } of graph.outputs) {
     if (fixed.has(value) || names.has(value)) {
       const renamed: Value = { ...value, name };
-      identities.push({ op: 'Identity', domain: '', inputs: [value], outputs: [renamed], attributes: {}, vjp: null, wrt: [] });
+      identities.push({
+        op: 'Identity',
+        domain: '',
+        inputs: [value],
+        outputs: [renamed],
+        attributes: {},
+        vjp: null,
+        wrt: [],
+      });
     } else {
       names.set(value, name);
     }
@@ -133,7 +141,8 @@ export function encodeOnnx(graph: Graph): Uint8Array {
   const body = new BinaryWriter();
   for (const each of nodes) message(body, 1, node(each, nameOf));
   text(body, 2, 'tintype');
-  for (const constant of graph.constants) if (used.has(constant.value)) message(body, 5, initializer(constant));
+  for (const constant of graph.constants)
+    if (used.has(constant.value)) message(body, 5, initializer(constant));
   for (const input of graph.inputs) if (used.has(input)) message(body, 11, valueInfo(input.name, input));
   for (const { name, value } of graph.outputs) message(body, 12, valueInfo(name, value));
 

@@ -27,7 +27,11 @@ async function checkGradient(args: Argument[], f: (...values: Value[]) => Value 
   let loss = graph.scalar(0);
   for (const y of [f(...inputs)].flat()) {
     const size = y.shape.reduce<number>((a, b) => a * (b as number), 1);
-    const c = graph.constant('c', Float32Array.from({ length: size }, () => rng.normal()), y.shape as number[]);
+    const c = graph.constant(
+      'c',
+      Float32Array.from({ length: size }, () => rng.normal()),
+      y.shape as number[],
+    );
     const term = ops.mul(y, c);
     loss = ops.add(
       loss,
@@ -42,23 +46,23 @@ async function checkGradient(args: Argument[], f: (...values: Value[]) => Value 
   inputs.forEach((x, i) => graph.output(`g${i}`, grads.get(x)!));
   const session = await createSession(await nodeRuntime(), graph, { threads: 1 });
   const run = (values: Float32Array[]) =>
-    session.run(Object.fromEntries(values.map((v, i) => [`x${i}`, new Tensor('float32', v, args[i]!.shape)])));
+    session.run(Object.fromEntries(values.map((v, i) => [`x${i}`, new Tensor('float32', v, args[i].shape)])));
   const result = await run(data);
   const h = 1 / 64;
   for (const [i, values] of data.entries()) {
-    const grad = result[`g${i}`]!.data as Float32Array;
+    const grad = result[`g${i}`].data as Float32Array;
     expect(grad.length).toBe(values.length);
     for (let j = 0; j < values.length; j++) {
       const at = async (delta: number): Promise<number> => {
         const moved = data.map((v) => v.slice());
-        moved[i]![j]! += delta;
-        return ((await run(moved)).loss!.data as Float32Array)[0]!;
+        moved[i][j] += delta;
+        return ((await run(moved)).loss.data as Float32Array)[0];
       };
       // Richardson's extrapolation: the h² error of the central difference cancels.
       const coarse = ((await at(2 * h)) - (await at(-2 * h))) / (4 * h);
       const fine = ((await at(h)) - (await at(-h))) / (2 * h);
       const estimate = (4 * fine - coarse) / 3;
-      expect(Math.abs(grad[j]! - estimate), `input ${i}[${j}]: ${grad[j]} against ${estimate}`).toBeLessThan(
+      expect(Math.abs(grad[j] - estimate), `input ${i}[${j}]: ${grad[j]} against ${estimate}`).toBeLessThan(
         2e-3 * (1 + Math.abs(estimate)),
       );
     }
@@ -70,54 +74,54 @@ const x23: Argument = { shape: [2, 3] };
 
 describe('gradients equal finite differences', () => {
   it.each<[string, Argument[], (...v: Value[]) => Value | Value[]]>([
-    ['add', [x23, x23], (a, b) => ops.add(a!, b!)],
-    ['add, broadcast both ways', [{ shape: [2, 1, 3] }, { shape: [4, 1] }], (a, b) => ops.add(a!, b!)],
-    ['sub, broadcast', [x23, { shape: [3] }], (a, b) => ops.sub(a!, b!)],
-    ['mul, broadcast', [x23, { shape: [2, 1] }], (a, b) => ops.mul(a!, b!)],
-    ['div', [x23, { shape: [3], positive: true }], (a, b) => ops.div(a!, b!)],
-    ['neg', [x23], (a) => ops.neg(a!)],
-    ['log', [{ shape: [2, 3], positive: true }], (a) => ops.log(a!)],
-    ['sigmoid', [x23], (a) => ops.sigmoid(a!)],
-    ['silu', [x23], (a) => ops.silu(a!)],
-    ['reshape', [x23], (a) => ops.reshape(a!, [3, 2])],
-    ['transpose', [{ shape: [2, 3, 2] }], (a) => ops.transpose(a!, [2, 0, 1])],
-    ['split, all used', [{ shape: [2, 5] }], (a) => ops.split(a!, 1, [2, 3])],
-    ['split, one used', [{ shape: [2, 5] }], (a) => ops.split(a!, 1, [2, 3])[1]!],
-    ['concat', [x23, { shape: [2, 2] }], (a, b) => ops.concat([a!, b!], 1)],
-    ['reduceSum', [{ shape: [2, 3, 2] }], (a) => ops.reduceSum(a!, [0, 2])],
-    ['matmul', [{ shape: [2, 2, 3] }, { shape: [2, 3, 4] }], (a, b) => ops.matmul(a!, b!, { alpha: 0.5 })],
-    ['matmul aᵀ b', [{ shape: [3, 2] }, { shape: [3, 4] }], (a, b) => ops.matmul(a!, b!, { transA: true })],
-    ['matmul a bᵀ', [{ shape: [2, 3] }, { shape: [4, 3] }], (a, b) => ops.matmul(a!, b!, { transB: true })],
+    ['add', [x23, x23], (a, b) => ops.add(a, b)],
+    ['add, broadcast both ways', [{ shape: [2, 1, 3] }, { shape: [4, 1] }], (a, b) => ops.add(a, b)],
+    ['sub, broadcast', [x23, { shape: [3] }], (a, b) => ops.sub(a, b)],
+    ['mul, broadcast', [x23, { shape: [2, 1] }], (a, b) => ops.mul(a, b)],
+    ['div', [x23, { shape: [3], positive: true }], (a, b) => ops.div(a, b)],
+    ['neg', [x23], (a) => ops.neg(a)],
+    ['log', [{ shape: [2, 3], positive: true }], (a) => ops.log(a)],
+    ['sigmoid', [x23], (a) => ops.sigmoid(a)],
+    ['silu', [x23], (a) => ops.silu(a)],
+    ['reshape', [x23], (a) => ops.reshape(a, [3, 2])],
+    ['transpose', [{ shape: [2, 3, 2] }], (a) => ops.transpose(a, [2, 0, 1])],
+    ['split, all used', [{ shape: [2, 5] }], (a) => ops.split(a, 1, [2, 3])],
+    ['split, one used', [{ shape: [2, 5] }], (a) => ops.split(a, 1, [2, 3])[1]],
+    ['concat', [x23, { shape: [2, 2] }], (a, b) => ops.concat([a, b], 1)],
+    ['reduceSum', [{ shape: [2, 3, 2] }], (a) => ops.reduceSum(a, [0, 2])],
+    ['matmul', [{ shape: [2, 2, 3] }, { shape: [2, 3, 4] }], (a, b) => ops.matmul(a, b, { alpha: 0.5 })],
+    ['matmul aᵀ b', [{ shape: [3, 2] }, { shape: [3, 4] }], (a, b) => ops.matmul(a, b, { transA: true })],
+    ['matmul a bᵀ', [{ shape: [2, 3] }, { shape: [4, 3] }], (a, b) => ops.matmul(a, b, { transB: true })],
     [
       'matmul aᵀ bᵀ',
       [{ shape: [3, 2] }, { shape: [4, 3] }],
-      (a, b) => ops.matmul(a!, b!, { transA: true, transB: true }),
+      (a, b) => ops.matmul(a, b, { transA: true, transB: true }),
     ],
-    ['linear', [{ shape: [2, 2, 3] }, { shape: [4, 3] }], (x, w) => ops.linear(x!, w!)],
+    ['linear', [{ shape: [2, 2, 3] }, { shape: [4, 3] }], (x, w) => ops.linear(x, w)],
     [
       'linear twice with one weight, so that contributions accumulate',
       [{ shape: [2, 3] }, { shape: [3, 3] }],
-      (x, w) => ops.linear(ops.linear(x!, w!), w!),
+      (x, w) => ops.linear(ops.linear(x, w), w),
     ],
     [
       'gatherRows, with repeats',
       [{ shape: [4, 2] }],
-      (x) => ops.gatherRows(x!, x!.graph.constant('i', Int32Array.of(1, 3, 1), [3])),
+      (x) => ops.gatherRows(x, x.graph.constant('i', Int32Array.of(1, 3, 1), [3])),
     ],
     [
       'gatherRows and linear into one weight',
       [{ shape: [3, 2] }],
-      (x) => ops.linear(ops.gatherRows(x!, x!.graph.constant('i', Int32Array.of(2, 0), [2])), x!),
+      (x) => ops.linear(ops.gatherRows(x, x.graph.constant('i', Int32Array.of(2, 0), [2])), x),
     ],
-    ['rmsNorm', [{ shape: [2, 2, 4] }, { shape: [4] }], (x, w) => layers.rmsNorm(x!, w!, 1e-6)],
-    ['softmax', [{ shape: [2, 4] }], (x) => layers.softmax(x!)],
+    ['rmsNorm', [{ shape: [2, 2, 4] }, { shape: [4] }], (x, w) => layers.rmsNorm(x, w, 1e-6)],
+    ['softmax', [{ shape: [2, 4] }], (x) => layers.softmax(x)],
     [
       'rope',
       [{ shape: [1, 3, 8] }],
       (x) => {
-        const g = x!.graph;
+        const g = x.graph;
         const angles = Float32Array.from({ length: 6 }, (_, i) => 0.3 * i);
-        return layers.rope(x!, {
+        return layers.rope(x, {
           cos: g.constant('cos', angles.map(Math.cos), [3, 2]),
           sin: g.constant('sin', angles.map(Math.sin), [3, 2]),
           positions: g.constant('positions', BigInt64Array.of(0n, 1n, 2n), [1, 3]),
@@ -129,7 +133,7 @@ describe('gradients equal finite differences', () => {
       [{ shape: [1, 2, 2, 3, 2] }, { shape: [1, 2, 4, 2] }, { shape: [1, 2, 4, 2] }],
       (q, k, v) => {
         const bias = Float32Array.from({ length: 12 }, (_, i) => (i % 4 > Math.floor(i / 4) + 1 ? -1e9 : 0));
-        return layers.attend(q!, k!, v!, q!.graph.constant('bias', bias, [1, 1, 1, 3, 4]), 0.7);
+        return layers.attend(q, k, v, q.graph.constant('bias', bias, [1, 1, 1, 3, 4]), 0.7);
       },
     ],
     [
@@ -137,10 +141,10 @@ describe('gradients equal finite differences', () => {
       [{ shape: [3, 2] }, { shape: [5, 2] }],
       (h, e) =>
         layers.crossEntropy(
-          h!,
-          e!,
-          h!.graph.constant('targets', Int32Array.of(4, 0, 2), [3, 1]),
-          h!.graph.constant('weights', Float32Array.of(0.5, 2, 0), [3, 1]),
+          h,
+          e,
+          h.graph.constant('targets', Int32Array.of(4, 0, 2), [3, 1]),
+          h.graph.constant('weights', Float32Array.of(0.5, 2, 0), [3, 1]),
         ).loss,
     ],
   ])('%s', async (_, args, f) => checkGradient(args, f));

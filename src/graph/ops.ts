@@ -9,7 +9,8 @@ import { broadcast, product, reshapeOperand, sameShape, sum, type Shape } from '
 /** A contribution with no cheaper way to accumulate than an addition. */
 export const plain =
   (compute: () => Value): Contribution =>
-  (into) => (into ? add(into, compute()) : compute());
+  (into) =>
+    into ? add(into, compute()) : compute();
 
 /** A vjp for one output whose gradient is `dy`. */
 export const vjp =
@@ -23,7 +24,9 @@ export const vjp =
 function unbroadcast(value: Value, shape: Shape): Value {
   if (sameShape(value.shape, shape)) return value;
   const offset = value.shape.length - shape.length;
-  const axes = value.shape.flatMap((dim, i) => (i < offset || (shape[i - offset] === 1 && dim !== 1) ? [i] : []));
+  const axes = value.shape.flatMap((dim, i) =>
+    i < offset || (shape[i - offset] === 1 && dim !== 1) ? [i] : [],
+  );
   return reshape(reduceSum(value, axes), shape);
 }
 
@@ -89,12 +92,20 @@ const unary = (op: string, x: Value, backward: Vjp): Value =>
 
 /** −x. */
 export function neg(x: Value): Value {
-  return unary('Neg', x, vjp((dy) => [plain(() => neg(dy))]));
+  return unary(
+    'Neg',
+    x,
+    vjp((dy) => [plain(() => neg(dy))]),
+  );
 }
 
 /** Natural logarithm. */
 export function log(x: Value): Value {
-  return unary('Log', x, vjp((dy) => [plain(() => div(dy, x))]));
+  return unary(
+    'Log',
+    x,
+    vjp((dy) => [plain(() => div(dy, x))]),
+  );
 }
 
 /** Logistic function. */
@@ -150,7 +161,7 @@ export function transpose(x: Value, perm: readonly number[]): Value {
   return x.graph.op({
     op: 'Transpose',
     inputs: [x],
-    shape: perm.map((axis) => x.shape[axis]!),
+    shape: perm.map((axis) => x.shape[axis]),
     dtype: x.dtype,
     attributes: { perm: { ints: perm } },
     vjp: vjp((dy) => [plain(() => transpose(dy, inverse))]),
@@ -164,24 +175,32 @@ export function split(x: Value, axis: number, sizes: readonly number[]): Value[]
     inputs: [x, x.graph.ints(sizes)],
     outputs: sizes.map((size) => ({ dtype: x.dtype, shape: x.shape.with(axis, size) })),
     attributes: { axis: { int: axis } },
-    vjp: (grads) => [plain(() => concat(grads.map((dy, i) => dy ?? zerosLike(outputs[i]!)), axis)), null],
+    vjp: (grads) => [
+      plain(() =>
+        concat(
+          grads.map((dy, i) => dy ?? zerosLike(outputs[i])),
+          axis,
+        ),
+      ),
+      null,
+    ],
   });
   return outputs;
 }
 
 /** Joins along one axis. */
 export function concat(parts: readonly Value[], axis: number): Value {
-  const sizes = parts.map((part) => part.shape[axis]!);
-  return parts[0]!.graph.op({
+  const sizes = parts.map((part) => part.shape[axis]);
+  return parts[0].graph.op({
     op: 'Concat',
     inputs: parts,
-    shape: parts[0]!.shape.with(axis, sum(sizes)),
-    dtype: parts[0]!.dtype,
+    shape: parts[0].shape.with(axis, sum(sizes)),
+    dtype: parts[0].dtype,
     attributes: { axis: { int: axis } },
     vjp: ([dy]) => {
       // One Split node serves all inputs.
       let pieces: Value[] | null = null;
-      return parts.map((_, i) => plain(() => (pieces ??= split(dy!, axis, sizes as number[]))[i]!));
+      return parts.map((_, i) => plain(() => (pieces ??= split(dy!, axis, sizes as number[]))[i]));
     },
   });
 }
@@ -247,8 +266,16 @@ export function matmul(
     shape: [...left.slice(0, -1), right.at(-1)!],
     attributes: { transA: { int: Number(transA) }, transB: { int: Number(transB) }, alpha },
     vjp: vjp((dy) => [
-      plain(() => (transA ? matmul(b, dy, { transA: transB, transB: true, alpha }) : matmul(dy, b, { transB: !transB, alpha }))),
-      plain(() => (transB ? matmul(dy, a, { transA: true, transB: transA, alpha }) : matmul(a, dy, { transA: !transA, alpha }))),
+      plain(() =>
+        transA
+          ? matmul(b, dy, { transA: transB, transB: true, alpha })
+          : matmul(dy, b, { transB: !transB, alpha }),
+      ),
+      plain(() =>
+        transB
+          ? matmul(dy, a, { transA: true, transB: transA, alpha })
+          : matmul(a, dy, { transA: !transA, alpha }),
+      ),
     ]),
   });
 }
@@ -260,7 +287,7 @@ export function gemm(a: Value, b: Value, c: Value | null, transA: boolean, trans
   return a.graph.op({
     op: 'Gemm',
     inputs: c ? [a, b, c] : [a, b],
-    shape: [left[0]!, right[1]!],
+    shape: [left[0], right[1]],
     attributes: { transA: { int: Number(transA) }, transB: { int: Number(transB) } },
   });
 }

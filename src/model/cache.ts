@@ -29,7 +29,14 @@ export function createCache(config: ModelConfig): NativeCache {
   let layers = Array.from({ length: config.layers }, (): LayerCache => ({ k: empty(), v: empty() }));
 
   /** Copies `count` places of every head from one layout to another. */
-  const copy = (from: Float32Array, fromPlaces: number, to: Float32Array, toPlaces: number, at: number, count: number) => {
+  const copy = (
+    from: Float32Array,
+    fromPlaces: number,
+    to: Float32Array,
+    toPlaces: number,
+    at: number,
+    count: number,
+  ) => {
     for (let head = 0; head < K; head++) {
       const start = head * fromPlaces * d;
       to.set(from.subarray(start, start + count * d), (head * toPlaces + at) * d);
@@ -63,8 +70,8 @@ export function createCache(config: ModelConfig): NativeCache {
     append: (added, count) => {
       if (length + count > capacity) grow(length + count);
       added.forEach(({ k, v }, layer) => {
-        copy(k, count, layers[layer]!.k, capacity, length, count);
-        copy(v, count, layers[layer]!.v, capacity, length, count);
+        copy(k, count, layers[layer].k, capacity, length, count);
+        copy(v, count, layers[layer].v, capacity, length, count);
       });
       length += count;
     },

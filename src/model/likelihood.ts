@@ -46,9 +46,13 @@ export async function createLikelihood(
   const { Tensor } = runtime;
   const S = streams * T;
   const fixed: Record<string, Tensor> = {
-    positions: new Tensor('int64', BigInt64Array.from({ length: B * S }, (_, i) => BigInt(i % T)), [B, S]),
+    positions: new Tensor(
+      'int64',
+      BigInt64Array.from({ length: B * S }, (_, i) => BigInt(i % T)),
+      [B, S],
+    ),
   };
-  for (const [name, { shape, data }] of tensors) fixed[name] = new Tensor('float32', data, shape as number[]);
+  for (const [name, { shape, data }] of tensors) fixed[name] = new Tensor('float32', data, shape);
 
   return {
     config,
@@ -84,7 +88,7 @@ export async function createLikelihood(
       };
       if (streams === 2) feeds.noisyBias = new Tensor('float32', noisyBias(packed), [B, 1, 1, T, 2 * T]);
       const { nll } = await session.run(feeds);
-      return (nll!.data as Float32Array).slice(0, scored.length);
+      return (nll.data as Float32Array).slice(0, scored.length);
     },
     close: () => session.close(),
   };

@@ -26,7 +26,7 @@ const everyRow = (length: number): Int32Array => Int32Array.from({ length }, (_,
 
 const maxDifference = (a: Float32Array, b: Float32Array): number => {
   expect(a.length).toBe(b.length);
-  return a.reduce((worst, x, i) => Math.max(worst, Math.abs(x - b[i]!)), 0);
+  return a.reduce((worst, x, i) => Math.max(worst, Math.abs(x - b[i])), 0);
 };
 
 describe.each(['ar-qwen3', 'sdar'])('fixture %s', (name) => {
@@ -47,7 +47,7 @@ describe.each(['ar-qwen3', 'sdar'])('fixture %s', (name) => {
         { topK: V, entropy: false },
       );
       const expected = floatsFromBytes('F32', tensors.get(logits)!.bytes);
-      expect(maxDifference(logitsOf(statistics!, V), expected)).toBeLessThan(1e-4);
+      expect(maxDifference(logitsOf(statistics, V), expected)).toBeLessThan(1e-4);
     }
     await denoiser.close();
   });
@@ -75,7 +75,8 @@ async function tinyDenoiser(): Promise<Denoiser> {
   const parameters = createParameters(TINY);
   initialise(parameters, TINY, createRng(3));
   // Large weights, so that different contexts give clearly different logits.
-  for (const { shape, data } of parameters.list) if (shape.length === 2) data.forEach((x, i) => (data[i] = 4 * x));
+  for (const { shape, data } of parameters.list)
+    if (shape.length === 2) data.forEach((x, i) => (data[i] = 4 * x));
   return createDenoiser(await nodeRuntime(), TINY, toTensors(parameters), { threads: 1 });
 }
 
@@ -93,7 +94,16 @@ describe('cache', () => {
           for (const piece of pieces) {
             const ids = Int32Array.from(piece);
             await denoiser.forward(
-              [{ ids, start: cache.length, attention: { kind: 'causal' }, cache, write: true, query: new Int32Array(0) }],
+              [
+                {
+                  ids,
+                  start: cache.length,
+                  attention: { kind: 'causal' },
+                  cache,
+                  write: true,
+                  query: new Int32Array(0),
+                },
+              ],
               { topK: 1, entropy: false },
             );
           }
@@ -127,7 +137,7 @@ describe('cache', () => {
             ],
             { topK: V, entropy: false },
           );
-          expect(maxDifference(logitsOf(cached!, V), logitsOf(whole!, V))).toBeLessThan(1e-4);
+          expect(maxDifference(logitsOf(cached, V), logitsOf(whole, V))).toBeLessThan(1e-4);
         },
       ),
       { numRuns: 25 },
@@ -147,18 +157,18 @@ describe('statistics', () => {
       [{ ids, start: 0, attention: { kind: 'full' }, cache: null, write: false, query: everyRow(4) }],
       { topK: V, entropy: true, sample: { temperature, uniforms } },
     );
-    const logits = logitsOf(all!, V);
+    const logits = logitsOf(all, V);
     for (let row = 0; row < 4; row++) {
       const z = [...logits.subarray(row * V, (row + 1) * V)];
       const sum = z.reduce((s, x) => s + Math.exp(x), 0);
-      expect(all!.logSumExp[row]).toBeCloseTo(Math.log(sum), 4);
+      expect(all.logSumExp[row]).toBeCloseTo(Math.log(sum), 4);
       const p = z.map((x) => Math.exp(x) / sum);
-      expect(all!.entropy[row]).toBeCloseTo(-p.reduce((s, x) => s + x * Math.log(x), 0), 4);
+      expect(all.entropy[row]).toBeCloseTo(-p.reduce((s, x) => s + x * Math.log(x), 0), 4);
       const tempered = z.map((x) => Math.exp(x / temperature));
       const total = tempered.reduce((a, b) => a + b);
       let cumulative = 0;
-      const drawn = tempered.findIndex((x) => (cumulative += x / total) > uniforms[row]!);
-      expect(all!.sampled[row]).toBe(drawn);
+      const drawn = tempered.findIndex((x) => (cumulative += x / total) > uniforms[row]);
+      expect(all.sampled[row]).toBe(drawn);
     }
     await denoiser.close();
   });
@@ -170,7 +180,7 @@ describe('statistics', () => {
       [{ ids, start: 0, attention: { kind: 'full' }, cache: null, write: false, query: new Int32Array(0) }],
       { topK: 2, entropy: false },
     );
-    expect(none!.ids).toHaveLength(0);
+    expect(none.ids).toHaveLength(0);
     await denoiser.close();
   });
 });

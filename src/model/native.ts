@@ -1,6 +1,12 @@
 /** The native transformer as a `Denoiser`: one compiled graph for each set of statistics, caches beside it. */
 import { TintypeError, assert } from '../errors.ts';
-import { createSession, type Runtime, type Session, type SessionOptions, type Tensor } from '../graph/session.ts';
+import {
+  createSession,
+  type Runtime,
+  type Session,
+  type SessionOptions,
+  type Tensor,
+} from '../graph/session.ts';
 import { createCache, type NativeCache } from './cache.ts';
 import type { ModelConfig } from './config.ts';
 import type { AttentionPattern, Denoiser, ForwardRun, Statistics, StatisticsRequest } from './denoiser.ts';
@@ -49,8 +55,14 @@ export function createDenoiser(
   const nothing = createCache(config);
 
   const check = ({ ids, start, cache, query }: ForwardRun): void => {
-    assert(!cache || cache.length === start, `cache holds ${cache?.length} positions, run starts at ${start}`);
-    assert(query.every((row) => row >= 0 && row < ids.length), 'queried row outside the run');
+    assert(
+      !cache || cache.length === start,
+      `cache holds ${cache?.length} positions, run starts at ${start}`,
+    );
+    assert(
+      query.every((row) => row >= 0 && row < ids.length),
+      'queried row outside the run',
+    );
     if (start + ids.length <= config.contextLength) return;
     throw new TintypeError('prompt_too_long', {
       what: 'the text is longer than the model was built for',
@@ -68,7 +80,11 @@ export function createDenoiser(
     pastBias.fill(HIDDEN, past.length);
     const feeds: Record<string, Tensor> = {
       ids: new Tensor('int32', run.ids, [1, T]),
-      positions: new Tensor('int64', BigInt64Array.from(run.ids, (_, i) => BigInt(run.start + i)), [1, T]),
+      positions: new Tensor(
+        'int64',
+        BigInt64Array.from(run.ids, (_, i) => BigInt(run.start + i)),
+        [1, T],
+      ),
       bias: new Tensor('float32', runBias(run.attention, run.start, T, G), [1, 1, G * T, T]),
       pastBias: new Tensor('float32', pastBias, [1, 1, 1, P]),
     };
@@ -79,7 +95,11 @@ export function createDenoiser(
     return feeds;
   };
 
-  const forwardOne = async (run: ForwardRun, want: StatisticsRequest, uniforms: Float32Array): Promise<Statistics> => {
+  const forwardOne = async (
+    run: ForwardRun,
+    want: StatisticsRequest,
+    uniforms: Float32Array,
+  ): Promise<Statistics> => {
     check(run);
     const topK = Math.min(Math.max(1, want.topK), config.vocabSize);
     const variant: SteppingVariant = { topK, entropy: want.entropy, sample: want.sample !== undefined };
@@ -99,22 +119,29 @@ export function createDenoiser(
     if (run.write) {
       assert(run.cache, 'a run that writes needs a cache');
       const layers = past.layers.map((_, layer) => ({
-        k: out[`k${layer}`]!.data as Float32Array,
-        v: out[`v${layer}`]!.data as Float32Array,
+        k: out[`k${layer}`].data as Float32Array,
+        v: out[`v${layer}`].data as Float32Array,
       }));
       past.append(layers, run.ids.length);
     }
     if (M === 0) {
       const { floats, ints } = EMPTY;
-      return { ids: ints, logits: floats, logSumExp: floats, entropy: floats, sampled: ints, sampledLogits: floats };
+      return {
+        ids: ints,
+        logits: floats,
+        logSumExp: floats,
+        entropy: floats,
+        sampled: ints,
+        sampledLogits: floats,
+      };
     }
     return {
-      ids: Int32Array.from(out.topIds!.data as BigInt64Array, Number),
-      logits: out.topLogits!.data as Float32Array,
-      logSumExp: out.logSumExp!.data as Float32Array,
-      entropy: want.entropy ? (out.entropy!.data as Float32Array) : EMPTY.floats,
-      sampled: want.sample ? (out.sampled!.data as Int32Array) : EMPTY.ints,
-      sampledLogits: want.sample ? (out.sampledLogits!.data as Float32Array) : EMPTY.floats,
+      ids: Int32Array.from(out.topIds.data as BigInt64Array, Number),
+      logits: out.topLogits.data as Float32Array,
+      logSumExp: out.logSumExp.data as Float32Array,
+      entropy: want.entropy ? (out.entropy.data as Float32Array) : EMPTY.floats,
+      sampled: want.sample ? (out.sampled.data as Int32Array) : EMPTY.ints,
+      sampledLogits: want.sample ? (out.sampledLogits.data as Float32Array) : EMPTY.floats,
     };
   };
 

@@ -55,7 +55,7 @@ export function initialise(parameters: Parameters, config: ModelConfig, rng: Rng
     }
     const writesResidual = name.endsWith('o_proj.weight') || name.endsWith('down_proj.weight');
     const isEmbedding = name === 'model.embed_tokens.weight';
-    let deviation = isEmbedding ? 0.02 : 0.5 / Math.sqrt(shape[1]!);
+    let deviation = isEmbedding ? 0.02 : 0.5 / Math.sqrt(shape[1]);
     if (writesResidual) deviation /= Math.sqrt(2 * config.layers);
     for (let i = 0; i < data.length; i++) data[i] = deviation * rng.normal();
   }
@@ -80,6 +80,8 @@ export function copyTensors(
 }
 
 /** The views under their names, as `saveCheckpoint` takes them. */
-export function toTensors(parameters: Parameters): Map<string, { shape: readonly number[]; data: Float32Array }> {
+export function toTensors(
+  parameters: Parameters,
+): Map<string, { shape: readonly number[]; data: Float32Array }> {
   return new Map(parameters.list.map(({ name, shape, data }) => [name, { shape, data }]));
 }

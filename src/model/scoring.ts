@@ -49,10 +49,7 @@ export function buildScoringGraph(
       const [cleanQ, noisyQ] = split(q, 3, [T, T]) as [Value, Value];
       const [cleanK] = split(k, 2, [T, T]) as [Value, Value];
       const [cleanV] = split(v, 2, [T, T]) as [Value, Value];
-      return concat(
-        [attend(cleanQ, cleanK, cleanV, bias, scale), attend(noisyQ, k, v, noisyBias, scale)],
-        3,
-      );
+      return concat([attend(cleanQ, cleanK, cleanV, bias, scale), attend(noisyQ, k, v, noisyBias, scale)], 3);
     };
   }
 

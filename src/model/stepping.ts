@@ -5,7 +5,20 @@
  */
 import { Graph, type Value } from '../graph/graph.ts';
 import { softmax } from '../graph/layers.ts';
-import { add, concat, div, gatherRows, linear, log, matmul, mul, reduceSum, reshape, split, sub } from '../graph/ops.ts';
+import {
+  add,
+  concat,
+  div,
+  gatherRows,
+  linear,
+  log,
+  matmul,
+  mul,
+  reduceSum,
+  reshape,
+  split,
+  sub,
+} from '../graph/ops.ts';
 import { product, type Dim } from '../graph/shape.ts';
 import { parameterShapes, type ModelConfig } from './config.ts';
 import { attentionScale, rotaryTables, transformer, type Attention, type Project } from './transformer.ts';
@@ -96,9 +109,9 @@ function constantWeights(graph: Graph, config: ModelConfig, tensors: Tensors) {
     return value;
   };
   const project: Project = (x, names) => {
-    if (names.length === 1) return [linear(x, constant(names[0]!))];
+    if (names.length === 1) return [linear(x, constant(names[0]))];
     const parts = names.map((name) => tensors.get(name)!.data);
-    const rows = names.map((name) => shapes.get(name)![0]!);
+    const rows = names.map((name) => shapes.get(name)![0]);
     const total = rows.reduce((a, b) => a + b, 0);
     const joined = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
     let at = 0;
@@ -106,7 +119,7 @@ function constantWeights(graph: Graph, config: ModelConfig, tensors: Tensors) {
       joined.set(part, at);
       at += part.length;
     }
-    const fused = graph.constant(names.join('+'), joined, [total, shapes.get(names[0]!)![1]!]);
+    const fused = graph.constant(names.join('+'), joined, [total, shapes.get(names[0])![1]]);
     return split(linear(x, fused), x.shape.length - 1, rows);
   };
   return { constant, project };
@@ -133,7 +146,7 @@ function statistics(
   graph.output('topIds', ids);
 
   // log Σ exp z = max z − log max softmax(z): the softmax kernel is much quicker than a reduction of its own.
-  const best = topK === 1 ? top : split(top, 1, [1, topK - 1])[0]!;
+  const best = topK === 1 ? top : split(top, 1, [1, topK - 1])[0];
   const probabilities = softmax(logits);
   const bestProbability = graph.op({
     op: 'ReduceMax',

@@ -64,17 +64,25 @@ export function transformer(config: ModelConfig, x: Value, parts: TransformerPar
       layer,
     );
     const merged = reshape(transpose(out, [0, 3, 1, 2, 4]), [B, T, H * headDim]);
-    x = add(x, project(merged, [`${at}.self_attn.o_proj.weight`])[0]!);
+    x = add(x, project(merged, [`${at}.self_attn.o_proj.weight`])[0]);
 
     const m = rmsNorm(x, vector(`${at}.post_attention_layernorm.weight`), normEps);
-    const [gate, up] = project(m, [`${at}.mlp.gate_proj.weight`, `${at}.mlp.up_proj.weight`]) as [Value, Value];
-    x = add(x, project(mul(silu(gate), up), [`${at}.mlp.down_proj.weight`])[0]!);
+    const [gate, up] = project(m, [`${at}.mlp.gate_proj.weight`, `${at}.mlp.up_proj.weight`]) as [
+      Value,
+      Value,
+    ];
+    x = add(x, project(mul(silu(gate), up), [`${at}.mlp.down_proj.weight`])[0]);
   }
   return rmsNorm(x, vector('model.norm.weight'), normEps);
 }
 
 /** cos and sin of position · theta^(−2i/d), [positions, d/2] each; angles in f64, stored as f32. */
-export function rotaryTables(graph: Graph, config: ModelConfig, positions: Value, length: number): RotaryTables {
+export function rotaryTables(
+  graph: Graph,
+  config: ModelConfig,
+  positions: Value,
+  length: number,
+): RotaryTables {
   const half = config.headDim / 2;
   const cos = new Float32Array(length * half);
   const sin = new Float32Array(length * half);

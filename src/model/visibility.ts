@@ -41,7 +41,7 @@ export function cleanBias(layout: Layout, { rows, length: T, segments, blocks }:
     if (q === k) return true;
     if (segments[query] === -1 || segments[query] !== segments[key]) return false;
     if (layout === 'full') return true;
-    if (layout === 'blockCausal') return blocks![key]! <= blocks![query]!;
+    if (layout === 'blockCausal') return blocks![key] <= blocks![query];
     return k < q;
   });
 }
@@ -56,6 +56,6 @@ export function noisyBias({ rows, length: T, segments, blocks }: Packed): Float3
     const [query, key] = [row * T + q, row * T + (noisy ? k - T : k)];
     if (noisy && query === key) return true;
     if (segments[query] === -1 || segments[query] !== segments[key]) return false;
-    return noisy ? blocks![key] === blocks![query] : blocks![key]! < blocks![query]!;
+    return noisy ? blocks![key] === blocks![query] : blocks![key] < blocks![query];
   });
 }

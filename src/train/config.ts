@@ -18,7 +18,9 @@ const modelSchema = z.strictObject({
   normEps: z.number().positive().default(1e-6),
   ropeTheta: z.number().positive().default(10000),
   contextLength: positive.default(1024).describe('positions the finished model is meant for'),
-  blockLength: positive.default(8).describe('tokens denoised together by default; causal 1, full the whole context'),
+  blockLength: positive
+    .default(8)
+    .describe('tokens denoised together by default; causal 1, full the whole context'),
 });
 
 const objectiveSchema = z.discriminatedUnion('kind', [
@@ -44,7 +46,10 @@ const dataSchema = z.discriminatedUnion('kind', [
     tokenizer: z.string().describe('folder with tokenizer.json'),
     fimRate: share.default(0.5).describe('share of documents turned into fill-in-the-middle'),
   }),
-  z.strictObject({ kind: z.literal('sudoku'), size: z.union([z.literal(4), z.literal(6), z.literal(9)]).default(6) }),
+  z.strictObject({
+    kind: z.literal('sudoku'),
+    size: z.union([z.literal(4), z.literal(6), z.literal(9)]).default(6),
+  }),
 ]);
 
 export const trainSchema = z.strictObject({
@@ -52,32 +57,50 @@ export const trainSchema = z.strictObject({
   model: modelSchema,
   objective: objectiveSchema,
   data: dataSchema,
-  batch: z.strictObject({
-    rows: positive.default(4).describe('rows of one micro-batch'),
-    length: positive.default(256).describe('tokens of one row'),
-    microBatches: positive.default(4).describe('micro-batches of one step'),
-    stages: z.array(z.strictObject({ fromTokens: positive, rows: positive, length: positive })).default([]).describe(
-      'other shapes from so many tokens on: short rows are cheap, a last stage of long ones teaches the whole context',
-    ),
-  }).prefault({}),
-  optimizer: z.strictObject({
-    kind: z.enum(['adamw', 'muon']).default('muon'),
-    learningRate: z.number().positive().default(3e-3),
-    muonLearningRate: z.number().positive().default(1e-2),
-    beta1: share.default(0.9),
-    beta2: share.default(0.95),
-    epsilon: z.number().positive().default(1e-8),
-    weightDecay: z.number().min(0).default(0.1),
-    muonMomentum: share.default(0.95),
-    clipNorm: z.number().positive().default(1),
-  }).prefault({}),
-  schedule: z.strictObject({
-    warmupTokens: z.number().min(0).default(200_000),
-    totalTokens: positive.default(10_000_000).describe('tokens of the data, counted once per row and not per stream'),
-    decayTokens: z.number().min(0).default(2_000_000).describe('the last tokens, over which the rate falls to 0 in a line'),
-  }).prefault({}),
+  batch: z
+    .strictObject({
+      rows: positive.default(4).describe('rows of one micro-batch'),
+      length: positive.default(256).describe('tokens of one row'),
+      microBatches: positive.default(4).describe('micro-batches of one step'),
+      stages: z
+        .array(z.strictObject({ fromTokens: positive, rows: positive, length: positive }))
+        .default([])
+        .describe(
+          'other shapes from so many tokens on: short rows are cheap, a last stage of long ones teaches the whole context',
+        ),
+    })
+    .prefault({}),
+  optimizer: z
+    .strictObject({
+      kind: z.enum(['adamw', 'muon']).default('muon'),
+      learningRate: z.number().positive().default(3e-3),
+      muonLearningRate: z.number().positive().default(1e-2),
+      beta1: share.default(0.9),
+      beta2: share.default(0.95),
+      epsilon: z.number().positive().default(1e-8),
+      weightDecay: z.number().min(0).default(0.1),
+      muonMomentum: share.default(0.95),
+      clipNorm: z.number().positive().default(1),
+    })
+    .prefault({}),
+  schedule: z
+    .strictObject({
+      warmupTokens: z.number().min(0).default(200_000),
+      totalTokens: positive
+        .default(10_000_000)
+        .describe('tokens of the data, counted once per row and not per stream'),
+      decayTokens: z
+        .number()
+        .min(0)
+        .default(2_000_000)
+        .describe('the last tokens, over which the rate falls to 0 in a line'),
+    })
+    .prefault({}),
   init: z.string().nullable().default(null).describe('checkpoint folder to start from; null: random'),
-  ema: share.nullable().default(null).describe('decay a step of an exponential moving average of the weights; null: none'),
+  ema: share
+    .nullable()
+    .default(null)
+    .describe('decay a step of an exponential moving average of the weights; null: none'),
   seed: z.number().int().default(1),
   threads: positive.nullable().default(null).describe('null: one a core'),
   checkpointMinutes: z.number().positive().default(5),
@@ -91,7 +114,9 @@ export type TrainConfig = z.infer<typeof trainSchema>;
 export function parseTrainConfig(input: unknown): TrainConfig {
   const result = trainSchema.safeParse(input);
   if (!result.success) {
-    const issues = result.error.issues.map(({ path, message }) => `${path.join('.') || 'the whole file'}: ${message}`);
+    const issues = result.error.issues.map(
+      ({ path, message }) => `${path.join('.') || 'the whole file'}: ${message}`,
+    );
     throw new TintypeError('bad_config', {
       what: 'the training configuration is not valid',
       got: issues.join('; '),
@@ -146,14 +171,20 @@ export function modelConfigOf(
 }
 
 /** Share of the peak learning rate after `tokens`: warm-up, stable, linear decay (2405.18392). */
-export function learningRateShare({ warmupTokens, totalTokens, decayTokens }: TrainConfig['schedule'], tokens: number): number {
+export function learningRateShare(
+  { warmupTokens, totalTokens, decayTokens }: TrainConfig['schedule'],
+  tokens: number,
+): number {
   const warm = warmupTokens > 0 ? Math.min(1, tokens / warmupTokens) : 1;
   const left = decayTokens > 0 ? Math.min(1, Math.max(0, totalTokens - tokens) / decayTokens) : 1;
   return Math.min(warm, left);
 }
 
 /** Rows of a micro-batch and their length after `tokens`. */
-export function batchShape({ rows, length, stages }: TrainConfig['batch'], tokens: number): { rows: number; length: number } {
+export function batchShape(
+  { rows, length, stages }: TrainConfig['batch'],
+  tokens: number,
+): { rows: number; length: number } {
   const stage = stages.findLast(({ fromTokens }) => tokens >= fromTokens);
   return stage ? { rows: stage.rows, length: stage.length } : { rows, length };
 }

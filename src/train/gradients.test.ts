@@ -44,7 +44,7 @@ function readGolden(name: string) {
     return {
       noisy: ints('input.noisy'),
       masked: Int32Array.from(masked),
-      weights: Float32Array.from(masked, (i) => weights[i]!),
+      weights: Float32Array.from(masked, (i) => weights[i]),
       eligible: json.args.normaliser,
     };
   };
@@ -77,7 +77,7 @@ describe.each(NAMES)('%s', (name) => {
       const expected = golden.floats(`grad.${key}`);
       const scale = Math.max(...expected.map(Math.abs));
       expect(scale).toBeGreaterThan(0);
-      for (let i = 0; i < data.length; i++) worst = Math.max(worst, Math.abs(data[i]! - expected[i]!) / scale);
+      for (let i = 0; i < data.length; i++) worst = Math.max(worst, Math.abs(data[i] - expected[i]) / scale);
     }
     expect(worst).toBeLessThan(1e-5);
     await pass.close();

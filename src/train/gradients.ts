@@ -46,8 +46,8 @@ export async function createGradientPass(
   const fixedFeeds: Record<string, Tensor> = {};
   const fetches: Record<string, Tensor> = {};
   for (const { name, shape, data } of parameters.list) {
-    fixedFeeds[name] = new Tensor('float32', data, shape as number[]);
-    const grad = new Tensor('float32', gradients.get(name).data, shape as number[]);
+    fixedFeeds[name] = new Tensor('float32', data, shape);
+    const grad = new Tensor('float32', gradients.get(name).data, shape);
     fixedFeeds[`into.${name}`] = grad;
     fetches[`grad.${name}`] = grad;
   }
@@ -69,14 +69,14 @@ export async function createGradientPass(
       };
       if (inputs.noisyBias) feeds.noisyBias = new Tensor('float32', inputs.noisyBias, [B, 1, 1, T, 2 * T]);
       const result = await session.run(feeds, fetches);
-      const nll = result.nll!.data as Float32Array;
+      const nll = result.nll.data as Float32Array;
       let diffusionNats = 0;
       let autoregressiveNats = 0;
       for (let i = 0; i < M; i++) {
-        if (i < inputs.diffusionRows) diffusionNats += inputs.weights[i]! * nll[i]!;
-        else autoregressiveNats += inputs.weights[i]! * nll[i]!;
+        if (i < inputs.diffusionRows) diffusionNats += inputs.weights[i] * nll[i];
+        else autoregressiveNats += inputs.weights[i] * nll[i];
       }
-      return { loss: (result.loss!.data as Float32Array)[0]!, diffusionNats, autoregressiveNats };
+      return { loss: (result.loss.data as Float32Array)[0], diffusionNats, autoregressiveNats };
     },
     clear: () => void gradients.flat.fill(0),
     close: () => session.close(),

@@ -24,7 +24,11 @@ export interface Objective {
  * Numbers the blocks of each row: a new one every `blockLength` tokens from a random phase (so that the model learns
  * blocks that start anywhere), and at each document's start. Padding makes a block of its own.
  */
-export function assignBlocks({ rows, length: T, segments }: TokenBatch, blockLength: number, rng: Rng): Int32Array {
+export function assignBlocks(
+  { rows, length: T, segments }: TokenBatch,
+  blockLength: number,
+  rng: Rng,
+): Int32Array {
   const blocks = new Int32Array(rows * T);
   for (let row = 0; row < rows; row++) {
     let left = 1 + rng.int(blockLength);
@@ -46,7 +50,11 @@ export function assignBlocks({ rows, length: T, segments }: TokenBatch, blockLen
  * Tokens that may be masked: the answer, without padding. With `anchored` the first token of each block stays clean,
  * because decoding over a causal context gets it for free from the last causal logits.
  */
-function eligibleTokens({ ids, segments, answer }: TokenBatch, blocks: Int32Array | null, anchored: boolean): Uint8Array {
+function eligibleTokens(
+  { ids, segments, answer }: TokenBatch,
+  blocks: Int32Array | null,
+  anchored: boolean,
+): Uint8Array {
   return Uint8Array.from(ids, (_, at) => {
     if (segments[at] === -1 || (answer && !answer[at])) return 0;
     if (anchored && (at === 0 || blocks![at] !== blocks![at - 1])) return 0;
@@ -68,13 +76,20 @@ export function createObjective(objective: TrainConfig['objective'], model: Mode
       beginStep: () => {},
       prepare: (batch, rng) => {
         const eligible = eligibleTokens(batch, null, false);
-        const noise = corrupt(batch.ids, { eligible, groups: rowGroups(batch), masking, schedule, maskTokenId, rng });
+        const noise = corrupt(batch.ids, {
+          eligible,
+          groups: rowGroups(batch),
+          masking,
+          schedule,
+          maskTokenId,
+          rng,
+        });
         return maskedDiffusionInputs(batch, noise);
       },
     };
   }
   const layout = model.layout === 'blockCausal' ? 'blockCausal' : 'causalContext';
-  let blockLength = objective.blockLengths[0]!;
+  let blockLength = objective.blockLengths[0];
   return {
     streams: 2,
     beginStep: (rng) => {

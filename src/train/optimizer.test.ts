@@ -64,7 +64,7 @@ describe('AdamW', () => {
           scale: Math.min(1, args.clipNorm / (norm + 1e-6)),
         });
         const after = floats(`after.${i}.${name}`);
-        p.forEach((x, j) => expect(Math.abs(x - after[j]!)).toBeLessThan(1e-6));
+        p.forEach((x, j) => expect(Math.abs(x - after[j])).toBeLessThan(1e-6));
       }
     });
   });
@@ -84,9 +84,10 @@ describe('Muon', () => {
       if (shape.length !== 2 || !name.startsWith('model.layers.')) continue;
       const [rows, columns] = shape as [number, number];
       const [r, c] = [Math.min(rows, columns), Math.max(rows, columns)];
-      const unit = Float64Array.from(data, (x, i) => (before[offset + i]! - x) / (0.02 * 0.2 * Math.sqrt(c)));
+      const unit = Float64Array.from(data, (x, i) => (before[offset + i] - x) / (0.02 * 0.2 * Math.sqrt(c)));
       // Rows of the wide form have length near 1 and are nearly at right angles.
-      const at = (i: number, j: number): number => (rows > columns ? unit[j * columns + i]! : unit[i * columns + j]!);
+      const at = (i: number, j: number): number =>
+        rows > columns ? unit[j * columns + i] : unit[i * columns + j];
       for (let i = 0; i < r; i++) {
         for (let k = 0; k < r; k++) {
           let dot = 0;

@@ -43,7 +43,7 @@ export interface Optimizer {
 /** √Σ g², summed in f64. */
 export function globalNorm(values: Float32Array): number {
   let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!;
+  for (let i = 0; i < values.length; i++) sum += values[i] * values[i];
   return Math.sqrt(sum);
 }
 
@@ -70,10 +70,10 @@ export function adamw(
   const secondScale = 1 / Math.sqrt(1 - beta2 ** step);
   const keep = 1 - learningRate * weightDecay;
   for (let i = 0; i < p.length; i++) {
-    const grad = g[i]! * scale;
-    const first = (m[i] = beta1 * m[i]! + (1 - beta1) * grad);
-    const second = (v[i] = beta2 * v[i]! + (1 - beta2) * grad * grad);
-    p[i] = keep * p[i]! - (stepSize * first) / (Math.sqrt(second) * secondScale + epsilon);
+    const grad = g[i] * scale;
+    const first = (m[i] = beta1 * m[i] + (1 - beta1) * grad);
+    const second = (v[i] = beta2 * v[i] + (1 - beta2) * grad * grad);
+    p[i] = keep * p[i] - (stepSize * first) / (Math.sqrt(second) * secondScale + epsilon);
   }
 }
 
@@ -114,10 +114,13 @@ async function createMuonGroups(
   }
   return Promise.all(
     [...byShape.values()].map(async (members): Promise<MuonGroup> => {
-      const shape = members[0]!.shape as [number, number];
+      const shape = members[0].shape as [number, number];
       const [rows, columns] = shape;
       const graph = new Graph();
-      graph.output('y', orthogonalise(graph.input('x', 'float32', [members.length, ...shape]), rows > columns));
+      graph.output(
+        'y',
+        orthogonalise(graph.input('x', 'float32', [members.length, ...shape]), rows > columns),
+      );
       const session = await createSession(runtime, graph, options);
       return { members, shape, stack: new Float32Array(members.length * rows * columns), session };
     }),
@@ -146,22 +149,22 @@ export async function createOptimizer(
         const grad = gradients.get(name).data;
         const out = stack.subarray(index * size, (index + 1) * size);
         for (let i = 0; i < size; i++) {
-          const g = (1 - config.muonMomentum) * scale * grad[i]!;
-          momentum[i] = config.muonMomentum * momentum[i]! + g;
+          const g = (1 - config.muonMomentum) * scale * grad[i];
+          momentum[i] = config.muonMomentum * momentum[i] + g;
           // Nesterov's look-ahead.
-          out[i] = g + config.muonMomentum * momentum[i]!;
+          out[i] = g + config.muonMomentum * momentum[i];
         }
         const norm = globalNorm(out) + 1e-7;
-        for (let i = 0; i < size; i++) out[i] = out[i]! / norm;
+        for (let i = 0; i < size; i++) out[i] = out[i] / norm;
       }
       const x = new runtime.Tensor('float32', stack, [members.length, ...shape]);
-      const y = (await session.run({ x })).y!.data as Float32Array;
+      const y = (await session.run({ x })).y.data as Float32Array;
       // An orthogonal matrix has entries of RMS 1/√(longer side); AdamW's updates have about 0.2 (2502.16982, eq. 4).
       const stepSize = learningRate * 0.2 * Math.sqrt(Math.max(...shape));
       for (const [index, { name }] of members.entries()) {
         const p = parameters.get(name).data;
         const base = index * size;
-        for (let i = 0; i < size; i++) p[i] = keep * p[i]! - stepSize * y[base + i]!;
+        for (let i = 0; i < size; i++) p[i] = keep * p[i] - stepSize * y[base + i];
       }
     }
   };

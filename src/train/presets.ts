@@ -9,7 +9,11 @@ const TEXT: Preset['data'] = { kind: 'text', shards: 'data/ts/train', tokenizer:
 const CODE_OPTIMIZER: Preset['optimizer'] = { kind: 'muon', learningRate: 4e-3, muonLearningRate: 6e-3 };
 
 /** After the shared phase: short rows first, the whole context while the learning rate decays. */
-const CODE_BRANCH: Preset['schedule'] = { warmupTokens: 50_000, totalTokens: 1_500_000, decayTokens: 600_000 };
+const CODE_BRANCH: Preset['schedule'] = {
+  warmupTokens: 50_000,
+  totalTokens: 1_500_000,
+  decayTokens: 600_000,
+};
 
 const CODE_BATCH: Preset['batch'] = {
   rows: 4,
@@ -18,7 +22,15 @@ const CODE_BATCH: Preset['batch'] = {
   stages: [{ fromTokens: 1_300_000, rows: 1, length: 1024 }],
 };
 
-const SUDOKU_MODEL = { width: 96, layers: 4, heads: 4, kvHeads: 4, headDim: 24, ffnWidth: 256, ropeTheta: 100 };
+const SUDOKU_MODEL = {
+  width: 96,
+  layers: 4,
+  heads: 4,
+  kvHeads: 4,
+  headDim: 24,
+  ffnWidth: 256,
+  ropeTheta: 100,
+};
 
 export const PRESETS = {
   /** The stable phase that `code` and `code-ar` branch from: autoregressive, no decay. */

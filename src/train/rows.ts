@@ -52,7 +52,7 @@ function nextTokenRows(batch: TokenBatch, rowLength: number, scale: number): Row
       if (segments[at] === -1 || segments[at + 1] !== segments[at]) continue;
       if (answer && !answer[at + 1]) continue;
       out.rows.push(row * rowLength + t);
-      out.targets.push(ids[at + 1]!);
+      out.targets.push(ids[at + 1]);
     }
   }
   const weight = scale / Math.max(1, out.rows.length);
@@ -66,7 +66,7 @@ function maskedRows(batch: TokenBatch, noise: NoisyBatch, rowLength: number, off
   const scale = 1 / Math.max(1, noise.eligible);
   return {
     rows: Array.from(noise.masked, (at) => Math.floor(at / T) * rowLength + offset + (at % T)),
-    targets: Array.from(noise.masked, (at) => batch.ids[at]!),
+    targets: Array.from(noise.masked, (at) => batch.ids[at]),
     weights: Array.from(noise.weights, (weight) => weight * scale),
   };
 }

@@ -73,7 +73,10 @@ function checkFolder({ config, dir, resume }: RunOptions): void {
   const path = join(dir, 'config.json');
   const there = existsSync(path);
   if (resume && !there) {
-    throw new TintypeError('not_found', { what: `there is no run to resume in ${dir}`, next: 'start it without --resume' });
+    throw new TintypeError('not_found', {
+      what: `there is no run to resume in ${dir}`,
+      next: 'start it without --resume',
+    });
   }
   if (!resume && there) {
     throw new TintypeError('bad_option', {
@@ -89,7 +92,10 @@ function checkFolder({ config, dir, resume }: RunOptions): void {
 export function readRunConfig(dir: string): unknown {
   const path = join(dir, 'config.json');
   if (!existsSync(path)) {
-    throw new TintypeError('not_found', { what: `there is no run in ${dir}`, wanted: `a folder with config.json` });
+    throw new TintypeError('not_found', {
+      what: `there is no run in ${dir}`,
+      wanted: `a folder with config.json`,
+    });
   }
   return JSON.parse(readFileSync(path, 'utf8'));
 }

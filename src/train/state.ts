@@ -34,7 +34,7 @@ export async function saveState(
     { state: JSON.stringify(state) },
   );
   await commitFiles(dir, [
-    [FILE, safetensorsChunks(header, ({ name }) => bytesFromFloats('F32', buffers[name]!))],
+    [FILE, safetensorsChunks(header, ({ name }) => bytesFromFloats('F32', buffers[name]))],
   ]);
 }
 

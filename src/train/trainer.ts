@@ -105,14 +105,27 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
     initialise(parameters, model, createRng(config.seed, 'init'));
     if (options.start) await options.start(parameters);
     average?.flat.set(parameters.flat);
-    state = { step: 0, tokens: 0, flops: 0, trainedMs: 0, rng: rng.state(), source: source.state(), smoothedNats: null };
+    state = {
+      step: 0,
+      tokens: 0,
+      flops: 0,
+      trainedMs: 0,
+      rng: rng.state(),
+      source: source.state(),
+      smoothedNats: null,
+    };
   }
   const { microBatches } = config.batch;
   let shape = batchShape(config.batch, state.tokens);
   const compile = (): Promise<GradientPass> =>
     createGradientPass(runtime, model, parameters, { ...shape, streams: objective.streams }, session);
   let pass = await compile();
-  yield { type: 'start', parameters: parameters.flat.length, resumedAtStep: state.step, source: source.description };
+  yield {
+    type: 'start',
+    parameters: parameters.flat.length,
+    resumedAtStep: state.step,
+    source: source.description,
+  };
 
   const startedMs = now();
   const trainedBefore = state.trainedMs;
@@ -170,7 +183,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
     state.smoothedNats =
       state.smoothedNats === null ? nats.all : SMOOTHING * state.smoothedNats + (1 - SMOOTHING) * nats.all;
     const arWeight = config.objective.kind === 'blockDiffusion' ? config.objective.arWeight : 1;
-    const hasAr = config.objective.kind === 'autoregressive' || (model.layout === 'causalContext' && arWeight > 0);
+    const hasAr =
+      config.objective.kind === 'autoregressive' || (model.layout === 'causalContext' && arWeight > 0);
     yield {
       type: 'step',
       step: state.step,
@@ -204,12 +218,13 @@ function checkHealthy(loss: number, gradNorm: number, state: RunState, dir: stri
   throw new TintypeError('diverged', {
     what: `training diverged at step ${state.step + 1}`,
     got: `loss ${loss} nats, gradient norm ${gradNorm}`,
-    wanted: state.smoothedNats === null ? 'finite numbers' : `a loss near ${state.smoothedNats.toFixed(2)} nats`,
+    wanted:
+      state.smoothedNats === null ? 'finite numbers' : `a loss near ${state.smoothedNats.toFixed(2)} nats`,
     next: `lower optimizer.learningRate and muonLearningRate, then --resume: the last good checkpoint is in ${dir}`,
   });
 }
 
 /** average ← decay · average + (1 − decay) · weights. */
 function follow(average: Float32Array, weights: Float32Array, decay: number): void {
-  for (let i = 0; i < average.length; i++) average[i] = decay * average[i]! + (1 - decay) * weights[i]!;
+  for (let i = 0; i < average.length; i++) average[i] = decay * average[i] + (1 - decay) * weights[i];
 }

@@ -11,7 +11,16 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const CONFIG = {
   name: 'tiny-sudoku',
-  model: { layout: 'full', width: 16, layers: 1, heads: 2, kvHeads: 2, headDim: 8, ffnWidth: 24, contextLength: 17 },
+  model: {
+    layout: 'full',
+    width: 16,
+    layers: 1,
+    heads: 2,
+    kvHeads: 2,
+    headDim: 8,
+    ffnWidth: 24,
+    contextLength: 17,
+  },
   objective: { kind: 'maskedDiffusion' },
   data: { kind: 'sudoku', size: 4 },
   batch: { rows: 8, length: 17, microBatches: 2 },
@@ -51,7 +60,10 @@ describe('tintype train', () => {
 
   it('stops at Ctrl-C with a checkpoint', async () => {
     const config = join(dir, 'long.json');
-    writeFileSync(config, JSON.stringify({ ...CONFIG, checkpointMinutes: 5, schedule: { totalTokens: 1e9 } }));
+    writeFileSync(
+      config,
+      JSON.stringify({ ...CONFIG, checkpointMinutes: 5, schedule: { totalTokens: 1e9 } }),
+    );
     const child = start(['train', '--config', config, '--out', join(dir, 'long'), '--json']);
     child.stdout!.once('data', () => setTimeout(() => child.kill('SIGINT'), 500));
     const { status, stdout } = await finished(child);
@@ -59,8 +71,19 @@ describe('tintype train', () => {
     const last = JSON.parse(stdout.trim().split('\n').at(-1)!);
     expect(last).toMatchObject({ type: 'end', reason: 'stopped' });
     expect(last.step).toBeGreaterThan(0);
-    const resumed = await tintype('train', '--resume', '--out', join(dir, 'long'), '--minutes', '0.01', '--json');
-    expect(JSON.parse(resumed.stdout.split('\n')[0]!)).toMatchObject({ type: 'start', resumedAtStep: last.step });
+    const resumed = await tintype(
+      'train',
+      '--resume',
+      '--out',
+      join(dir, 'long'),
+      '--minutes',
+      '0.01',
+      '--json',
+    );
+    expect(JSON.parse(resumed.stdout.split('\n')[0])).toMatchObject({
+      type: 'start',
+      resumedAtStep: last.step,
+    });
   });
 
   it('refuses to start over a run, to resume nothing, and unknown presets', async () => {
