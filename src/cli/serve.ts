@@ -1,15 +1,12 @@
 /** `tintype serve`: the HTTP server over one or more models. */
-import { existsSync } from 'node:fs';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Option, type Command } from 'commander';
 import pc from 'picocolors';
-import { TintypeError } from '../errors.ts';
 import { interruptSignal } from './interrupt.ts';
 import { toInteger } from './options.ts';
 import { printLine } from './output.ts';
+import { bundledModel } from './text-model.ts';
 
 /** How long running requests may go on after Ctrl-C or SIGTERM before they are cut off between two steps. */
 const GRACE_MS = 10_000;
@@ -93,17 +90,6 @@ async function serve(options: ServeOptions): Promise<void> {
   } finally {
     await engine.close();
   }
-}
-
-/** The folder of the model that comes with the package; the same distance from src/cli and dist/cli. */
-function bundledModel(): string {
-  const dir = join(fileURLToPath(new URL('../../models', import.meta.url)), 'tintype-code');
-  if (existsSync(dir)) return dir;
-  throw new TintypeError('not_found', {
-    what: 'the bundled model is missing',
-    wanted: dir,
-    next: 'name a model folder with --model DIR',
-  });
 }
 
 /** The address, and a request that works when pasted. */
