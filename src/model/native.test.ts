@@ -3,13 +3,9 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nodeRuntime } from '../graph/node.ts';
-import { createRng } from '../rng.ts';
-import type { ModelConfig } from './config.ts';
-import type { AttentionPattern, Denoiser, Statistics } from './denoiser.ts';
+import { tinyConfig, tinyDenoiser } from '../../tests/tiny.ts';
+import type { AttentionPattern, Statistics } from './denoiser.ts';
 import { loadDenoiser } from './load.ts';
-import { createDenoiser } from './native.ts';
-import { createParameters, initialise, toTensors } from './parameters.ts';
 import { floatsFromBytes, parseSafetensors } from './safetensors.ts';
 
 const fixture = (name: string): string =>
@@ -53,36 +49,11 @@ describe.each(['ar-qwen3', 'sdar'])('fixture %s', (name) => {
   });
 });
 
-const TINY: ModelConfig = {
-  modelType: 'tintype',
-  layout: 'causalContext',
-  width: 16,
-  layers: 2,
-  heads: 4,
-  kvHeads: 2,
-  headDim: 8,
-  ffnWidth: 24,
-  vocabSize: 33,
-  tiedHead: true,
-  normEps: 1e-6,
-  ropeTheta: 10000,
-  contextLength: 256,
-  blockLength: 4,
-  tokens: { mask: 32, eos: [0], pad: 1, bos: null },
-};
-
-async function tinyDenoiser(): Promise<Denoiser> {
-  const parameters = createParameters(TINY);
-  initialise(parameters, TINY, createRng(3));
-  // Large weights, so that different contexts give clearly different logits.
-  for (const { shape, data } of parameters.list)
-    if (shape.length === 2) data.forEach((x, i) => (data[i] = 4 * x));
-  return createDenoiser(await nodeRuntime(), TINY, toTensors(parameters), { threads: 1 });
-}
+const TINY = tinyConfig('causalContext');
 
 describe('cache', () => {
   it('gives the logits of a forward over everything, however the prefix was written', async () => {
-    const denoiser = await tinyDenoiser();
+    const denoiser = await tinyDenoiser('causalContext');
     const V = TINY.vocabSize;
     const token = fc.integer({ min: 0, max: V - 1 });
     await fc.assert(
@@ -148,7 +119,7 @@ describe('cache', () => {
 
 describe('statistics', () => {
   it('are those of the softmax over all logits', async () => {
-    const denoiser = await tinyDenoiser();
+    const denoiser = await tinyDenoiser('causalContext');
     const V = TINY.vocabSize;
     const ids = Int32Array.of(3, 32, 9, 32);
     const uniforms = Float32Array.of(0, 0.3, 0.6, 0.999);
@@ -174,7 +145,7 @@ describe('statistics', () => {
   });
 
   it('of rows nobody asked for are not returned', async () => {
-    const denoiser = await tinyDenoiser();
+    const denoiser = await tinyDenoiser('causalContext');
     const ids = Int32Array.of(3, 4);
     const [none] = await denoiser.forward(
       [{ ids, start: 0, attention: { kind: 'full' }, cache: null, write: false, query: new Int32Array(0) }],
@@ -187,7 +158,7 @@ describe('statistics', () => {
 
 describe('a run longer than the context', () => {
   it('says how long it is and how long it may be', async () => {
-    const denoiser = await tinyDenoiser();
+    const denoiser = await tinyDenoiser('causalContext');
     const ids = new Int32Array(300);
     await expect(
       denoiser.forward(

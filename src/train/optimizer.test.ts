@@ -1,29 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { nodeRuntime } from '../graph/node.ts';
-import type { ModelConfig } from '../model/config.ts';
+import { tinyConfig } from '../../tests/tiny.ts';
 import { createParameters, initialise } from '../model/parameters.ts';
 import { floatsFromBytes, parseSafetensors } from '../model/safetensors.ts';
 import { createRng } from '../rng.ts';
 import { adamw, createOptimizer, globalNorm, type OptimizerConfig } from './optimizer.ts';
 
-const CONFIG: ModelConfig = {
-  modelType: 'qwen3',
-  layout: 'causal',
-  width: 16,
-  layers: 2,
-  heads: 2,
-  kvHeads: 1,
-  headDim: 8,
-  ffnWidth: 24,
-  vocabSize: 20,
-  tiedHead: true,
-  normEps: 1e-6,
-  ropeTheta: 10000,
-  contextLength: 16,
-  blockLength: 1,
-  tokens: { mask: null, eos: [0], pad: null, bos: null },
-};
+const CONFIG = tinyConfig('causal');
 
 const OPTIMIZER: OptimizerConfig = {
   kind: 'muon',
