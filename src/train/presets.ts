@@ -47,7 +47,7 @@ export const PRESETS = {
   code: {
     name: 'tintype-code',
     model: { layout: 'causalContext', blockLength: 8 },
-    objective: { kind: 'blockDiffusion', blockLengths: [4, 8, 16, 32], arWeight: 1 },
+    objective: { kind: 'blockDiffusion', blockLengths: [4, 8, 8, 16], arWeight: 1 },
     data: TEXT,
     batch: CODE_BATCH,
     optimizer: CODE_OPTIMIZER,
