@@ -67,10 +67,12 @@ export function streamCompletion(
     });
   }
   const budget = overflow === 'throw' ? Infinity : Math.min(limits.contextTokens ?? room, room);
+  // Suffix first: the text goes on right where the prefix ends, which small models learn long before they learn to
+  // jump back over a suffix, and a cache of the prompt stays good while someone types at the gap.
   const prompt =
     gap.suffix === null
       ? prefixPrompt(tokenizer, denoiser.config, gap.prefix, budget)
-      : fimPrompt(tokenizer, { prefix: gap.prefix, suffix: gap.suffix, format: 'psm', budget });
+      : fimPrompt(tokenizer, { prefix: gap.prefix, suffix: gap.suffix, format: 'spm', budget });
 
   const textBeforeStop = (ids: ArrayLike<number>): { text: string; stopped: boolean } => {
     const text = tokenizer.decode(ids);

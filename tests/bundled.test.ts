@@ -1,0 +1,82 @@
+/** The models that come with the package: that they load, agree with their cards' claims in kind, and obey the laws. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { appendCanvas } from '../src/decode/canvas.ts';
+import { completeText } from '../src/decode/complete.ts';
+import { decode } from '../src/decode/decode.ts';
+import { collect } from '../src/decode/events.ts';
+import { evaluateSudoku } from '../src/eval/sudoku.ts';
+import { describeCheckpoint } from '../src/model/hf.ts';
+import { loadDenoiser } from '../src/model/load.ts';
+import { root } from './e2e/run.ts';
+
+const folder = (name: string): string => join(root, 'models', name);
+const NAMES = ['tintype-code', 'tintype-code-ar', 'tintype-sudoku', 'tintype-sudoku-ar'];
+/** Bytes a model may have in the repository. */
+const LARGEST = 16 * 1024 * 1024;
+
+describe.each(NAMES)('%s', (name) => {
+  it('has a card, whole files and a small size', async () => {
+    const { dtype, warnings, sha256 } = await describeCheckpoint(folder(name));
+    expect(dtype).toBe('F16');
+    expect(warnings).toEqual([]);
+    expect(Object.keys(sha256)).toContain('model.safetensors');
+    expect(readFileSync(join(folder(name), 'model.safetensors')).length).toBeLessThanOrEqual(LARGEST);
+    const card = readFileSync(join(folder(name), 'README.md'), 'utf8');
+    expect(card).toContain('tintype eval');
+    for (const [, image] of card.matchAll(/\]\(([^)]+\.svg)\)/g)) expect(existsSync(join(folder(name), image))).toBe(true);
+  });
+});
+
+describe('the code models', () => {
+  it('are twins: same tokenizer, same shapes', async () => {
+    const [code, twin] = await Promise.all(['tintype-code', 'tintype-code-ar'].map((n) => describeCheckpoint(folder(n))));
+    expect(code.tokenizerFiles['tokenizer.json']).toBe(twin.tokenizerFiles['tokenizer.json']);
+    const { layout, blockLength, tokens, ...shape } = code.config;
+    expect([layout, blockLength, tokens.mask]).toEqual(['causalContext', 8, 2]);
+    expect(twin.config).toMatchObject({ ...shape, layout: 'causal' });
+    // Engines for autoregressive models may load either.
+    expect(code.rawConfig.architectures).toEqual(['Qwen3ForCausalLM']);
+  });
+
+  it('fill a gap alike with the cache and without, one token a step or many', async () => {
+    const { denoiser, tokenizer } = await loadDenoiser(folder('tintype-code'), { threads: 1 });
+    const gap = { prefix: 'export function sum(values: number[]): number {\n  let total = 0;\n  for (const ', suffix: '\n  return total;\n}\n' };
+    for (const threshold of [0.6, 2]) {
+      const [cached, plain] = await Promise.all(
+        (['block', 'none'] as const).map((cache) =>
+          completeText({ denoiser, tokenizer: tokenizer! }, gap, { maxTokens: 24, threshold, cache }),
+        ),
+      );
+      expect(cached.done.ids).toEqual(plain.done.ids);
+      expect(cached.text.length).toBeGreaterThan(0);
+    }
+    await denoiser.close();
+  });
+
+  it('decodes block length 1 as the autoregressive model that its weights also are', async () => {
+    const { denoiser } = await loadDenoiser(folder('tintype-code'), { threads: 1 });
+    const causal = { ...denoiser, config: { ...denoiser.config, layout: 'causal' as const, blockLength: 1 } };
+    const canvas = appendCanvas([100, 200, 300, 400], 20);
+    const [blocks, plain] = [
+      await collect(decode(denoiser, canvas, { blockLength: 1 })),
+      await collect(decode(causal, canvas)),
+    ];
+    expect(blocks.done.ids).toEqual(plain.done.ids);
+    await denoiser.close();
+  });
+});
+
+describe('the sudoku models', () => {
+  it.each([
+    ['tintype-sudoku', [12], 0.9],
+    ['tintype-sudoku-ar', [36], 0.5],
+  ] as const)('%s solves puzzles that it has not seen', async (name, budgets, least) => {
+    const { denoiser } = await loadDenoiser(folder(name), { threads: 1 });
+    const { rows } = await evaluateSudoku(denoiser, { puzzles: 40, budgets: [...budgets], seed: 11 });
+    // Far below the card's figure: 40 puzzles are few.
+    expect(rows[0].validRate).toBeGreaterThanOrEqual(least);
+    await denoiser.close();
+  });
+});
