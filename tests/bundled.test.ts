@@ -25,13 +25,16 @@ describe.each(NAMES)('%s', (name) => {
     expect(readFileSync(join(folder(name), 'model.safetensors')).length).toBeLessThanOrEqual(LARGEST);
     const card = readFileSync(join(folder(name), 'README.md'), 'utf8');
     expect(card).toContain('tintype eval');
-    for (const [, image] of card.matchAll(/\]\(([^)]+\.svg)\)/g)) expect(existsSync(join(folder(name), image))).toBe(true);
+    for (const [, image] of card.matchAll(/\]\(([^)]+\.svg)\)/g))
+      expect(existsSync(join(folder(name), image))).toBe(true);
   });
 });
 
 describe('the code models', () => {
   it('are twins: same tokenizer, same shapes', async () => {
-    const [code, twin] = await Promise.all(['tintype-code', 'tintype-code-ar'].map((n) => describeCheckpoint(folder(n))));
+    const [code, twin] = await Promise.all(
+      ['tintype-code', 'tintype-code-ar'].map((n) => describeCheckpoint(folder(n))),
+    );
     expect(code.tokenizerFiles['tokenizer.json']).toBe(twin.tokenizerFiles['tokenizer.json']);
     const { layout, blockLength, tokens, ...shape } = code.config;
     expect([layout, blockLength, tokens.mask]).toEqual(['causalContext', 8, 2]);
@@ -42,7 +45,10 @@ describe('the code models', () => {
 
   it('fill a gap alike with the cache and without, one token a step or many', async () => {
     const { denoiser, tokenizer } = await loadDenoiser(folder('tintype-code'), { threads: 1 });
-    const gap = { prefix: 'export function sum(values: number[]): number {\n  let total = 0;\n  for (const ', suffix: '\n  return total;\n}\n' };
+    const gap = {
+      prefix: 'export function sum(values: number[]): number {\n  let total = 0;\n  for (const ',
+      suffix: '\n  return total;\n}\n',
+    };
     for (const threshold of [0.6, 2]) {
       const [cached, plain] = await Promise.all(
         (['block', 'none'] as const).map((cache) =>
