@@ -14,20 +14,27 @@ import { buildSteppingGraph, type SteppingVariant, type Tensors } from './steppi
 import { HIDDEN } from './visibility.ts';
 
 /**
- * Bias among the T tokens of a run that starts at absolute position `start`: [G·T, T], the same for each of the G
- * query heads that share a key head.
+ * Who sees whom in a run of T tokens that starts at absolute position `start`, over P places of cache of which `length`
+ * are filled: [G·T, P + T], the same for each of the G query heads that share a key head.
  */
-export function runBias(pattern: AttentionPattern, start: number, T: number, G: number): Float32Array {
-  const bias = new Float32Array(G * T * T);
-  if (pattern.kind === 'full') return bias;
-  const group = (t: number): number =>
-    pattern.kind === 'causal' ? t : Math.floor((start + t - pattern.origin) / pattern.blockLength);
+export function runBias(
+  pattern: AttentionPattern,
+  start: number,
+  { T, G, P, length }: { T: number; G: number; P: number; length: number },
+): Float32Array {
+  const width = P + T;
+  const bias = new Float32Array(G * T * width);
+  const group = (t: number): number => {
+    if (pattern.kind === 'full') return 0;
+    return pattern.kind === 'causal' ? t : Math.floor((start + t - pattern.origin) / pattern.blockLength);
+  };
   for (let q = 0; q < T; q++) {
     let visible = q + 1;
     while (visible < T && group(visible) === group(q)) visible++;
-    bias.fill(HIDDEN, q * T + visible, (q + 1) * T);
+    bias.fill(HIDDEN, q * width + length, q * width + P);
+    bias.fill(HIDDEN, q * width + P + visible, (q + 1) * width);
   }
-  for (let g = 1; g < G; g++) bias.copyWithin(g * T * T, 0, T * T);
+  for (let g = 1; g < G; g++) bias.copyWithin(g * T * width, 0, T * width);
   return bias;
 }
 
@@ -76,8 +83,8 @@ export function createDenoiser(
     const T = run.ids.length;
     const P = past.capacity;
     const G = config.heads / config.kvHeads;
-    const pastBias = new Float32Array(P);
-    pastBias.fill(HIDDEN, past.length);
+    const width = P + T;
+    const bias = runBias(run.attention, run.start, { T, G, P, length: past.length });
     const feeds: Record<string, Tensor> = {
       ids: new Tensor('int32', run.ids, [1, T]),
       positions: new Tensor(
@@ -85,8 +92,8 @@ export function createDenoiser(
         BigInt64Array.from(run.ids, (_, i) => BigInt(run.start + i)),
         [1, T],
       ),
-      bias: new Tensor('float32', runBias(run.attention, run.start, T, G), [1, 1, G * T, T]),
-      pastBias: new Tensor('float32', pastBias, [1, 1, 1, P]),
+      bias: new Tensor('float32', bias, [1, 1, G * T, width]),
+      sizes: new Tensor('int64', BigInt64Array.of(BigInt(P), BigInt(T)), [2]),
     };
     for (const [layer, { k, v }] of past.layers.entries()) {
       feeds[`pastK${layer}`] = new Tensor('float32', k, [1, config.kvHeads, P, config.headDim]);

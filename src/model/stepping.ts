@@ -19,7 +19,7 @@ import {
   split,
   sub,
 } from '../graph/ops.ts';
-import { product, type Dim } from '../graph/shape.ts';
+import { product, sum, type Dim } from '../graph/shape.ts';
 import { parameterShapes, type ModelConfig } from './config.ts';
 import { attentionScale, rotaryTables, transformer, type Attention, type Project } from './transformer.ts';
 
@@ -41,11 +41,12 @@ export function buildSteppingGraph(config: ModelConfig, tensors: Tensors, varian
   const [B, T, P, M] = ['B', 'T', 'P', 'M'];
   const ids = graph.input('ids', 'int32', [B, T]);
   const positions = graph.input('positions', 'int64', [B, T]);
-  // Among the new tokens, and towards the cache, where it hides places that are not filled.
+  // Towards the cache, where it hides places that are not filled, and among the new tokens.
   const G = config.heads / K;
   const rows = product([G, T]);
-  const bias = graph.input('bias', 'float32', [B, 1, rows, T]);
-  const pastBias = graph.input('pastBias', 'float32', [B, 1, 1, P]);
+  const bias = graph.input('bias', 'float32', [B, 1, rows, sum([P, T])]);
+  // How many places of cache and how many tokens, where scores are split again; fed, since no shape tells it.
+  const sizes = graph.input('sizes', 'int64', [2]);
   const queried = graph.input('rows', 'int32', [M]);
 
   const { constant, project } = constantWeights(graph, config, tensors);
@@ -57,9 +58,14 @@ export function buildSteppingGraph(config: ModelConfig, tensors: Tensors, varian
     const pastK = graph.input(`pastK${layer}`, 'float32', [B, K, P, headDim]);
     const pastV = graph.input(`pastV${layer}`, 'float32', [B, K, P, headDim]);
     const queries = reshape(q, [B, K, rows, headDim]);
-    const past = add(matmul(queries, pastK, { transB: true, alpha: scale }), pastBias);
-    const among = add(matmul(queries, k, { transB: true, alpha: scale }), bias);
-    const [onPast, onNew] = splitAt(softmax(concat([past, among], 3)), past, among);
+    const scores = [pastK, k].map((keys) => matmul(queries, keys, { transB: true, alpha: scale }));
+    const weights = softmax(add(concat(scores, 3), bias));
+    const [onPast, onNew] = graph.node({
+      op: 'Split',
+      inputs: [weights, sizes],
+      outputs: scores.map(({ shape }) => ({ dtype: 'float32', shape })),
+      attributes: { axis: { int: 3 } },
+    }) as [Value, Value];
     return reshape(add(matmul(onPast, pastV), matmul(onNew, v)), q.shape);
   };
 
@@ -74,26 +80,6 @@ export function buildSteppingGraph(config: ModelConfig, tensors: Tensors, varian
   const logits = linear(gatherRows(reshape(hidden, [product([B, T]), D]), queried), head);
   statistics(graph, logits, config, variant);
   return graph;
-}
-
-/** Splits the weights of prefix and new tokens where they were joined. */
-function splitAt(weights: Value, past: Value, among: Value): [Value, Value] {
-  const g = weights.graph;
-  const lengthOf = (x: Value): Value =>
-    g.op({
-      op: 'Shape',
-      inputs: [x],
-      shape: [1],
-      dtype: 'int64',
-      attributes: { start: { int: 3 }, end: { int: 4 } },
-    });
-  const sizes = concat([lengthOf(past), lengthOf(among)], 0);
-  return g.node({
-    op: 'Split',
-    inputs: [weights, sizes],
-    outputs: [past, among].map(({ shape }) => ({ dtype: 'float32', shape })),
-    attributes: { axis: { int: 3 } },
-  }) as [Value, Value];
 }
 
 /** Weights inside the graph; those that multiply the same input become one matrix and one product. */
