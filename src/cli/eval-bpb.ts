@@ -5,7 +5,7 @@ import { bitsPerByte, type BpbResult } from '../eval/bpb.ts';
 import { sampleDocuments } from '../eval/documents.ts';
 import { loadLikelihood } from '../eval/load-likelihood.ts';
 import { interruptSignal } from './interrupt.ts';
-import { toInteger } from './options.ts';
+import { whole } from './options.ts';
 import { formatFields, printJson, printLine } from './output.ts';
 import { createProgress } from './progress.ts';
 
@@ -21,11 +21,6 @@ interface BpbFlags {
   threads?: number;
   json?: boolean;
 }
-
-const whole =
-  (option: string, least: number) =>
-  (text: string): number =>
-    toInteger(option, text, least, Number.MAX_SAFE_INTEGER);
 
 const HELP = `
 One rule for every model, so that figures compare: a document is cut into windows; the first token of a window is

@@ -6,7 +6,7 @@ import { evaluateFim, type FimResult } from '../eval/fim.ts';
 import { createInfill } from '../eval/infill.ts';
 import { addDecodeOptions, decodeOptionsOf, type DecodeFlags } from './decode-options.ts';
 import { interruptSignal } from './interrupt.ts';
-import { toInteger } from './options.ts';
+import { whole } from './options.ts';
 import { formatFields, printJson, printLine } from './output.ts';
 import { createProgress } from './progress.ts';
 import { openTextModel } from './text-model.ts';
@@ -19,11 +19,6 @@ interface FimFlags extends DecodeFlags {
   threads?: number;
   json?: boolean;
 }
-
-const whole =
-  (option: string, least: number) =>
-  (text: string): number =>
-    toInteger(option, text, least, Number.MAX_SAFE_INTEGER);
 
 const HELP = `
 Rows are {"id","prefix","suffix","middle"}. White space at the end counts for nothing. Where the truth is a single line,

@@ -5,7 +5,7 @@ import { evaluateSudoku, type SudokuResult } from '../eval/sudoku.ts';
 import { loadDenoiser } from '../model/load.ts';
 import { SUDOKU_SIZES, type SudokuSize } from '../train/sudoku.ts';
 import { interruptSignal } from './interrupt.ts';
-import { toInteger } from './options.ts';
+import { whole } from './options.ts';
 import { formatTable, printJson, printLine } from './output.ts';
 import { createProgress, type Progress } from './progress.ts';
 
@@ -18,11 +18,6 @@ interface SudokuFlags {
   threads?: number;
   json?: boolean;
 }
-
-const whole =
-  (option: string, least: number) =>
-  (text: string): number =>
-    toInteger(option, text, least, Number.MAX_SAFE_INTEGER);
 
 function toSize(text: string): SudokuSize {
   const size = SUDOKU_SIZES.find((each) => String(each) === text);

@@ -22,3 +22,9 @@ export function toNumber(option: string, text: string, least: number, most: numb
     wanted: `a number from ${least} to ${most}`,
   });
 }
+
+/** A parser of whole numbers from `least` on, as commander's options take one. */
+export const whole =
+  (option: string, least: number) =>
+  (text: string): number =>
+    toInteger(option, text, least, Number.MAX_SAFE_INTEGER);

@@ -8,6 +8,7 @@ import { readRunConfig } from '../train/run.ts';
 import type { TrainWorkerData } from '../train/run-worker.ts';
 import type { StepEvent, TrainEvent } from '../train/trainer.ts';
 import { spawnWorker } from '../worker.ts';
+import { toNumber, whole } from './options.ts';
 
 interface TrainFlags {
   preset?: string;
@@ -25,12 +26,6 @@ interface TrainFlags {
   json?: boolean;
 }
 
-const number = (text: string): number => {
-  const value = Number(text);
-  if (!(value > 0)) throw new TintypeError('bad_option', { what: 'not a positive number', got: text });
-  return value;
-};
-
 export function register(program: Command): void {
   program
     .command('train')
@@ -42,10 +37,12 @@ export function register(program: Command): void {
     .option('--init <dir>', 'checkpoint to start from')
     .option('--out <dir>', 'run folder (default: runs/NAME)')
     .option('--resume', 'go on with the run in --out, exactly where its last checkpoint left it')
-    .option('--threads <n>', 'threads of the matrix products (default: one a core)', number)
-    .option('--minutes <n>', 'stop after this long, with a checkpoint', number)
-    .option('--tokens <n>', 'tokens to train on in all', number)
-    .option('--seed <n>', 'seed of every random choice', Number)
+    .option('--threads <n>', 'threads of the matrix products (default: one a core)', whole('--threads', 1))
+    .option('--minutes <n>', 'stop after this long, with a checkpoint', (text: string) =>
+      toNumber('--minutes', text, 0, 1e6),
+    )
+    .option('--tokens <n>', 'tokens to train on in all', whole('--tokens', 1))
+    .option('--seed <n>', 'seed of every random choice', whole('--seed', 0))
     .option('--print-config', 'print the complete configuration and stop')
     .option('--json', 'events as JSON, one a line, on stdout')
     .addHelpText(

@@ -104,7 +104,6 @@ export const trainSchema = z.strictObject({
   seed: z.number().int().default(1),
   threads: positive.nullable().default(null).describe('null: one a core'),
   checkpointMinutes: z.number().positive().default(5),
-  keepCheckpoints: positive.default(2),
   logEverySteps: positive.default(10),
 });
 
