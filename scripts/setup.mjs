@@ -3,7 +3,7 @@
  * or out of date. Plain JavaScript without dependencies, since it runs before there are any.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -105,6 +105,8 @@ export function build({ force = false } = {}) {
     'tsconfig.build.json',
   ]);
   if (result.status !== 0) return false;
+  // tsc writes no executables, and `npx tintype` runs this file itself.
+  chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755);
   writeFileSync(BUILD_STAMP, '');
   console.log(`tintype: built in ${secondsSince(startedAt)} s`);
   return true;

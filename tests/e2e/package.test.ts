@@ -15,6 +15,15 @@ writeFileSync(join(project, 'package.json'), '{"type":"module"}');
 
 const run = (...args: string[]) => spawnSync(process.execPath, args, { cwd: project, encoding: 'utf8' });
 
+describe('the built command', () => {
+  it.skipIf(process.platform === 'win32')('may be executed, as `npx tintype` does', () => {
+    const program = join(root, 'dist', 'cli', 'main.js');
+    const { status, stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
 describe('import "tintype"', () => {
   it('works from another project', () => {
     writeFileSync(
