@@ -71,7 +71,8 @@ function liveView(screen: Screen, tokenizer: Tokenizer, { before, after }: Surro
   let drawnRows = 0;
   return {
     draw({ step, cells }) {
-      const { columns = 80, rows = 24 } = screen;
+      // A terminal that does not know its size says 0.
+      const [columns, rows] = [screen.columns || 80, screen.rows || 24];
       const answer = cells.map((cell) => ({ text: printed(cell, tokenizer), style: cell.state }));
       const lines = layOut(
         [{ text: before, style: 'around' }, ...answer, { text: after, style: 'around' }],
