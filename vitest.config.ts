@@ -9,6 +9,8 @@ export default defineConfig({
     // Test files share two cores with the ONNX Runtime threads that they start.
     maxWorkers: 2,
     testTimeout: 120_000,
+    // Where CI is set colours would be on, and tests read text.
+    env: { NO_COLOR: '1' },
     hookTimeout: 120_000,
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'] } },
