@@ -1,6 +1,7 @@
 /** From a batch to scoring inputs: draws the corruption that the run's objective asks for. */
 import { corrupt } from '../diffusion/corrupt.ts';
 import { createSchedule } from '../diffusion/schedule.ts';
+import { assert } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Rng } from '../rng.ts';
 import type { TokenBatch } from './batch.ts';
@@ -67,7 +68,7 @@ export function createObjective(objective: TrainConfig['objective'], model: Mode
   if (objective.kind === 'autoregressive') {
     return { streams: 1, beginStep: () => {}, prepare: autoregressiveInputs };
   }
-  if (maskTokenId === null) throw new Error('internal: a diffusion model needs a mask token');
+  assert(maskTokenId !== null, 'a diffusion model needs a mask token');
   const schedule = createSchedule({ name: objective.schedule });
   const masking = objective.masking;
   if (objective.kind === 'maskedDiffusion') {
