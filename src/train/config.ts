@@ -44,7 +44,8 @@ const dataSchema = z.discriminatedUnion('kind', [
     kind: z.literal('text'),
     shards: z.string().describe('folder made by `tintype corpus tokenize`'),
     tokenizer: z.string().describe('folder with tokenizer.json'),
-    fimRate: share.default(0.5).describe('share of documents turned into fill-in-the-middle'),
+    fimRate: share.default(0.5).describe('share of pieces turned into fill-in-the-middle'),
+    spmRate: share.default(0.5).describe('share of those with the suffix first, as inference has it'),
   }),
   z.strictObject({
     kind: z.literal('sudoku'),

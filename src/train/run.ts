@@ -53,7 +53,7 @@ async function openData({ data, model, seed }: TrainConfig): Promise<Data> {
   const shards = openShards(data.shards, { tokenizerHash: tokenizerHash(json) });
   const eos = tokenizer.special('<|endoftext|>');
   return {
-    source: createTextSource(shards, { tokenizer, seed, fimRate: data.fimRate }),
+    source: createTextSource(shards, { tokenizer, seed, fimRate: data.fimRate, spmRate: data.spmRate }),
     vocabSize: tokenizer.vocabSize,
     tokens: {
       mask: tokenizer.special('<|mask|>'),
