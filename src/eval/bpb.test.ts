@@ -3,6 +3,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { nodeRuntime } from '../graph/node.ts';
 import type { Layout, ModelConfig } from '../model/config.ts';
 import { createLikelihood, type Likelihood } from '../model/likelihood.ts';
+import { positionsFrom } from '../model/denoiser.ts';
 import { createDenoiser } from '../model/native.ts';
 import { createParameters, initialise, toTensors } from '../model/parameters.ts';
 import { createRng } from '../rng.ts';
@@ -121,10 +122,10 @@ describe('a causal model', () => {
         const query = Int32Array.from(ids.keys());
         const run = {
           ids: Int32Array.from(ids),
-          start: 0,
+          positions: positionsFrom(0, ids.length),
           attention: { kind: 'causal' },
           cache: null,
-          write: false,
+          write: 0,
           query,
         } as const;
         const V = TINY.vocabSize;

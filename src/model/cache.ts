@@ -17,8 +17,8 @@ export interface LayerCache {
 export interface NativeCache extends KvCache {
   readonly capacity: number;
   readonly layers: readonly LayerCache[];
-  /** Appends T positions of every layer, each [K, T, d]. */
-  append(layers: readonly LayerCache[], count: number): void;
+  /** Appends the first `count` of T places of every layer, each [K, T, d]. */
+  append(layers: readonly LayerCache[], count: number, T?: number): void;
 }
 
 export function createCache(config: ModelConfig): NativeCache {
@@ -67,11 +67,11 @@ export function createCache(config: ModelConfig): NativeCache {
     get sizeBytes() {
       return config.layers * 2 * K * capacity * d * 4;
     },
-    append: (added, count) => {
+    append: (added, count, T = count) => {
       if (length + count > capacity) grow(length + count);
       added.forEach(({ k, v }, layer) => {
-        copy(k, count, layers[layer].k, capacity, length, count);
-        copy(v, count, layers[layer].v, capacity, length, count);
+        copy(k, T, layers[layer].k, capacity, length, count);
+        copy(v, T, layers[layer].v, capacity, length, count);
       });
       length += count;
     },

@@ -4,18 +4,26 @@
  */
 import type { ModelConfig } from './config.ts';
 
-/** Who sees whom among the tokens of one run; the cached prefix is visible to all of them. */
+/** Who sees whom among the tokens of one run; cached places are visible to all of them, but for `anchored`. */
 export type AttentionPattern =
   | { kind: 'causal' }
   | { kind: 'full' }
   /** Blocks are counted from absolute position `origin`. */
-  | { kind: 'blockCausal'; blockLength: number; origin: number };
+  | { kind: 'blockCausal'; blockLength: number; origin: number }
+  /**
+   * Causal context and active block in one run: the first `clean` rows see their past. The others, the block, see each
+   * other and the clean tokens, cached or not, that stand before the block's first position.
+   */
+  | { kind: 'anchored'; clean: number };
 
-/** Keys and values of positions [0, length), one per sequence. Only the denoiser that made it looks inside. */
+/**
+ * Keys and values of settled places, one cache a sequence; place i holds position i unless a run with `full` attention
+ * wrote others. Only the denoiser that made it looks inside.
+ */
 export interface KvCache {
-  /** Cached positions. */
+  /** Cached places. */
   readonly length: number;
-  /** Forgets positions from `length` on (nothing is recomputed). */
+  /** Forgets places from `length` on (nothing is recomputed). */
   truncate(length: number): void;
   /** Copy that shares nothing. */
   clone(): KvCache;
@@ -26,13 +34,13 @@ export interface KvCache {
 export interface ForwardRun {
   /** Tokens, masks included. [T] */
   ids: Int32Array;
-  /** Absolute position of ids[0]. With a cache it equals `cache.length`. */
-  start: number;
+  /** Absolute position of each token. [T] */
+  positions: Int32Array;
   attention: AttentionPattern;
-  /** Prefix that every token of the run sees; null when there is none. */
+  /** What the run sees beside itself; null when there is nothing. */
   cache: KvCache | null;
-  /** Append this run's keys and values to the cache. */
-  write: boolean;
+  /** Keys and values of the first so many rows are appended to the cache. 0 to T */
+  write: number;
   /** Rows of `ids` whose statistics are wanted, ascending. [M], may be empty when only writing. */
   query: Int32Array;
 }
@@ -42,6 +50,8 @@ export interface StatisticsRequest {
   topK: number;
   /** Entropy costs a pass over V; ask for it only when the policy reads it. */
   entropy: boolean;
+  /** When given, added to the logits before anything is computed from them, in the order of runs and rows. [sum of M, V] */
+  logitBias?: Float32Array | undefined;
   /**
    * When given, `sampled` holds one exact draw per row from softmax(logits / temperature) by inverse CDF with
    * these uniforms, in the order of runs and rows. [sum of M]
@@ -72,3 +82,7 @@ export interface Denoiser {
   forward(runs: readonly ForwardRun[], want: StatisticsRequest): Promise<Statistics[]>;
   close(): Promise<void>;
 }
+
+/** Positions start, start + 1, … [T] */
+export const positionsFrom = (start: number, length: number): Int32Array =>
+  Int32Array.from({ length }, (_, i) => start + i);

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tinyConfig, tinyDenoiser } from '../../tests/tiny.ts';
+import { positionsFrom } from './denoiser.ts';
 import type { AttentionPattern, Statistics } from './denoiser.ts';
 import { loadDenoiser } from './load.ts';
 import { floatsFromBytes, parseSafetensors } from './safetensors.ts';
@@ -39,7 +40,16 @@ describe.each(['ar-qwen3', 'sdar'])('fixture %s', (name) => {
           : { kind: 'blockCausal', blockLength: attention.block, origin: attention.origin };
       const ids = Int32Array.from(input_ids);
       const [statistics] = await denoiser.forward(
-        [{ ids, start: 0, attention: pattern, cache: null, write: false, query: everyRow(ids.length) }],
+        [
+          {
+            ids,
+            positions: positionsFrom(0, ids.length),
+            attention: pattern,
+            cache: null,
+            write: 0,
+            query: everyRow(ids.length),
+          },
+        ],
         { topK: V, entropy: false },
       );
       const expected = floatsFromBytes('F32', tensors.get(logits)!.bytes);
@@ -68,10 +78,10 @@ describe('cache', () => {
               [
                 {
                   ids,
-                  start: cache.length,
+                  positions: positionsFrom(cache.length, ids.length),
                   attention: { kind: 'causal' },
                   cache,
-                  write: true,
+                  write: ids.length,
                   query: new Int32Array(0),
                 },
               ],
@@ -85,10 +95,10 @@ describe('cache', () => {
             [
               {
                 ids: Int32Array.from(last),
-                start: prefix.length,
+                positions: positionsFrom(prefix.length, last.length),
                 attention: { kind: 'causal' },
                 cache: cache.clone(),
-                write: false,
+                write: 0,
                 query,
               },
             ],
@@ -99,10 +109,10 @@ describe('cache', () => {
             [
               {
                 ids,
-                start: 0,
+                positions: positionsFrom(0, ids.length),
                 attention: { kind: 'causal' },
                 cache: null,
-                write: false,
+                write: 0,
                 query: query.map((row) => row + prefix.length),
               },
             ],
@@ -117,6 +127,59 @@ describe('cache', () => {
   });
 });
 
+describe('an anchored run', () => {
+  it('gives what a causal run and a run of the block alone give, and writes the clean rows alone', async () => {
+    const denoiser = await tinyDenoiser('causalContext');
+    const V = TINY.vocabSize;
+    const mask = TINY.tokens.mask!;
+    const prompt = Int32Array.of(3, 7, 1, 9, 4);
+    const block = Int32Array.of(4, mask, 6, mask);
+    const want = { topK: V, entropy: false };
+    const apart = denoiser.createCache();
+    const clean = {
+      positions: positionsFrom(0, 5),
+      attention: { kind: 'causal' } as const,
+      query: everyRow(5),
+    };
+    const [causal] = await denoiser.forward([{ ids: prompt, ...clean, cache: apart, write: 5 }], want);
+    // The block begins with the last clean token, whose causal keys it must not see.
+    const placed = { ids: block, positions: positionsFrom(4, 4), query: everyRow(4), write: 0 };
+    const [alone] = await denoiser.forward(
+      [{ ...placed, attention: { kind: 'anchored', clean: 0 }, cache: apart }],
+      want,
+    );
+    const before = apart.clone();
+    before.truncate(4);
+    const [full] = await denoiser.forward([{ ...placed, attention: { kind: 'full' }, cache: before }], want);
+    for (const cached of [0, 2, 4]) {
+      const cache = apart.clone();
+      cache.truncate(cached);
+      const [together] = await denoiser.forward(
+        [
+          {
+            ids: Int32Array.from([...prompt.slice(cached), ...block]),
+            positions: Int32Array.from([...positionsFrom(cached, 5 - cached), ...positionsFrom(4, 4)]),
+            attention: { kind: 'anchored', clean: 5 - cached },
+            cache,
+            write: 5 - cached,
+            query: everyRow(9 - cached),
+          },
+        ],
+        want,
+      );
+      const logits = logitsOf(together, V);
+      const rows = 5 - cached;
+      expect(maxDifference(logits.slice(0, rows * V), logitsOf(causal, V).slice(cached * V))).toBeLessThan(
+        1e-4,
+      );
+      expect(maxDifference(logits.slice(rows * V), logitsOf(alone, V))).toBeLessThan(1e-4);
+      expect(maxDifference(logits.slice(rows * V), logitsOf(full, V))).toBeLessThan(1e-4);
+      expect(cache.length).toBe(5);
+    }
+    await denoiser.close();
+  });
+});
+
 describe('statistics', () => {
   it('are those of the softmax over all logits', async () => {
     const denoiser = await tinyDenoiser('causalContext');
@@ -125,7 +188,16 @@ describe('statistics', () => {
     const uniforms = Float32Array.of(0, 0.3, 0.6, 0.999);
     const temperature = 0.7;
     const [all] = await denoiser.forward(
-      [{ ids, start: 0, attention: { kind: 'full' }, cache: null, write: false, query: everyRow(4) }],
+      [
+        {
+          ids,
+          positions: positionsFrom(0, ids.length),
+          attention: { kind: 'full' },
+          cache: null,
+          write: 0,
+          query: everyRow(4),
+        },
+      ],
       { topK: V, entropy: true, sample: { temperature, uniforms } },
     );
     const logits = logitsOf(all, V);
@@ -148,7 +220,16 @@ describe('statistics', () => {
     const denoiser = await tinyDenoiser('causalContext');
     const ids = Int32Array.of(3, 4);
     const [none] = await denoiser.forward(
-      [{ ids, start: 0, attention: { kind: 'full' }, cache: null, write: false, query: new Int32Array(0) }],
+      [
+        {
+          ids,
+          positions: positionsFrom(0, ids.length),
+          attention: { kind: 'full' },
+          cache: null,
+          write: 0,
+          query: new Int32Array(0),
+        },
+      ],
       { topK: 2, entropy: false },
     );
     expect(none.ids).toHaveLength(0);
@@ -162,7 +243,16 @@ describe('a run longer than the context', () => {
     const ids = new Int32Array(300);
     await expect(
       denoiser.forward(
-        [{ ids, start: 0, attention: { kind: 'causal' }, cache: null, write: false, query: everyRow(1) }],
+        [
+          {
+            ids,
+            positions: positionsFrom(0, ids.length),
+            attention: { kind: 'causal' },
+            cache: null,
+            write: 0,
+            query: everyRow(1),
+          },
+        ],
         { topK: 1, entropy: false },
       ),
     ).rejects.toMatchObject({ code: 'prompt_too_long', parts: { got: '300 tokens', wanted: 'at most 256' } });

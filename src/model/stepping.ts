@@ -27,6 +27,7 @@ export interface SteppingVariant {
   topK: number;
   entropy: boolean;
   sample: boolean;
+  logitBias: boolean;
 }
 
 export type Tensors = ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
@@ -77,7 +78,8 @@ export function buildSteppingGraph(config: ModelConfig, tensors: Tensors, varian
     rotary: rotaryTables(graph, config, positions, contextLength),
   });
   const head = config.tiedHead ? embedding : constant('lm_head.weight');
-  const logits = linear(gatherRows(reshape(hidden, [product([B, T]), D]), queried), head);
+  let logits = linear(gatherRows(reshape(hidden, [product([B, T]), D]), queried), head);
+  if (variant.logitBias) logits = add(logits, graph.input('logitBias', 'float32', [M, config.vocabSize]));
   statistics(graph, logits, config, variant);
   return graph;
 }
