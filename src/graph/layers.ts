@@ -119,24 +119,39 @@ export function attend(q: Value, k: Value, v: Value, bias: Value, scale: number)
   return reshape(y, q.shape);
 }
 
+/** Asks for a term that rewards being sure where the model is right; see `crossEntropy`. */
+export interface Certainty {
+  /** [M, 1]; 0 for rows that need not be sure. */
+  weights: Value;
+  /** The entropy is of softmax(logits / temperature). */
+  temperature: number;
+}
+
 /**
  * Σ_m weights[m] · −log softmax(hidden[m] · headᵀ)[targets[m]], and the single terms. The logits [M, V] are the
  * largest tensor of a training step: the backward pass reuses the probabilities, subtracts one at the targets, and
  * puts the row weights on the [M, D] side of both products.
+ *
+ * With `certainty` the loss also has Σ_m certainty.weights[m] · 1[the target is the best guess] · entropy(row m): CAP
+ * (LLaDA2.0, 2512.15745) at temperature 1, certainty forcing (dParallel, 2509.26488) at 0.5. What is right becomes
+ * sure; what is wrong is left as unsure as it was. The indicator counts as a constant.
  * @param hidden [M, D]
  * @param head [V, D]
  * @param targets [M, 1] int32
  * @param weights [M, 1]; 0 for rows that only fill up
- * @returns loss (scalar) and nll [M, 1] in nats; gradients flow through the loss alone
+ * @returns loss (scalar), nll [M, 1] in nats and, with `certainty`, the probability of the best guess [M, 1];
+ *   gradients flow through the loss alone
  */
 export function crossEntropy(
   hidden: Value,
   head: Value,
   targets: Value,
   weights: Value,
-): { loss: Value; nll: Value } {
+  certainty: Certainty | null = null,
+): { loss: Value; nll: Value; best: Value | null } {
   const g = hidden.graph;
-  const probabilities = softmax(gemm(hidden, head, null, false, true));
+  const logits = gemm(hidden, head, null, false, true);
+  const probabilities = softmax(logits);
   const likelihood = g.op({
     op: 'GatherElements',
     inputs: [probabilities, targets],
@@ -144,10 +159,12 @@ export function crossEntropy(
     attributes: { axis: { int: 1 } },
   });
   // A probability that underflows would make the loss infinite and hide everything else.
-  const nll = neg(log(elementwise('Max', likelihood, g.scalar(1e-37))));
+  const nll = neg(log(elementwise('Max', likelihood, g.scalar(TINY))));
+  const sure = certainty && rightEntropy(logits, probabilities, likelihood, certainty);
+  const terms = mul(nll, weights);
   const loss = g.op({
     op: 'ReduceSum',
-    inputs: [mul(nll, weights), g.ints([0, 1])],
+    inputs: [sure ? add(terms, sure.terms) : terms, g.ints([0, 1])],
     shape: [],
     attributes: { keepdims: { int: 0 } },
     wrt: [hidden, head],
@@ -158,12 +175,57 @@ export function crossEntropy(
         shape: probabilities.shape,
         attributes: { axis: { int: 1 } },
       });
-      const rowWeights = mul(weights, dy);
+      // Two row weights do not factor out of one product, so with `certainty` they go to the [M, V] side.
+      const dLogits = sure ? add(mul(residual, weights), sure.slope()) : residual;
+      const rowWeights = sure ? dy : mul(weights, dy);
       return [
-        plain(() => mul(gemm(residual, head, null, false, false), rowWeights)),
-        (into) => gemm(residual, mul(hidden, rowWeights), into, true, false),
+        plain(() => mul(gemm(dLogits, head, null, false, false), rowWeights)),
+        (into) => gemm(dLogits, mul(hidden, rowWeights), into, true, false),
       ];
     }),
   });
-  return { loss, nll };
+  return { loss, nll, best: sure ? sure.best : null };
 }
+
+/** The smallest probability whose logarithm is taken. */
+const TINY = 1e-37;
+
+/**
+ * weight · 1[right] · H(q), q = softmax(z / τ), for each row; dH/dz = −q∘(log q + H) / τ.
+ * @returns terms [M, 1], the gradient of their sum by z [M, V], and the best probability at temperature 1 [M, 1]
+ */
+function rightEntropy(
+  logits: Value,
+  probabilities: Value,
+  likelihood: Value,
+  { weights, temperature }: Certainty,
+): { terms: Value; slope: () => Value; best: Value } {
+  const g = logits.graph;
+  const q = temperature === 1 ? probabilities : softmax(mul(logits, g.scalar(1 / temperature)));
+  const logQ = log(elementwise('Max', q, g.scalar(TINY)));
+  const entropy = neg(reduceSum(mul(q, logQ), [1], true));
+  const best = g.op({
+    op: 'ReduceMax',
+    inputs: [probabilities, g.ints([1])],
+    shape: likelihood.shape,
+    attributes: { keepdims: { int: 1 } },
+  });
+  const isRight = g.op({
+    op: 'GreaterOrEqual',
+    inputs: [likelihood, best],
+    shape: best.shape,
+    dtype: 'bool',
+  });
+  const gate = mul(
+    weights,
+    g.op({ op: 'Cast', inputs: [isRight], shape: best.shape, attributes: { to: { int: ONNX_FLOAT } } }),
+  );
+  return {
+    terms: mul(gate, entropy),
+    slope: () => mul(mul(q, add(logQ, entropy)), mul(gate, g.scalar(-1 / temperature))),
+    best,
+  };
+}
+
+/** float32 in ONNX's list of types. */
+const ONNX_FLOAT = 1;

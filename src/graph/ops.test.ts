@@ -147,6 +147,29 @@ describe('gradients equal finite differences', () => {
           h.graph.constant('weights', Float32Array.of(0.5, 2, 0), [3, 1]),
         ).loss,
     ],
+    ...[1, 0.5].map((temperature): [string, Argument[], (...values: Value[]) => Value] => [
+      `crossEntropy, sure where right, temperature ${temperature}`,
+      [{ shape: [4, 2] }, { shape: [5, 2] }],
+      (h, e) => {
+        const g = h.graph;
+        const near = (x: Value, centre: number[]): Value =>
+          ops.add(
+            ops.mul(x, g.scalar(0.2)),
+            g.constant('centre', Float32Array.from(centre), x.shape as number[]),
+          );
+        // Far from ties, so that the best guess of each row stays what it is: 0, 1, 2, 1.
+        return layers.crossEntropy(
+          near(h, [1.2, 0, 0, 1.2, -1.2, -1.2, 0, 1.2]),
+          near(e, [1.2, 0, 0, 1.2, -1.2, -1.2, 0.3, -0.5, -0.5, 0.3]),
+          g.constant('targets', Int32Array.of(0, 3, 2, 1), [4, 1]),
+          g.constant('weights', Float32Array.of(0.5, 1, 0, 0.3), [4, 1]),
+          {
+            weights: g.constant('certainty', Float32Array.of(1, 2, 1.5, 0), [4, 1]),
+            temperature,
+          },
+        ).loss;
+      },
+    ]),
   ])('%s', async (_, args, f) => checkGradient(args, f));
 });
 
@@ -176,5 +199,35 @@ describe('backward', () => {
     const graph = new Graph();
     const x = graph.input('x', 'float32', [2]);
     expect(() => graph.backward(x, new Map([[x, null]]))).toThrow('scalar');
+  });
+});
+
+describe('crossEntropy with certainty', () => {
+  it('adds the entropy of rows that are right, and of no others', async () => {
+    const runtime = await nodeRuntime();
+    const graph = new Graph();
+    const h = graph.constant('h', Float32Array.of(2, 0, 2, 0), [2, 2]);
+    const e = graph.constant('e', Float32Array.of(1, 0, 0, 1, 0, 0), [3, 2]);
+    const { loss, nll, best } = layers.crossEntropy(
+      h,
+      e,
+      graph.constant('targets', Int32Array.of(0, 1), [2, 1]),
+      graph.constant('weights', Float32Array.of(1, 1), [2, 1]),
+      { weights: graph.constant('certainty', Float32Array.of(10, 10), [2, 1]), temperature: 1 },
+    );
+    graph.output('loss', loss);
+    graph.output('nll', nll);
+    graph.output('best', best!);
+    const session = await createSession(runtime, graph, { threads: 1 });
+    const result = await session.run({});
+    const sum = Math.exp(2) + 2;
+    const p = [Math.exp(2) / sum, 1 / sum, 1 / sum];
+    const entropy = -p.reduce((total, each) => total + each * Math.log(each), 0);
+    expect((result.loss.data as Float32Array)[0]).toBeCloseTo(
+      -Math.log(p[0]!) - Math.log(p[1]!) + 10 * entropy,
+      4,
+    );
+    expect((result.best.data as Float32Array)[1]).toBeCloseTo(p[0]!, 6);
+    await session.close();
   });
 });

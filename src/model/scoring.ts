@@ -18,14 +18,23 @@ export interface ScoringGraph {
   nll: Value;
 }
 
+export interface ScoringShape {
+  rows: number;
+  length: number;
+  streams: 1 | 2;
+  /** Temperature of the certainty term (`crossEntropy`); null: the loss has none. */
+  certainty?: number | null;
+}
+
 /**
  * Inputs: `ids` [B, S] int32 and `positions` [B, S] int64 with S = T or 2T (clean, then noisy); `bias` [B,1,1,T,T];
  * with two streams `noisyBias` [B,1,1,T,2T]; `lossRows` [M] int32 into the flattened [B·S]; `targets` [M,1] int32;
- * `weights` [M,1]. Outputs: `loss` (scalar, Σ weight · nll) and `nll` [M,1] nats.
+ * `weights` [M,1]; with certainty `certaintyWeights` [M,1]. Outputs: `loss` (scalar, Σ weight · nll and the certainty
+ * term), `nll` [M,1] nats; with certainty `best` [M,1], the probability of the best guess.
  */
 export function buildScoringGraph(
   config: ModelConfig,
-  { rows: B, length: T, streams }: { rows: number; length: number; streams: 1 | 2 },
+  { rows: B, length: T, streams, certainty = null }: ScoringShape,
 ): ScoringGraph {
   const graph = new Graph();
   const parameters = new Map(
@@ -63,8 +72,13 @@ export function buildScoringGraph(
   });
   const head = config.tiedHead ? embedding : weight('lm_head.weight');
   const scored = gatherRows(reshape(hidden, [B * S, config.width]), lossRows);
-  const { loss, nll } = crossEntropy(scored, head, targets, weights);
+  const sureness =
+    certainty === null
+      ? null
+      : { weights: graph.input('certaintyWeights', 'float32', ['M', 1]), temperature: certainty };
+  const { loss, nll, best } = crossEntropy(scored, head, targets, weights, sureness);
   graph.output('loss', loss);
   graph.output('nll', nll);
+  if (best) graph.output('best', best);
   return { graph, parameters, loss, nll };
 }
