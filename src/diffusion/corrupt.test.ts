@@ -122,3 +122,21 @@ test('stratified levels: one in each n-th of [0, 1), in no order', () => {
   const first = Array.from({ length: 4000 }, (_, seed) => stratified(8, createRng(seed))[0]);
   expect(first.reduce((sum, level) => sum + level, 0) / 4000).toBeCloseTo(0.5, 1);
 });
+
+test('with an order the latest tokens of a group are masked; a least share holds', () => {
+  fc.assert(
+    fc.property(batch, fc.nat(), fc.double({ min: 0, max: 1, noNaN: true }), (part, seed, leastMasked) => {
+      const order = Float32Array.from(part.ids, (_, at) => (at * 7919) % 13);
+      const given = { ...options({ ...part, masking: 'exactCount' }, seed), order, leastMasked };
+      const masked = new Set(corrupt(part.ids, given).masked);
+      for (const places of byGroup(part.groups, (at) => part.eligible[at] === 1).values()) {
+        const inside = places.filter((at) => masked.has(at));
+        const outside = places.filter((at) => !masked.has(at));
+        expect(inside.length).toBeGreaterThanOrEqual(Math.floor(leastMasked * places.length));
+        for (const late of inside) {
+          for (const early of outside) expect(order[late]).toBeGreaterThanOrEqual(order[early]);
+        }
+      }
+    }),
+  );
+});

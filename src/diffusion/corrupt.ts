@@ -12,6 +12,9 @@
  *
  * Levels are stratified over the groups of one call: each is uniform, together they cover the range evenly, which
  * takes most of the noise out of the loss (2107.00630, appendix I.1).
+ *
+ * Two options make the masks those that a decoder meets, and give up the bound for it: with `order` (when a decoder
+ * would commit each token) the l masks are the latest and no longer any; with `leastMasked` l has a lower end.
  */
 import { assert } from '../errors.ts';
 import type { Rng } from '../rng.ts';
@@ -29,6 +32,10 @@ export interface Corruption {
   schedule: NoiseSchedule;
   maskTokenId: number;
   rng: Rng;
+  /** `exactCount`: when each token would be committed; the latest of a group are masked, ties by place. [N] */
+  order?: Float32Array | null;
+  /** `exactCount`: smallest share of a group that is masked, 0 to 1. Default 0: one token. */
+  leastMasked?: number;
 }
 
 export interface Corrupted {
@@ -67,7 +74,7 @@ export function stratified(n: number, rng: Rng): Float64Array {
 
 /** Masks a batch. @param ids clean tokens, [N] */
 export function corrupt(ids: Int32Array, corruption: Corruption): Corrupted {
-  const { eligible, groups, masking, schedule, maskTokenId, rng } = corruption;
+  const { eligible, groups, masking, schedule, maskTokenId, rng, order = null, leastMasked = 0 } = corruption;
   assert(
     eligible.length === ids.length && groups.length === ids.length,
     'eligible and groups cover the batch',
@@ -83,8 +90,9 @@ export function corrupt(ids: Int32Array, corruption: Corruption): Corrupted {
       for (const at of positions) if (rng.next() < chance) weightAt[at] = weight;
     } else {
       const L = positions.length;
-      const count = 1 + Math.floor(level * L);
-      for (const at of choose(positions, count, rng)) weightAt[at] = L / count;
+      const count = Math.min(L, 1 + Math.floor((leastMasked + (1 - leastMasked) * level) * L));
+      const chosen = order ? latest(positions, count, order) : choose(positions, count, rng);
+      for (const at of chosen) weightAt[at] = L / count;
     }
   });
   const masked = Int32Array.from(positionsWhere(weightAt));
@@ -110,4 +118,9 @@ function choose(positions: readonly number[], count: number, rng: Rng): number[]
     [pool[i], pool[j]] = [pool[j], pool[i]];
   }
   return pool.slice(0, count);
+}
+
+/** The `count` positions that are committed last. */
+function latest(positions: readonly number[], count: number, order: Float32Array): number[] {
+  return positions.toSorted((a, b) => order[b] - order[a] || b - a).slice(0, count);
 }

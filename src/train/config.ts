@@ -23,19 +23,44 @@ const modelSchema = z.strictObject({
     .describe('tokens denoised together by default; causal 1, full the whole context'),
 });
 
+const certaintySchema = z
+  .strictObject({
+    weight: z.number().min(0).default(1).describe('what the entropy of a right guess counts beside its nll'),
+    temperature: z.number().positive().default(1).describe('1: CAP (LLaDA2.0); 0.5: dParallel'),
+  })
+  .nullable()
+  .default(null)
+  .describe('asks for certainty where the guess is right, so that fewer forwards do; null: no such term');
+
+const leastMasked = share
+  .default(0)
+  .describe(
+    'smallest masked share of a block at the end of the run; grows from 0 in a line, above 0 no bound',
+  );
+
 const objectiveSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('autoregressive') }),
   z.strictObject({
     kind: z.literal('maskedDiffusion'),
-    masking: z.enum(['exactCount', 'bernoulli']).default('exactCount'),
+    masking: z
+      .enum(['exactCount', 'bernoulli', 'trajectory'])
+      .default('exactCount')
+      .describe('trajectory: what the model itself is surest of stands first'),
     schedule: z.enum(['linear', 'cosine']).default('linear').describe('with bernoulli masking'),
+    leastMasked,
+    certainty: certaintySchema,
   }),
   z.strictObject({
     kind: z.literal('blockDiffusion'),
     blockLengths: z.array(positive).min(1).default([4, 8, 16, 32]).describe('one is drawn for each step'),
-    masking: z.enum(['exactCount', 'bernoulli']).default('exactCount'),
+    masking: z
+      .enum(['exactCount', 'bernoulli', 'suffix', 'trajectory'])
+      .default('exactCount')
+      .describe('suffix: the end of a block, with gaps; trajectory: gaps where the model itself is sure'),
     schedule: z.enum(['linear', 'cosine']).default('linear'),
     arWeight: z.number().min(0).default(1).describe('weight of the next-token loss (causalContext)'),
+    leastMasked,
+    certainty: certaintySchema,
   }),
 ]);
 

@@ -5,16 +5,18 @@
 import { createSession, type Runtime, type SessionOptions, type Tensor } from '../graph/session.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { createParameters, type Parameters } from '../model/parameters.ts';
-import { buildScoringGraph } from '../model/scoring.ts';
+import { buildScoringGraph, type ScoringShape } from '../model/scoring.ts';
 import type { ScoringInputs } from './rows.ts';
 
 export interface MicroBatchLoss {
-  /** Σ weight · nll over all rows: what was differentiated. */
+  /** Over all rows: what was differentiated. */
   loss: number;
   /** Its diffusion part. */
   diffusionNats: number;
   /** Its autoregressive part, with its weight. */
   autoregressiveNats: number;
+  /** What is left: the certainty term. 0 where there is none. */
+  certaintyNats: number;
 }
 
 export interface GradientPass {
@@ -25,15 +27,76 @@ export interface GradientPass {
   close(): Promise<void>;
 }
 
+/** Asks the model without learning from it. */
+export interface ForwardPass {
+  /** Nats of each row's target under the weights as they are now. [M] */
+  negativeLogLikelihoods(inputs: ScoringInputs): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+/** The weights as tensors that share their memory, and the places of the tokens. */
+function fixedFeedsOf(
+  { Tensor }: Runtime,
+  parameters: Parameters,
+  { rows: B, length: T, streams }: ScoringShape,
+): Record<string, Tensor> {
+  const S = streams * T;
+  const positions = BigInt64Array.from({ length: B * S }, (_, i) => BigInt(i % T));
+  const feeds: Record<string, Tensor> = { positions: new Tensor('int64', positions, [B, S]) };
+  for (const { name, shape, data } of parameters.list) feeds[name] = new Tensor('float32', data, shape);
+  return feeds;
+}
+
+/** What changes from one micro-batch to the next. */
+function feedsOf(
+  { Tensor }: Runtime,
+  inputs: ScoringInputs,
+  { rows: B, length: T, streams }: ScoringShape,
+): Record<string, Tensor> {
+  const M = inputs.lossRows.length;
+  const feeds: Record<string, Tensor> = {
+    ids: new Tensor('int32', inputs.ids, [B, streams * T]),
+    bias: new Tensor('float32', inputs.bias, [B, 1, 1, T, T]),
+    lossRows: new Tensor('int32', inputs.lossRows, [M]),
+    targets: new Tensor('int32', inputs.targets, [M, 1]),
+    weights: new Tensor('float32', inputs.weights, [M, 1]),
+  };
+  if (inputs.noisyBias) feeds.noisyBias = new Tensor('float32', inputs.noisyBias, [B, 1, 1, T, 2 * T]);
+  if (inputs.certaintyWeights) {
+    feeds.certaintyWeights = new Tensor('float32', inputs.certaintyWeights, [M, 1]);
+  }
+  return feeds;
+}
+
+/** Compiles a forward pass of the same shape; `parameters` are read in place. */
+export async function createForwardPass(
+  runtime: Runtime,
+  config: ModelConfig,
+  parameters: Parameters,
+  { rows, length, streams }: ScoringShape,
+  options: SessionOptions = {},
+): Promise<ForwardPass> {
+  const shape = { rows, length, streams };
+  const session = await createSession(runtime, buildScoringGraph(config, shape).graph, options);
+  const fixedFeeds = fixedFeedsOf(runtime, parameters, shape);
+  return {
+    negativeLogLikelihoods: async (inputs) => {
+      const { nll } = await session.run({ ...fixedFeeds, ...feedsOf(runtime, inputs, shape) });
+      return nll.data as Float32Array;
+    },
+    close: () => session.close(),
+  };
+}
+
 /** Compiles the pass for B rows of T tokens in one or two streams; `parameters` are read in place. */
 export async function createGradientPass(
   runtime: Runtime,
   config: ModelConfig,
   parameters: Parameters,
-  { rows: B, length: T, streams }: { rows: number; length: number; streams: 1 | 2 },
+  shape: ScoringShape,
   options: SessionOptions = {},
 ): Promise<GradientPass> {
-  const { graph, parameters: values, loss } = buildScoringGraph(config, { rows: B, length: T, streams });
+  const { graph, parameters: values, loss } = buildScoringGraph(config, shape);
   const accumulators = new Map(
     [...values].map(([name, value]) => [value, graph.input(`into.${name}`, 'float32', value.shape)]),
   );
@@ -41,42 +104,29 @@ export async function createGradientPass(
   for (const [name, value] of values) graph.output(`grad.${name}`, grads.get(value)!);
   const session = await createSession(runtime, graph, options);
 
-  const { Tensor } = runtime;
   const gradients = createParameters(config);
-  const fixedFeeds: Record<string, Tensor> = {};
+  const fixedFeeds = fixedFeedsOf(runtime, parameters, shape);
   const fetches: Record<string, Tensor> = {};
-  for (const { name, shape, data } of parameters.list) {
-    fixedFeeds[name] = new Tensor('float32', data, shape);
-    const grad = new Tensor('float32', gradients.get(name).data, shape);
+  for (const { name, shape, data } of gradients.list) {
+    const grad = new runtime.Tensor('float32', data, shape);
     fixedFeeds[`into.${name}`] = grad;
     fetches[`grad.${name}`] = grad;
   }
-  const S = streams * T;
-  const positions = BigInt64Array.from({ length: B * S }, (_, i) => BigInt(i % T));
-  fixedFeeds.positions = new Tensor('int64', positions, [B, S]);
 
   return {
     gradients,
     accumulate: async (inputs) => {
-      const M = inputs.lossRows.length;
-      const feeds: Record<string, Tensor> = {
-        ...fixedFeeds,
-        ids: new Tensor('int32', inputs.ids, [B, S]),
-        bias: new Tensor('float32', inputs.bias, [B, 1, 1, T, T]),
-        lossRows: new Tensor('int32', inputs.lossRows, [M]),
-        targets: new Tensor('int32', inputs.targets, [M, 1]),
-        weights: new Tensor('float32', inputs.weights, [M, 1]),
-      };
-      if (inputs.noisyBias) feeds.noisyBias = new Tensor('float32', inputs.noisyBias, [B, 1, 1, T, 2 * T]);
-      const result = await session.run(feeds, fetches);
+      const result = await session.run({ ...fixedFeeds, ...feedsOf(runtime, inputs, shape) }, fetches);
       const nll = result.nll.data as Float32Array;
+      const loss = (result.loss.data as Float32Array)[0];
       let diffusionNats = 0;
       let autoregressiveNats = 0;
-      for (let i = 0; i < M; i++) {
+      for (let i = 0; i < nll.length; i++) {
         if (i < inputs.diffusionRows) diffusionNats += inputs.weights[i] * nll[i];
         else autoregressiveNats += inputs.weights[i] * nll[i];
       }
-      return { loss: (result.loss.data as Float32Array)[0], diffusionNats, autoregressiveNats };
+      const certaintyNats = inputs.certaintyWeights ? loss - diffusionNats - autoregressiveNats : 0;
+      return { loss, diffusionNats, autoregressiveNats, certaintyNats };
     },
     clear: () => void gradients.flat.fill(0),
     close: () => session.close(),

@@ -1,5 +1,9 @@
-/** From a batch to scoring inputs: draws the corruption that the run's objective asks for. */
-import { corrupt } from '../diffusion/corrupt.ts';
+/**
+ * From a batch to scoring inputs: draws the corruption that the run's objective asks for. Where masks follow a decoder
+ * (`trajectory.ts`) the model is asked first, with everything masked, and through `ask` alone: an objective holds no
+ * weights.
+ */
+import { corrupt, type Corrupted } from '../diffusion/corrupt.ts';
 import { createSchedule } from '../diffusion/schedule.ts';
 import { assert } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -12,13 +16,21 @@ import {
   maskedDiffusionInputs,
   type ScoringInputs,
 } from './rows.ts';
+import { slidingOrder, suffixOrder } from './trajectory.ts';
+
+/** Nats of each row's target under the weights as they are. [M] */
+export type Ask = (inputs: ScoringInputs) => Promise<Float32Array>;
 
 export interface Objective {
   /** Copies of each row that the graph runs. */
   streams: 1 | 2;
-  /** Draws what all micro-batches of a step share; call once a step. */
-  beginStep(rng: Rng): void;
-  prepare(batch: TokenBatch, rng: Rng): ScoringInputs;
+  /** Temperature of the certainty term; null: the loss has none. */
+  certainty: number | null;
+  /** Whether `prepare` asks the model, once a batch. */
+  asks: boolean;
+  /** Draws what all micro-batches of a step share; call once a step. @param done share of the run, 0 to 1 */
+  beginStep(rng: Rng, done: number): void;
+  prepare(batch: TokenBatch, rng: Rng, ask: Ask): Promise<ScoringInputs>;
 }
 
 /**
@@ -63,48 +75,94 @@ function eligibleTokens(
   });
 }
 
+/** What `corrupt` masks when it masks everything: the canvas before the first commit. */
+function allMasked(batch: TokenBatch, eligible: Uint8Array, maskTokenId: number): Corrupted {
+  const masked = Int32Array.from(eligible.keys()).filter((at) => eligible[at] === 1);
+  const noisy = batch.ids.map((id, at) => (eligible[at] ? maskTokenId : id));
+  return { noisy, masked, weights: new Float32Array(masked.length).fill(1), eligible: masked.length };
+}
+
+/** Nats of the truth at every eligible token when all of them are masked; 0 elsewhere. [B·T] */
+async function askBlind(
+  batch: TokenBatch,
+  eligible: Uint8Array,
+  maskTokenId: number,
+  toInputs: (noise: Corrupted) => ScoringInputs,
+  ask: Ask,
+): Promise<Float32Array> {
+  const noise = allMasked(batch, eligible, maskTokenId);
+  const nll = new Float32Array(batch.ids.length);
+  if (noise.masked.length === 0) return nll;
+  const found = await ask(toInputs(noise));
+  noise.masked.forEach((at, row) => (nll[at] = found[row]));
+  return nll;
+}
+
 export function createObjective(objective: TrainConfig['objective'], model: ModelConfig): Objective {
   const maskTokenId = model.tokens.mask;
   if (objective.kind === 'autoregressive') {
-    return { streams: 1, beginStep: () => {}, prepare: autoregressiveInputs };
-  }
-  assert(maskTokenId !== null, 'a diffusion model needs a mask token');
-  const schedule = createSchedule({ name: objective.schedule });
-  const masking = objective.masking;
-  if (objective.kind === 'maskedDiffusion') {
     return {
       streams: 1,
+      certainty: null,
+      asks: false,
       beginStep: () => {},
-      prepare: (batch, rng) => {
+      prepare: async (batch) => autoregressiveInputs(batch),
+    };
+  }
+  assert(maskTokenId !== null, 'a diffusion model needs a mask token');
+  const certaintyWeight = objective.certainty?.weight ?? null;
+  // Orders are told from the left or by the model; `corrupt` itself knows counts.
+  const masking = objective.masking === 'bernoulli' ? 'bernoulli' : 'exactCount';
+  const shared = { masking, schedule: createSchedule({ name: objective.schedule }), maskTokenId } as const;
+  const common = {
+    certainty: objective.certainty?.temperature ?? null,
+    asks: objective.masking === 'trajectory',
+  };
+  let leastMasked = 0;
+
+  if (objective.kind === 'maskedDiffusion') {
+    return {
+      ...common,
+      streams: 1,
+      beginStep: (_, done) => void (leastMasked = objective.leastMasked * done),
+      prepare: async (batch, rng, ask) => {
         const eligible = eligibleTokens(batch, null, false);
-        const noise = corrupt(batch.ids, {
-          eligible,
-          groups: rowGroups(batch),
-          masking,
-          schedule,
-          maskTokenId,
-          rng,
-        });
-        return maskedDiffusionInputs(batch, noise);
+        const groups = rowGroups(batch);
+        const toInputs = (noise: Corrupted, certainty: number | null = null): ScoringInputs =>
+          maskedDiffusionInputs(batch, noise, certainty);
+        const order = common.asks ? await askBlind(batch, eligible, maskTokenId, toInputs, ask) : null;
+        const noise = corrupt(batch.ids, { ...shared, eligible, groups, rng, order, leastMasked });
+        return toInputs(noise, certaintyWeight);
       },
     };
   }
   const layout = model.layout === 'blockCausal' ? 'blockCausal' : 'causalContext';
   let blockLength = objective.blockLengths[0];
   return {
+    ...common,
     streams: 2,
-    beginStep: (rng) => {
+    beginStep: (rng, done) => {
       blockLength = objective.blockLengths[rng.int(objective.blockLengths.length)]!;
+      leastMasked = objective.leastMasked * done;
     },
-    prepare: (batch, rng) => {
+    prepare: async (batch, rng, ask) => {
       const blocks = assignBlocks(batch, blockLength, rng);
       const eligible = eligibleTokens(batch, blocks, layout === 'causalContext');
       const groups = blockGroups(batch, blocks);
-      const noise = corrupt(batch.ids, { eligible, groups, masking, schedule, maskTokenId, rng });
-      return blockDiffusionInputs(batch, noise, blocks, layout, objective.arWeight);
+      const toInputs = (noise: Corrupted, arWeight: number, certainty: number | null = null): ScoringInputs =>
+        blockDiffusionInputs(batch, noise, blocks, layout, arWeight, certainty);
+      let order: Float32Array | null = null;
+      if (objective.masking === 'suffix') order = suffixOrder(eligible, groups, rng);
+      if (objective.masking === 'trajectory') {
+        const nll = await askBlind(batch, eligible, maskTokenId, (noise) => toInputs(noise, 0), ask);
+        order = layout === 'causalContext' ? slidingOrder(eligible, groups, nll, rng) : nll;
+      }
+      const noise = corrupt(batch.ids, { ...shared, eligible, groups, rng, order, leastMasked });
+      return toInputs(noise, objective.arWeight, certaintyWeight);
     },
   };
 }
+
 /** Padding belongs to no document and is never masked, so a row may be one group. */
 function rowGroups({ rows, length }: TokenBatch): Int32Array {
   return Int32Array.from({ length: rows * length }, (_, at) => Math.floor(at / length));

@@ -20,6 +20,8 @@ export interface ScoringInputs {
   targets: Int32Array;
   /** Already divided by the number of tokens they average over. [M] */
   weights: Float32Array;
+  /** What certainty counts in each row; 0 in autoregressive ones, null where the loss has no such term. [M] */
+  certaintyWeights: Float32Array | null;
   /** How many of the M rows belong to the diffusion loss; the others, which follow, are autoregressive. */
   diffusionRows: number;
 }
@@ -71,13 +73,19 @@ function maskedRows(batch: TokenBatch, noise: NoisyBatch, rowLength: number, off
   };
 }
 
-function assemble(diffusion: Rows | null, autoregressive: Rows | null) {
+function assemble(diffusion: Rows | null, autoregressive: Rows | null, certainty: number | null) {
   const parts = [diffusion, autoregressive].filter((part) => part !== null);
+  const weights = Float32Array.from(parts.flatMap((part) => part.weights));
+  const diffusionRows = diffusion?.rows.length ?? 0;
   return {
     lossRows: Int32Array.from(parts.flatMap((part) => part.rows)),
     targets: Int32Array.from(parts.flatMap((part) => part.targets)),
-    weights: Float32Array.from(parts.flatMap((part) => part.weights)),
-    diffusionRows: diffusion?.rows.length ?? 0,
+    weights,
+    certaintyWeights:
+      certainty === null
+        ? null
+        : weights.map((weight, row) => (row < diffusionRows ? certainty * weight : 0)),
+    diffusionRows,
   };
 }
 
@@ -87,17 +95,24 @@ export function autoregressiveInputs(batch: TokenBatch): ScoringInputs {
     ids: batch.ids,
     bias: cleanBias('causal', batch),
     noisyBias: null,
-    ...assemble(null, nextTokenRows(batch, batch.length, 1)),
+    ...assemble(null, nextTokenRows(batch, batch.length, 1), null),
   };
 }
 
-/** Masked diffusion over whole documents: every position sees every other (MDLM, LLaDA). */
-export function maskedDiffusionInputs(batch: TokenBatch, noise: NoisyBatch): ScoringInputs {
+/**
+ * Masked diffusion over whole documents: every position sees every other (MDLM, LLaDA).
+ * @param certainty what the entropy of a right guess counts beside its nll; null: the loss has no such term
+ */
+export function maskedDiffusionInputs(
+  batch: TokenBatch,
+  noise: NoisyBatch,
+  certainty: number | null = null,
+): ScoringInputs {
   return {
     ids: noise.noisy,
     bias: cleanBias('full', batch),
     noisyBias: null,
-    ...assemble(maskedRows(batch, noise, batch.length, 0), null),
+    ...assemble(maskedRows(batch, noise, batch.length, 0), null, certainty),
   };
 }
 
@@ -111,6 +126,7 @@ export function blockDiffusionInputs(
   blocks: Int32Array,
   layout: Extract<Layout, 'blockCausal' | 'causalContext'>,
   arWeight: number,
+  certainty: number | null = null,
 ): ScoringInputs {
   const { rows: B, length: T } = batch;
   const ids = new Int32Array(B * 2 * T);
@@ -125,6 +141,6 @@ export function blockDiffusionInputs(
     ids,
     bias: cleanBias(layout, packed),
     noisyBias: noisyBias(packed),
-    ...assemble(maskedRows(batch, noise, 2 * T, T), autoregressive),
+    ...assemble(maskedRows(batch, noise, 2 * T, T), autoregressive, certainty),
   };
 }

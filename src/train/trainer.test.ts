@@ -102,6 +102,30 @@ describe.each(['causal', 'full', 'blockCausal', 'causalContext'] as const)('trai
   });
 });
 
+describe('training for fewer forwards', () => {
+  const objectives = {
+    full: { kind: 'maskedDiffusion', masking: 'trajectory' },
+    blockCausal: { kind: 'blockDiffusion', blockLengths: [4, 8], masking: 'trajectory' },
+    causalContext: { kind: 'blockDiffusion', blockLengths: [4, 8], masking: 'trajectory' },
+  };
+  it.each(['full', 'blockCausal', 'causalContext'] as const)('resumes bit for bit, %s', async (layout) => {
+    const config = tiny(layout, {
+      objective: { ...objectives[layout], leastMasked: 0.5, certainty: { weight: 0.5, temperature: 0.5 } },
+      schedule: { totalTokens: 256 * 8 },
+    });
+    const through = await run(config);
+    const terms = through.events.flatMap((event) => (event.type === 'step' ? [event] : []));
+    expect(terms.some(({ certaintyNats }) => certaintyNats! > 0)).toBe(true);
+    for (const { lossNats, diffusionNats, autoregressiveNats, certaintyNats } of terms) {
+      expect(diffusionNats! + (autoregressiveNats ?? 0) + certaintyNats!).toBeCloseTo(lossNats, 5);
+    }
+    let polls = 0;
+    await run(config, { dir: join(dir, 'cut'), stopped: () => ++polls > 7 });
+    const resumed = await run(config, { dir: join(dir, 'cut'), resume: true });
+    expect(resumed.weights).toEqual(through.weights);
+  });
+});
+
 describe('training', () => {
   it('with an average publishes the average, and resumes it too', async () => {
     const config = tiny('causal', { ema: 0.9 });

@@ -10,8 +10,8 @@ import { createParameters, initialise, type Parameters } from '../model/paramete
 import { createRng, restoreRng, type Rng } from '../rng.ts';
 import type { BatchSource } from './batch.ts';
 import { batchShape, learningRateShare, type TrainConfig } from './config.ts';
-import { createGradientPass, type GradientPass } from './gradients.ts';
-import { createObjective } from './objective.ts';
+import { createForwardPass, createGradientPass, type ForwardPass, type GradientPass } from './gradients.ts';
+import { createObjective, type Ask } from './objective.ts';
 import { createOptimizer } from './optimizer.ts';
 import { loadState, saveState, type RunState } from './state.ts';
 
@@ -33,6 +33,8 @@ export interface StepEvent {
   /** Its parts, each a mean over its own tokens; null where the objective lacks it. */
   diffusionNats: number | null;
   autoregressiveNats: number | null;
+  /** The certainty term with its weight; null where the objective lacks it. */
+  certaintyNats: number | null;
   /** Share of the peak. */
   learningRate: number;
   gradNorm: number;
@@ -64,12 +66,16 @@ export interface TrainOptions {
 const DIVERGED_NATS = 3;
 const SMOOTHING = 0.98;
 
-/** Matrix-product FLOPs of one step, forward and backward (backward costs twice the forward). */
+/**
+ * Matrix-product FLOPs of one step, forward and backward (backward costs twice the forward).
+ * @param asks whether each micro-batch begins with a forward that nothing is learned from
+ */
 export function flopsOfStep(
   model: ModelConfig,
   { rows, length, microBatches }: { rows: number; length: number; microBatches: number },
   streams: number,
   scoredRows: number,
+  asks = false,
 ): number {
   const { width: D, heads: H, kvHeads: K, headDim, ffnWidth: F, layers: L, vocabSize: V } = model;
   const positions = rows * length * streams;
@@ -77,7 +83,7 @@ export function flopsOfStep(
   // Two products over the keys that each stream sees: T for the clean one, 2T for the noisy one.
   const attention = 4 * rows * length * L * H * headDim * (streams === 1 ? length : 3 * length);
   const head = 2 * scoredRows * D * V;
-  return 3 * (microBatches * (linear + attention) + head);
+  return (asks ? 4 : 3) * (microBatches * (linear + attention) + head);
 }
 
 export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> {
@@ -117,9 +123,20 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
   }
   const { microBatches } = config.batch;
   let shape = batchShape(config.batch, state.tokens);
-  const compile = (): Promise<GradientPass> =>
-    createGradientPass(runtime, model, parameters, { ...shape, streams: objective.streams }, session);
-  let pass = await compile();
+  const compile = async (): Promise<{ learn: GradientPass; blind: ForwardPass | null }> => {
+    const { streams, certainty, asks } = objective;
+    const form = { ...shape, streams };
+    return {
+      learn: await createGradientPass(runtime, model, parameters, { ...form, certainty }, session),
+      blind: asks ? await createForwardPass(runtime, model, parameters, form, session) : null,
+    };
+  };
+  const release = async (): Promise<void> => {
+    await passes.learn.close();
+    await passes.blind?.close();
+  };
+  let passes = await compile();
+  const ask: Ask = (inputs) => passes.blind!.negativeLogLikelihoods(inputs);
   yield {
     type: 'start',
     parameters: parameters.flat.length,
@@ -147,21 +164,22 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
     const wanted = batchShape(config.batch, state.tokens);
     if (wanted.length !== shape.length || wanted.rows !== shape.rows) {
       shape = wanted;
-      await pass.close();
-      pass = await compile();
+      await release();
+      passes = await compile();
     }
-    objective.beginStep(rng);
-    pass.clear();
+    objective.beginStep(rng, state.tokens / schedule.totalTokens);
+    passes.learn.clear();
     let tokens = 0;
     let scoredRows = 0;
-    const nats = { all: 0, diffusion: 0, autoregressive: 0 };
+    const nats = { all: 0, diffusion: 0, autoregressive: 0, certainty: 0 };
     for (let i = 0; i < microBatches && !stopped(); i++) {
       const batch = source.next(shape.rows, shape.length);
-      const inputs = objective.prepare(batch, rng);
-      const loss = await pass.accumulate(inputs);
+      const inputs = await objective.prepare(batch, rng, ask);
+      const loss = await passes.learn.accumulate(inputs);
       nats.all += loss.loss / microBatches;
       nats.diffusion += loss.diffusionNats / microBatches;
       nats.autoregressive += loss.autoregressiveNats / microBatches;
+      nats.certainty += loss.certaintyNats / microBatches;
       scoredRows += inputs.lossRows.length;
       tokens += batch.segments.reduce((n, segment) => n + Number(segment !== -1), 0);
     }
@@ -172,13 +190,14 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
       break;
     }
     const rate = learningRateShare(schedule, state.tokens);
-    const gradNorm = await optimizer.update(parameters, pass.gradients, 1 / microBatches, rate);
+    const gradNorm = await optimizer.update(parameters, passes.learn.gradients, 1 / microBatches, rate);
     checkHealthy(nats.all, gradNorm, state, dir);
     if (average) follow(average.flat, parameters.flat, config.ema!);
 
     state.step++;
     state.tokens += tokens;
-    state.flops += flopsOfStep(model, { ...shape, microBatches }, objective.streams, scoredRows);
+    const { streams, asks } = objective;
+    state.flops += flopsOfStep(model, { ...shape, microBatches }, streams, scoredRows, asks);
     state.trainedMs = trainedBefore + (now() - startedMs);
     state.smoothedNats =
       state.smoothedNats === null ? nats.all : SMOOTHING * state.smoothedNats + (1 - SMOOTHING) * nats.all;
@@ -194,6 +213,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
       lossNats: nats.all,
       diffusionNats: config.objective.kind === 'autoregressive' ? null : nats.diffusion,
       autoregressiveNats: hasAr ? nats.autoregressive / arWeight : null,
+      certaintyNats: objective.certainty === null ? null : nats.certainty,
       learningRate: rate,
       gradNorm,
       tokensPerSecond: (tokens / (now() - stepStartedMs)) * 1000,
@@ -207,7 +227,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
   }
   yield await save();
   yield { type: 'end', reason, step: state.step, tokens: state.tokens };
-  await pass.close();
+  await release();
   await optimizer.close();
 }
 
