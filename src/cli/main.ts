@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { register as registerComplete } from './complete.ts';
 import { register as registerCorpus } from './corpus.ts';
 import { register as registerEval } from './eval.ts';
+import { register as registerExport } from './export.ts';
 import { register as registerInfill } from './infill.ts';
 import { register as registerInspect } from './inspect.ts';
 import { describeError } from './output.ts';
@@ -35,6 +36,7 @@ const commands = [
   registerPlot,
   registerInspect,
   registerCorpus,
+  registerExport,
 ];
 for (const register of commands) register(program);
 
