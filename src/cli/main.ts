@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { register as registerComplete } from './complete.ts';
 import { register as registerCorpus } from './corpus.ts';
+import { register as registerDistill } from './distill.ts';
 import { register as registerEval } from './eval.ts';
 import { register as registerExport } from './export.ts';
 import { register as registerInfill } from './infill.ts';
@@ -32,6 +33,7 @@ const commands = [
   registerInfill,
   registerServe,
   registerTrain,
+  registerDistill,
   registerEval,
   registerPlot,
   registerInspect,

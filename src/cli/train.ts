@@ -66,12 +66,15 @@ Ctrl-C saves a checkpoint and stops; a second one stops at once. --resume then g
     });
 }
 
+/** The configuration that a run was started with; threads may differ, results do not. */
+export function resumedConfig(dir: string, threads: number | undefined): TrainConfig {
+  const config = parseTrainConfig(readRunConfig(dir));
+  return threads === undefined ? config : { ...config, threads };
+}
+
 function readConfig(flags: TrainFlags): TrainConfig {
   const out = flags.out;
-  if (flags.resume && out && !flags.preset && !flags.config) {
-    const config = parseTrainConfig(readRunConfig(out));
-    return flags.threads === undefined ? config : { ...config, threads: flags.threads };
-  }
+  if (flags.resume && out && !flags.preset && !flags.config) return resumedConfig(out, flags.threads);
   let input: Record<string, unknown>;
   if (flags.config) {
     try {
@@ -107,7 +110,16 @@ function readConfig(flags: TrainFlags): TrainConfig {
   return parseTrainConfig(input);
 }
 
-async function runInWorker(config: TrainConfig, flags: TrainFlags): Promise<void> {
+/** How a run is driven, whatever its recipe. */
+export interface RunFlags {
+  out?: string | undefined;
+  resume?: boolean | undefined;
+  minutes?: number | undefined;
+  json?: boolean | undefined;
+}
+
+/** Runs in a worker thread, shows the events, and turns Ctrl-C into a checkpoint. */
+export async function runInWorker(config: TrainConfig, flags: RunFlags): Promise<void> {
   const dir = flags.out ?? `runs/${config.name}`;
   const stop = new Int32Array(new SharedArrayBuffer(4));
   const workerData: TrainWorkerData = {
@@ -179,6 +191,7 @@ function createLine(config: TrainConfig, dir: string): (event: TrainEvent) => vo
       ...(event.autoregressiveNats === null || event.diffusionNats === null
         ? []
         : [`next ${event.autoregressiveNats.toFixed(3)}`]),
+      ...(event.certaintyNats === null ? [] : [`unsure ${event.certaintyNats.toFixed(3)}`]),
       `norm ${event.gradNorm.toFixed(2)}`,
       `lr ${event.learningRate.toFixed(2)}`,
       `${rate.toFixed(0)} tok/s`,

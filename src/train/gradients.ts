@@ -29,8 +29,11 @@ export interface GradientPass {
 
 /** Asks the model without learning from it. */
 export interface ForwardPass {
-  /** Nats of each row's target under the weights as they are now. [M] */
-  negativeLogLikelihoods(inputs: ScoringInputs): Promise<Float32Array>;
+  /**
+   * Of each row under the weights as they are now: nats of its target, and the probability of the best guess where the
+   * pass was compiled with certainty. [M] each
+   */
+  score(inputs: ScoringInputs): Promise<{ nll: Float32Array; best: Float32Array | null }>;
   close(): Promise<void>;
 }
 
@@ -73,16 +76,15 @@ export async function createForwardPass(
   runtime: Runtime,
   config: ModelConfig,
   parameters: Parameters,
-  { rows, length, streams }: ScoringShape,
+  shape: ScoringShape,
   options: SessionOptions = {},
 ): Promise<ForwardPass> {
-  const shape = { rows, length, streams };
   const session = await createSession(runtime, buildScoringGraph(config, shape).graph, options);
   const fixedFeeds = fixedFeedsOf(runtime, parameters, shape);
   return {
-    negativeLogLikelihoods: async (inputs) => {
-      const { nll } = await session.run({ ...fixedFeeds, ...feedsOf(runtime, inputs, shape) });
-      return nll.data as Float32Array;
+    score: async (inputs) => {
+      const { nll, best } = await session.run({ ...fixedFeeds, ...feedsOf(runtime, inputs, shape) });
+      return { nll: nll.data as Float32Array, best: (best?.data as Float32Array | undefined) ?? null };
     },
     close: () => session.close(),
   };

@@ -85,6 +85,39 @@ export const PRESETS = {
     optimizer: { kind: 'muon', learningRate: 3e-3, muonLearningRate: 1e-2, weightDecay: 0.05 },
     schedule: { warmupTokens: 100_000, totalTokens: 6_000_000, decayTokens: 2_000_000 },
   },
+  /** Fewer forwards from `code`: `tintype distill` fills in the model that it is given. */
+  'code-distill': {
+    name: 'tintype-code-distill',
+    model: { layout: 'causalContext', blockLength: 8 },
+    objective: {
+      kind: 'blockDiffusion',
+      blockLengths: [8],
+      masking: 'trajectory',
+      leastMasked: 0.5,
+      certainty: { weight: 1, temperature: 1 },
+    },
+    data: { ...TEXT, spmRate: 0.8 },
+    batch: { rows: 4, length: 256, microBatches: 4 },
+    optimizer: { kind: 'muon', learningRate: 1.5e-3, muonLearningRate: 2e-3 },
+    schedule: { warmupTokens: 12_000, totalTokens: 300_000, decayTokens: 300_000 },
+    init: 'models/tintype-code',
+  },
+  /** Fewer forwards from `sudoku`. */
+  'sudoku-distill': {
+    name: 'tintype-sudoku-distill',
+    model: { layout: 'full', ...SUDOKU_MODEL, contextLength: 37 },
+    objective: {
+      kind: 'maskedDiffusion',
+      masking: 'trajectory',
+      leastMasked: 0.5,
+      certainty: { weight: 1, temperature: 1 },
+    },
+    data: { kind: 'sudoku', size: 6 },
+    batch: { rows: 128, length: 37, microBatches: 1 },
+    optimizer: { kind: 'muon', learningRate: 1.5e-3, muonLearningRate: 4e-3, weightDecay: 0.05 },
+    schedule: { warmupTokens: 30_000, totalTokens: 1_500_000, decayTokens: 1_500_000 },
+    init: 'models/tintype-sudoku',
+  },
 } satisfies Record<string, Preset>;
 
 export type PresetName = keyof typeof PRESETS;

@@ -136,7 +136,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
     await passes.blind?.close();
   };
   let passes = await compile();
-  const ask: Ask = (inputs) => passes.blind!.negativeLogLikelihoods(inputs);
+  const ask: Ask = async (inputs) => (await passes.blind!.score(inputs)).nll;
   yield {
     type: 'start',
     parameters: parameters.flat.length,
