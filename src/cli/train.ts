@@ -21,6 +21,7 @@ interface TrainFlags {
   threads?: number;
   minutes?: number;
   tokens?: number;
+  decay?: number;
   seed?: number;
   printConfig?: boolean;
   json?: boolean;
@@ -42,6 +43,7 @@ export function register(program: Command): void {
       toNumber('--minutes', text, 0, 1e6),
     )
     .option('--tokens <n>', 'tokens to train on in all', whole('--tokens', 1))
+    .option('--decay <n>', 'the last tokens, over which the rate falls to 0', whole('--decay', 0))
     .option('--seed <n>', 'seed of every random choice', whole('--seed', 0))
     .option('--print-config', 'print the complete configuration and stop')
     .option('--json', 'events as JSON, one a line, on stdout')
@@ -104,6 +106,9 @@ function readConfig(flags: TrainFlags): TrainConfig {
     };
   }
   if (flags.tokens) input.schedule = { ...(input.schedule as object), totalTokens: flags.tokens };
+  if (flags.decay !== undefined) {
+    input.schedule = { ...(input.schedule as object), decayTokens: flags.decay };
+  }
   if (flags.init) input.init = flags.init;
   if (flags.seed !== undefined) input.seed = flags.seed;
   if (flags.threads !== undefined) input.threads = flags.threads;
