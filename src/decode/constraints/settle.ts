@@ -1,0 +1,64 @@
+/**
+ * What must be known of a grammar before it runs: the fewest bytes that each rule matches (Infinity: nothing at all),
+ * as the least fixed point over the rules, and the bytes that occur.
+ */
+import type { Node, Rule } from './nodes.ts';
+
+/** Fewest bytes that a node matches; of rules that are not settled, what is known so far. */
+export function minBytes(node: Node): number {
+  switch (node.kind) {
+    case 'none':
+      return Infinity;
+    case 'empty':
+      return 0;
+    case 'bytes':
+      return 1;
+    case 'sequence':
+      return node.parts.reduce((sum, part) => sum + minBytes(part), 0);
+    case 'choice':
+      return node.options.reduce((least, option) => Math.min(least, minBytes(option)), Infinity);
+    case 'repeat':
+      return node.min === 0 ? 0 : node.min * minBytes(node.body);
+    case 'rule':
+      return node.rule.minBytes ?? Infinity;
+  }
+}
+
+/** Settles rules; those already settled stay as they are. */
+export function settle(rules: readonly Rule[]): void {
+  const open = rules.filter((rule) => rule.minBytes === null);
+  for (let changed = true; changed;) {
+    changed = false;
+    // Later rules are mostly the inner ones, so going backwards ends in few rounds.
+    for (const rule of [...open].reverse()) {
+      const least = minBytes(rule.body);
+      if (least >= (rule.minBytes ?? Infinity)) continue;
+      rule.minBytes = least;
+      changed = true;
+    }
+  }
+  for (const rule of open) rule.minBytes ??= Infinity;
+}
+
+/** Bytes of every set that can be reached from a node. */
+export function allBytes(root: Node): Uint8Array {
+  const found = new Uint8Array(256);
+  const seen = new Set<unknown>();
+  const stack: Node[] = [root];
+  while (stack.length > 0) {
+    const node = stack.pop()!;
+    if (seen.has(node)) continue;
+    seen.add(node);
+    // What matches nothing is never run, so it may not ask for bytes either.
+    if (minBytes(node) === Infinity) continue;
+    if (node.kind === 'bytes') node.set.forEach((one, byte) => (found[byte] |= one));
+    else if (node.kind === 'sequence') stack.push(...node.parts);
+    else if (node.kind === 'choice') stack.push(...node.options);
+    else if (node.kind === 'repeat') stack.push(node.body);
+    else if (node.kind === 'rule' && !seen.has(node.rule)) {
+      seen.add(node.rule);
+      stack.push(node.rule.body);
+    }
+  }
+  return found;
+}
