@@ -12,6 +12,7 @@ import { collect } from '../src/decode/events.ts';
 import type { DecodeEvent, Transcript } from '../src/decode/events.ts';
 import type { DecodeOptions } from '../src/decode/options.ts';
 import { assert } from '../src/errors.ts';
+import { createPrefixCache } from '../src/decode/prefix-cache.ts';
 import type { Denoiser } from '../src/model/denoiser.ts';
 import { LAYOUTS } from '../src/model/config.ts';
 import type { Layout } from '../src/model/config.ts';
@@ -65,7 +66,7 @@ function parted({ events }: Transcript): { decisions: unknown; probabilities: nu
 const only = <T extends DecodeEvent['type']>(events: DecodeEvent[], type: T) =>
   events.filter((event): event is Extract<DecodeEvent, { type: T }> => event.type === type);
 
-describe.each(MODELS)('$name', ({ open, runs }) => {
+describe.each(MODELS)('$name', ({ name, open, runs }) => {
   let denoiser: Denoiser;
   beforeAll(async () => {
     denoiser = await open();
@@ -99,6 +100,19 @@ describe.each(MODELS)('$name', ({ open, runs }) => {
       order: fc.constantFrom('confidence' as const, 'margin' as const, 'entropy' as const),
     }),
     fc.record({ policy: fc.constant('random' as const), steps: fc.integer({ min: 1, max: 5 }) }),
+    fc.constantFrom<DecodeOptions>(
+      { policy: 'factor', factor: 2 },
+      { policy: 'entropyBound', gamma: 0.5 },
+      { policy: 'klass', threshold: 0.3, kl: 0.5, history: 1 },
+      { policy: 'credit', threshold: 0.4 },
+      { policy: 'prophet', inner: 'confidenceThreshold' },
+    ),
+  );
+  /** Policies that take tokens back. */
+  const revising: fc.Arbitrary<DecodeOptions> = fc.constantFrom<DecodeOptions>(
+    { policy: 'edit', threshold: 0.3, editThreshold: 0.3, rounds: 3 },
+    { policy: 'remdm', steps: 5, eta: 0.5 },
+    { policy: 'remdm', steps: 7, remask: 'confidence' },
   );
   const samplings: fc.Arbitrary<DecodeOptions> = fc.constantFrom(
     {},
@@ -106,13 +120,15 @@ describe.each(MODELS)('$name', ({ open, runs }) => {
     { temperature: 1.2, topK: 5 },
     { temperature: 0.7, topP: 0.9 },
   );
-  const options = (): fc.Arbitrary<DecodeOptions> =>
+  const options = (chosen = policies): fc.Arbitrary<DecodeOptions> =>
     fc
-      .tuple(policies, samplings, blockLengths(), fc.nat(99))
+      .tuple(chosen, samplings, blockLengths(), fc.nat(99))
       .map(([policy, sampling, blockLength, seed]) => ({ ...policy, ...sampling, blockLength, seed }));
 
-  const holds = (law: (canvas: Canvas, options: DecodeOptions) => Promise<void>): Promise<void> =>
-    fc.assert(fc.asyncProperty(canvases(), options(), law), { numRuns: runs });
+  const holds = (
+    law: (canvas: Canvas, options: DecodeOptions) => Promise<void>,
+    chosen?: fc.Arbitrary<DecodeOptions>,
+  ): Promise<void> => fc.assert(fc.asyncProperty(canvases(), options(chosen), law), { numRuns: runs });
 
   it('gives the same transcript for the same seed', () =>
     holds(async (canvas, options) => {
@@ -144,23 +160,25 @@ describe.each(MODELS)('$name', ({ open, runs }) => {
       const steps = options.steps ?? 2;
       const policy = options.policy === 'random' ? 'random' : 'fixedSteps';
       const { events, done } = await run(denoiser, canvas, { ...options, policy, steps });
-      const forwards = new Map<number, { denoise: number; masks: number }>();
-      for (const { kind, block } of only(events, 'step')) {
-        if (kind !== 'denoise') continue;
+      const forwards = new Map<number, { count: number; masks: number }>();
+      for (const { block } of only(events, 'step')) {
         const masks = canvas.ids.subarray(block.start, block.end).filter((id) => id === MASKED).length;
-        const isFirstFree = denoiser.config.layout === 'causalContext' && block.start > 0;
-        const entry = forwards.get(block.start) ?? { denoise: 0, masks: masks - Number(isFirstFree) };
-        forwards.set(block.start, { ...entry, denoise: entry.denoise + 1 });
+        const entry = forwards.get(block.start) ?? { count: 0, masks };
+        forwards.set(block.start, { ...entry, count: entry.count + 1 });
       }
       const counted = [...forwards.values()];
       // The end of text cuts the last block short.
       const whole = done.reason === 'eos' ? counted.slice(0, -1) : counted;
-      for (const { denoise, masks } of whole) expect(denoise).toBe(Math.min(steps, masks));
+      for (const { count, masks } of whole) expect(count).toBe(Math.min(steps, masks));
     }));
 
-  it('never takes settled text back, and settles all of the answer', () =>
+  it.each([
+    ['policies that commit', undefined],
+    ['policies that revise', revising],
+  ])('never takes settled text back, and settles all of the answer (%s)', (_, chosen) =>
     holds(async (canvas, options) => {
-      const { events, done } = await run(denoiser, canvas, options);
+      const many = { ...options, activeBlocks: 1 + (options.seed! % 3), activateAt: 0.3 };
+      const { events, done } = await run(denoiser, canvas, many);
       const ids = canvas.ids.slice();
       let settledEnd = canvas.answerStart;
       for (const event of events) {
@@ -168,12 +186,23 @@ describe.each(MODELS)('$name', ({ open, runs }) => {
           assert(event.start === settledEnd, 'blocks follow each other');
           settledEnd += event.ids.length;
           assert(event.settledEnd === settledEnd, 'a block says how far the text is settled');
+          expect(event.ids).toEqual([...ids.subarray(event.start, settledEnd)]);
+        } else if (event.type === 'remask') {
+          for (const position of event.positions) {
+            assert(
+              position >= settledEnd && ids[position] !== MASKED,
+              'only committed tokens are taken back',
+            );
+            assert(canvas.ids[position] === MASKED, 'given tokens stay');
+            ids[position] = MASKED;
+          }
         } else if (event.type === 'commit') {
           for (const { position, id, probability } of event.tokens) {
             assert(
-              position >= settledEnd && ids[position] === MASKED,
-              'a commit fills a mask that is not settled',
+              position >= settledEnd && canvas.ids[position] === MASKED,
+              'settled and given tokens stay',
             );
+            assert(chosen !== undefined || ids[position] === MASKED, 'a commit fills a mask');
             assert(id !== denoiser.config.tokens.mask, 'the mask token is never committed');
             assert(probability > 0 && probability < 1.0001, 'a probability');
             ids[position] = id;
@@ -182,8 +211,76 @@ describe.each(MODELS)('$name', ({ open, runs }) => {
       }
       expect(only(events, 'block').flatMap((block) => block.ids)).toEqual(done.ids);
       expect(done.ids).toEqual([...ids.subarray(canvas.answerStart, settledEnd)]);
+      expect(done.ids).not.toContain(MASKED);
       expect(settledEnd === ids.length).toBe(done.reason === 'length');
-    }));
+    }, chosen),
+  );
+
+  it('drafts and verifies to exactly what one token at a time gives', async () => {
+    if (denoiser.config.layout !== 'causalContext') return;
+    let accepted = 0;
+    await holds(async (canvas, options) => {
+      fc.pre(canvas.answerStart > 0 && !['fixedSteps', 'random'].includes(options.policy as string));
+      const { events, done } = await run(denoiser, canvas, { ...options, mode: 'verify' });
+      const single = await run(denoiser, canvas, { ...options, mode: 'ar', blockLength: undefined });
+      expect(done.ids).toEqual(single.done.ids);
+      expect(done.reason).toBe(single.done.reason);
+      expect(done.nfe).toBeLessThanOrEqual(single.done.nfe);
+      expect(only(events, 'block').flatMap(({ ids }) => ids)).toEqual(done.ids);
+      accepted += done.accepted;
+    });
+    // Weights drawn at random agree with themselves by chance only.
+    if (name.startsWith('toy')) expect(accepted).toBeGreaterThan(0);
+  });
+
+  it('decides the same when an approximate cache is computed anew in every forward', async () => {
+    if (denoiser.config.layout !== 'full') return;
+    for (const cache of ['prefix', 'dual', 'interstep'] as const) {
+      await holds(async (canvas, options) => {
+        const frozen = parted(await run(denoiser, canvas, { ...options, cache, refreshEvery: 1 }));
+        const whole = parted(await run(denoiser, canvas, { ...options, cache: 'none' }));
+        expect(frozen.decisions).toEqual(whole.decisions);
+        for (const [i, p] of frozen.probabilities.entries()) {
+          expect(Math.abs(p - whole.probabilities[i])).toBeLessThan(1e-4);
+        }
+      });
+    }
+  });
+
+  it('runs fewer rows where something is frozen, and still fills the canvas', async () => {
+    if (denoiser.config.layout !== 'full') return;
+    const canvas = appendCanvas([3, 4, 5, 6], 16);
+    const rows: Record<string, number> = {};
+    for (const cache of ['none', 'prefix', 'dual', 'interstep'] as const) {
+      const options = { cache, blockLength: 8, policy: 'fixedSteps', steps: 8 } as const;
+      const { events, done } = await run(denoiser, canvas, options);
+      expect(done.reason === 'eos' || done.ids.length === 16).toBe(true);
+      if (done.reason === 'eos') return;
+      rows[cache] = only(events, 'step').reduce((sum, { positions }) => sum + positions, 0);
+    }
+    // Two refreshes of 20 rows; between them the rest of the canvas, or the block.
+    expect(rows).toMatchObject({ none: 16 * 20, prefix: 40 + 7 * 16 + 7 * 8, dual: 40 + 14 * 8 });
+    expect(rows.interstep).toBeLessThan(rows.none);
+  });
+
+  it('gives the same transcript when the prompt is known from an earlier request', async () => {
+    if (denoiser.config.layout === 'full') return;
+    const prefixCache = createPrefixCache({ maxBytes: 1e9 });
+    let found = 0;
+    await holds(async (canvas, options) => {
+      fc.pre(canvas.answerStart > 0);
+      const long = appendCanvas(
+        [...Array.from({ length: 20 }, (_, i) => 2 + (i % 9)), ...canvas.ids.filter((id) => id !== MASKED)],
+        9,
+      );
+      const known = await run(denoiser, long, { ...options, prefixCache });
+      const fresh = await run(denoiser, long, options);
+      found += known.done.cachedTokens;
+      expect(known.done.ids).toEqual(fresh.done.ids);
+      expect(known.done.nfe).toBe(fresh.done.nfe);
+    });
+    expect(found).toBeGreaterThan(50);
+  });
 
   it('counts its forwards', () =>
     holds(async (canvas, options) => {
@@ -191,7 +288,7 @@ describe.each(MODELS)('$name', ({ open, runs }) => {
       const steps = only(events, 'step');
       expect(steps.map(({ nfe }) => nfe)).toEqual(steps.map((_, i) => i + 1));
       expect(done.nfe).toBe(steps.length);
-      for (const kind of ['prefill', 'denoise', 'commit'] as const) {
+      for (const kind of ['prefill', 'denoise'] as const) {
         expect(done.forwards[kind]).toBe(steps.filter((step) => step.kind === kind).length);
       }
       expect(done.tpf * done.nfe).toBeCloseTo(done.usefulTokens);
@@ -225,8 +322,8 @@ describe.each(MODELS)('$name', ({ open, runs }) => {
       fc.pre(canvas.answerStart > 0);
       const single = await run(denoiser, canvas, { ...options, blockLength: 1 });
       expect(single).toEqual(await run(twin, canvas, { ...options, blockLength: 1 }));
-      expect(single.done.forwards.denoise).toBe(0);
       expect(single.done.nfe).toBe(single.done.usefulTokens + Number(single.done.reason === 'eos'));
+      expect(await run(denoiser, canvas, { ...options, mode: 'ar', blockLength: undefined })).toEqual(single);
     });
   });
 });
@@ -237,19 +334,19 @@ describe('counts of forwards', () => {
     const canvas = fixedCanvas([2, MASKED, 5, MASKED, MASKED, MASKED, MASKED, MASKED, MASKED, 9]);
     for (const steps of [1, 2, 3, 5, 7]) {
       const { done } = await run(denoiser, canvas, { policy: 'fixedSteps', steps });
-      expect(done.forwards).toEqual({ prefill: 0, denoise: steps, commit: 0 });
+      expect(done.forwards).toEqual({ prefill: 1, denoise: steps - 1 });
       expect(done.ids).toHaveLength(10);
       expect(done).toMatchObject({ usefulTokens: 7, tpf: 7 / steps });
     }
   });
 
   it.each([
-    // Three blocks of four: their first tokens are free, and the last block is never taken in.
-    ['causalContext', { prefill: 1, denoise: 6, commit: 2 }],
-    // Blocks start at multiples of four, and so does the answer.
-    ['blockCausal', { prefill: 1, denoise: 6, commit: 2 }],
-    ['full', { prefill: 0, denoise: 6, commit: 0 }],
-    ['causal', { prefill: 1, denoise: 0, commit: 11 }],
+    // Four blocks of three: the window begins with the last settled token.
+    ['causalContext', { prefill: 1, denoise: 7 }],
+    // Three blocks of four, each taken in by the forward that begins the next.
+    ['blockCausal', { prefill: 1, denoise: 5 }],
+    ['full', { prefill: 1, denoise: 5 }],
+    ['causal', { prefill: 1, denoise: 11 }],
   ] as const)('are known beforehand for fixedSteps(2) (%s)', async (layout, forwards) => {
     const denoiser = createToyDenoiser({ layout, endless: true });
     const blockLength = layout === 'causal' ? 1 : 4;
@@ -275,7 +372,7 @@ describe('the end of text', () => {
     const { events, done } = await run(final(layout), appendCanvas([3, 4], 40), options);
     expect(done).toMatchObject({ reason: 'eos', ids: [], usefulTokens: 0, tpf: 0 });
     expect(done.nfe).toBe(1);
-    expect(events.filter(({ type }) => type === 'block')).toHaveLength(1);
+    expect(events.filter(({ type }) => type === 'block')).toEqual([]);
   });
 
   it('ends a block early, and what stands behind it is not useful', async () => {
@@ -316,6 +413,10 @@ describe('canvases that a model cannot fill', () => {
 describe('options that a model cannot follow', () => {
   it.each([
     ['full', { cache: 'block' }, 'cache is not usable'],
+    ['causalContext', { cache: 'dual' }, 'block or none'],
+    ['full', { mode: 'verify' }, 'diffusion or ar for a model with layout full'],
+    ['causalContext', { mode: 'verify', policy: 'random' }, 'neither counts steps nor changes its mind'],
+    ['causal', { refreshEvery: 0 }, 'a whole number from 1 to 65536'],
     ['causal', { blockLength: 4 }, 'blockLength is not usable'],
     ['full', { threshold: 3 }, 'a number from 0 to 2'],
     ['full', { steps: 1.5 }, 'a whole number from 1 to 65536'],

@@ -36,13 +36,21 @@ function mix(a: number, b: number): number {
   return (h ^ (h >>> 15)) >>> 0;
 }
 
-/** Whether the token at absolute position q sees the one at k, both inside one run. */
-function isVisible(pattern: AttentionPattern, q: number, k: number): boolean {
+/** Whether row q sees row k, both inside one run. */
+function isVisible(pattern: AttentionPattern, positions: Int32Array, q: number, k: number): boolean {
   if (pattern.kind === 'full') return true;
   if (pattern.kind === 'causal') return k <= q;
-  const block = (p: number): number => Math.floor((p - pattern.origin) / pattern.blockLength);
+  if (pattern.kind === 'anchored') {
+    if (q < pattern.clean) return k <= q;
+    return k >= pattern.clean || positions[k] < positions[pattern.clean];
+  }
+  const block = (row: number): number => Math.floor((positions[row] - pattern.origin) / pattern.blockLength);
   return block(k) <= block(q);
 }
+
+/** How many places of the cache row q sees. */
+const visiblePlaces = (pattern: AttentionPattern, positions: Int32Array, q: number, length: number): number =>
+  pattern.kind === 'anchored' && q >= pattern.clean ? Math.min(length, positions[pattern.clean]) : length;
 
 function createToyCache(states: [number, number][] = []): ToyCache {
   return {
@@ -84,20 +92,21 @@ export function createToyDenoiser(options: ToyOptions): Denoiser {
   };
 
   /** Final hash of each row of a run. [T] */
-  function compute({ ids, start, attention, cache, write }: ForwardRun): number[] {
+  function compute({ ids, positions, attention, cache, write }: ForwardRun): number[] {
     const past = (cache as ToyCache | null)?.states ?? [];
-    assert(start === past.length, 'a run starts where its cache ends');
     const layer = (own: number[], cached: number[]): number[] => {
-      const prefix = cached.reduce((sum, state) => (sum + state) >>> 0, 0);
       return own.map((state, q) => {
-        const visible = own.filter((_, k) => isVisible(attention, start + q, start + k));
+        const prefix = cached
+          .slice(0, visiblePlaces(attention, positions, q, cached.length))
+          .reduce((sum, other) => (sum + other) >>> 0, 0);
+        const visible = own.filter((_, k) => isVisible(attention, positions, q, k));
         return mix(
           state,
           visible.reduce((sum, other) => (sum + other) >>> 0, prefix),
         );
       });
     };
-    const input = Array.from(ids, (id, row) => mix(mix(seed, id), start + row));
+    const input = Array.from(ids, (id, row) => mix(mix(seed, id), positions[row]));
     const middle = layer(
       input,
       past.map(([first]) => first),
@@ -106,9 +115,10 @@ export function createToyDenoiser(options: ToyOptions): Denoiser {
       middle,
       past.map(([, second]) => second),
     );
-    if (write) {
+    if (write > 0) {
       assert(cache !== null, 'a run that writes needs a cache');
-      (cache as ToyCache).states.push(...input.map((state, row): [number, number] => [state, middle[row]]));
+      const kept = input.slice(0, write).map((state, row): [number, number] => [state, middle[row]]);
+      (cache as ToyCache).states.push(...kept);
     }
     return output;
   }
@@ -127,6 +137,7 @@ export function createToyDenoiser(options: ToyOptions): Denoiser {
     async forward(runs, want) {
       await onForward?.(runs);
       let drawn = 0;
+      let biased = 0;
       return runs.map((run): Statistics => {
         assert(
           run.ids.every((id) => id >= 0 && id < vocabSize),
@@ -142,7 +153,8 @@ export function createToyDenoiser(options: ToyOptions): Denoiser {
           sampledLogits: [],
         } as Record<keyof Statistics, number[]>;
         for (const row of run.query) {
-          const logits = logitsOf(output[row]);
+          const bias = want.logitBias?.subarray(biased, (biased += vocabSize));
+          const logits = logitsOf(output[row]).map((logit, id) => logit + (bias?.[id] ?? 0));
           const best = [...logits.keys()].sort((a, b) => logits[b] - logits[a] || a - b).slice(0, want.topK);
           const logSumExp = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit), 0));
           result.ids.push(...best);

@@ -1,73 +1,125 @@
 /** The options of decoding on the command line. Ranges and defaults live in `decode/options.ts` alone. */
+import { readFileSync } from 'node:fs';
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { CompleteOptions } from '../decode/complete.ts';
+import { CACHE_MODES } from '../decode/context.ts';
 import {
   completionOptionsSchema,
   decodeOptionsSchema,
+  MODES,
   parseOptions,
   POLICY_NAMES,
 } from '../decode/options.ts';
+import { POLICIES, POLICY_PARAMETERS } from '../decode/policies/index.ts';
+import type { PolicyParameter } from '../decode/policies/index.ts';
+import { TintypeError } from '../errors.ts';
 
-/** What commander collects. */
+/** What commander collects, by the names that the schema knows, and a few of its own. */
 export interface DecodeFlags {
   maxTokens?: number;
   context?: number;
-  blockLength?: number;
-  policy?: (typeof POLICY_NAMES)[number];
-  threshold?: number;
-  steps?: number;
-  temperature?: number;
-  topP?: number;
-  topK?: number;
-  seed?: number;
+  logitBias?: string;
+  schema?: string;
+  regex?: string;
+  [option: string]: unknown;
 }
 
 /** A number, or the text that is none, which the schema then refuses with the range. */
 const numberOf = (text: string): number | string =>
   text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text);
 
+const flagOf = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+/** `0.9; edit: 0.7`: the default of a parameter in each policy that reads it. */
+function defaultsOf(parameter: string): string {
+  const entries: Record<string, { defaults: Record<string, unknown> }> = POLICIES;
+  return Object.entries(entries)
+    .filter(([, { defaults }]) => parameter in defaults)
+    .map(([policy, { defaults }]) => `${policy} ${defaults[parameter] ?? 'one a position'}`)
+    .join(', ');
+}
+
 export function addDecodeOptions(command: Command): Command {
-  return command
+  command
     .option('--max-tokens <n>', 'most tokens to write (default: 64)', numberOf)
     .option(
       '--context <n>',
       'most prompt tokens (default: what the context of the model has room for)',
       numberOf,
     )
+    .addOption(
+      new Option(
+        '--mode <mode>',
+        'diffusion commits in parallel, verify drafts and keeps what ar would write, ar writes one token at a time',
+      ).choices(MODES),
+    )
     .option('--block-length <n>', "positions denoised together (default: the model's)", numberOf)
     .addOption(
       new Option('--policy <name>', 'what a forward commits (default: confidenceThreshold)').choices(
         POLICY_NAMES,
       ),
+    );
+  for (const [name, parameter] of Object.entries<PolicyParameter>(POLICY_PARAMETERS)) {
+    const option = new Option(
+      `${flagOf(name)} <${parameter.type === 'choice' ? 'name' : 'x'}>`,
+      `${parameter.doc} (${defaultsOf(name)})`,
+    );
+    command.addOption(
+      parameter.type === 'choice' ? option.choices(parameter.values) : option.argParser(numberOf),
+    );
+  }
+  return command
+    .addOption(
+      new Option('--cache <mode>', 'what is not computed again (default: block, full attention none)').choices(
+        CACHE_MODES,
+      ),
     )
+    .option('--refresh-every <n>', 'forwards after which an approximate cache is computed anew', numberOf)
+    .option('--active-blocks <n>', 'blocks that may be active at once (default: 1)', numberOf)
     .option(
-      '--threshold <p>',
-      'confidenceThreshold: commit from here; above 1 is one token a forward (default: 0.9)',
+      '--activate-at <share>',
+      'a block starts when this share of the one before is committed (default: 0.5)',
       numberOf,
     )
-    .option('--steps <n>', 'fixedSteps and random: forwards a block (default: one a token)', numberOf)
     .option('--temperature <t>', '0 takes the best token (default: 0)', numberOf)
     .option('--top-p <p>', 'sample from the fewest tokens that reach this probability', numberOf)
     .option('--top-k <k>', 'sample from the k best tokens', numberOf)
-    .option('--seed <n>', 'same seed, same text (default: 0)', numberOf);
+    .option('--seed <n>', 'same seed, same text (default: 0)', numberOf)
+    .option('--logit-bias <json>', 'added to the logits of tokens: {"id": bias}')
+    .option('--schema <file>', 'write JSON that is valid by this JSON Schema')
+    .option('--regex <pattern>', 'write text that matches as a whole');
 }
 
 /** Errors: `bad_option`, before a model is loaded. */
 export function decodeOptionsOf(flags: DecodeFlags): CompleteOptions {
-  const { maxTokens, context: contextTokens } = flags;
-  const { blockLength, policy, threshold, steps, temperature, topP, topK, seed } = flags;
+  const { maxTokens, context: contextTokens, logitBias, schema, regex } = flags;
+  const said = Object.keys(decodeOptionsSchema.shape).map((name) => [name, flags[name]]);
+  const language =
+    schema !== undefined
+      ? { schema: jsonOf('--schema', schema, readFileSync(schema, 'utf8')) }
+      : regex !== undefined
+        ? { regex }
+        : {};
   return {
     ...parseOptions(completionOptionsSchema, { maxTokens, contextTokens }),
+    ...language,
     ...parseOptions(decodeOptionsSchema, {
-      blockLength,
-      policy,
-      threshold,
-      steps,
-      temperature,
-      topP,
-      topK,
-      seed,
+      ...Object.fromEntries(said),
+      logitBias: logitBias === undefined ? undefined : jsonOf('--logit-bias', logitBias, logitBias),
     }),
   };
+}
+
+function jsonOf(option: string, got: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new TintypeError('bad_option', {
+      what: `${option} is no JSON`,
+      got: got.slice(0, 80),
+      wanted: (cause as Error).message,
+      cause,
+    });
+  }
 }

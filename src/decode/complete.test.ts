@@ -18,7 +18,7 @@ function textModel(layout: Layout, contextLength = 256): TextModel & { prompts: 
     vocabSize: tokenizer.vocabSize,
     endless: true,
     onForward: (runs: readonly ForwardRun[]) => {
-      if (runs[0].start === 0) prompts.push([...runs[0].ids].map((id) => tokenizer.show(id)).join(''));
+      if (runs[0].positions[0] === 0) prompts.push([...runs[0].ids].map((id) => tokenizer.show(id)).join(''));
     },
   });
   return { denoiser: toy, tokenizer, prompts };

@@ -1,24 +1,24 @@
 /**
- * THE decoding loop, the only one: for every layout, cache, policy and way of sampling.
+ * THE decoding loop, the only one: for every layout, mode, cache, policy and way of sampling.
  *
- *   for each block of the answer
- *     take the text before it into the context         (one forward; may yield the block's first token for free)
- *     while the block has masks
- *       ask the model about them                       (one forward)
- *       commit those that the policy chooses
- *     the block is settled
+ *   while the answer is not finished
+ *     look     one forward: settled text enters the cache, the active positions get their distributions
+ *     check    verify only: does each drafted token equal what one token at a time would have written?
+ *     choose   the policy commits the positions that it is sure of (and may mask others again)
+ *     settle   finished text moves behind us for good
  *
- * What differs between models is data: see `layouts.ts` (blocks and attention), `cache.ts` (what is computed again),
- * `policies/` (what to commit) and `sampling.ts` (which token). The loop ends where the text ends: blocks after an
- * end-of-text token are never computed.
+ * What differs between models is data: see `layouts.ts` (which positions are active), `context.ts` and `frozen.ts` (what
+ * is computed again), `policies/` (what to commit), `sampling.ts` (which token) and `constraint.ts` (which tokens may
+ * stand at all). The loop ends where the text ends: nothing behind an end-of-text token is computed.
  */
 import { assert } from '../errors.ts';
 import type { Denoiser } from '../model/denoiser.ts';
-import { createContext } from './cache.ts';
-import { checkCanvas, MASKED, maskedPositions, openStart } from './canvas.ts';
+import { createBlocks } from './blocks.ts';
+import { checkCanvas, endOfText, MASKED, maskedPositions } from './canvas.ts';
 import type { Canvas, Span } from './canvas.ts';
-import type { DecodeEvent, DoneEvent, ForwardKind } from './events.ts';
-import { answerBlocks, planLayout } from './layouts.ts';
+import { createContext } from './context.ts';
+import type { CommittedToken, DecodeEvent, DoneEvent, ForwardKind } from './events.ts';
+import { planLayout } from './layouts.ts';
 import { resolveOptions } from './options.ts';
 import type { DecodeOptions } from './options.ts';
 import type { Candidate } from './policies/policy.ts';
@@ -35,111 +35,189 @@ export async function* decode(
   options: DecodeOptions = {},
 ): AsyncGenerator<DecodeEvent, void, void> {
   const { config } = denoiser;
-  const { blockLength, policy, cache, sampling, rng, stop, signal, now } = resolveOptions(options, config);
   checkCanvas(canvas, config);
-
+  const settings = resolveOptions(options, config, canvas);
+  const { policy, verify, stop, signal, now, rng, bias, prefixCache } = settings;
   const ids = canvas.ids.slice();
-  const plan = planLayout(config.layout, blockLength);
-  const context = createContext(denoiser, plan, cache);
-  const sampler = createSampler(sampling, policy.needs, config, rng);
+  const { answerStart } = canvas;
+  const plan = planLayout(config, canvas, {
+    blockLength: settings.blockLength,
+    blocks: policy.needs.blocks ?? false,
+  });
+  const prompt = ids.subarray(0, answerStart);
+  const known = plan.context && settings.cache.mode === 'block' ? prefixCache?.take(prompt, plan) : null;
+  const context = createContext(denoiser, plan, settings.cache, known);
+  const sampler = createSampler(settings.sampling, policy.needs, config);
+  const memory = policy.start?.();
+  const blocks = createBlocks(plan, canvas, settings);
 
   const startMs = now();
-  const forwards: Record<ForwardKind, number> = { prefill: 0, denoise: 0, commit: 0 };
+  const forwards: Record<ForwardKind, number> = { prefill: 0, denoise: 0 };
+  const cachedTokens = context.length;
   let prefillMs = 0;
-  let nfe = 0;
-  let settledEnd = canvas.answerStart;
-  // Moves to the first end-of-text token that is committed; nothing from there on is computed or counted.
-  let answerEnd = ids.length;
-  const endMayStandFrom = openStart(canvas);
-  const masksOf = ({ start, end }: Span): number[] =>
-    maskedPositions(ids, { start, end: Math.min(end, answerEnd) });
+  let [drafted, accepted] = [0, 0];
+  let settledEnd = answerStart;
+  /** Text before here is what one token at a time would have written, an end of text included (`verify`). */
+  let confirmedEnd = answerStart;
+  let runs = 0;
+  const nfe = (): number => forwards.prefill + forwards.denoise;
+  /** Whether the policy wants to know about a committed position too. */
+  const isReviewed = (p: number): boolean =>
+    policy.needs.committed === true && canvas.ids[p] === MASKED && !verify;
+  /** Nothing from the first end of text on is computed or counted. */
+  const answerEnd = (): number => endOfText(ids, canvas, config);
 
-  /** One forward, and the commits that `choose` makes of what it found at the queried positions. */
-  async function* step(
-    kind: ForwardKind,
-    block: Span,
-    query: number[],
-    choose: (candidates: Candidate[]) => readonly Candidate[],
-  ): AsyncGenerator<DecodeEvent, void, void> {
-    signal?.throwIfAborted();
-    const want = sampler.request(query.length);
-    const computed = context.length;
-    const statistics =
-      kind === 'denoise'
-        ? await context.denoise(ids, block, query, want)
-        : await context.extend(ids, block.start, query.length > 0, want);
-    signal?.throwIfAborted();
-    nfe++;
-    forwards[kind]++;
+  /** Tokens that become part of the canvas, and positions that lose theirs. */
+  function* write(commit: readonly Candidate[], remask: readonly number[]): Generator<DecodeEvent> {
+    for (const position of remask) ids[position] = MASKED;
+    if (remask.length > 0) yield { type: 'remask', nfe: nfe(), positions: [...remask] };
+    const tokens = commit.map(({ position, id, probability }): CommittedToken => ({
+      position,
+      id,
+      probability,
+    }));
+    for (const { position, id } of tokens) ids[position] = id;
+    tokens.sort((a, b) => a.position - b.position);
+    if (tokens.length > 0) yield { type: 'commit', nfe: nfe(), tokens };
+  }
 
-    const candidates = sampler.read(statistics, query);
-    const chosen = [...choose(candidates)].sort((a, b) => a.position - b.position);
-    for (const { position, id } of chosen) {
-      assert(ids[position] === MASKED, `${policy.name} chose position ${position}, which is not masked`);
-      ids[position] = id;
-      if (config.tokens.eos.includes(id) && position >= endMayStandFrom)
-        answerEnd = Math.min(answerEnd, position);
-    }
-
-    const denoised = plan.context === null ? ids.length : block.end - block.start;
-    const positions = kind === 'denoise' ? denoised : block.start - computed;
-    const elapsedMs = now() - startMs;
-    if (kind === 'prefill') prefillMs = elapsedMs;
-    yield { type: 'step', nfe, kind, positions, block, masksLeft: masksOf(block).length, elapsedMs };
-    const tokens = chosen.map(({ position, id, probability }) => ({ position, id, probability }));
-    if (tokens.length > 0) yield { type: 'commit', nfe, tokens };
+  /** Text up to here is final. */
+  function* settle(end: number): Generator<DecodeEvent> {
+    const start = settledEnd;
+    if (end <= start) return;
+    settledEnd = end;
+    yield { type: 'block', index: runs++, start, ids: Array.from(ids.subarray(start, end)), settledEnd };
   }
 
   const done = (reason: DoneEvent['reason']): DoneEvent => {
-    const answer: Span = { start: canvas.answerStart, end: settledEnd };
+    const answer: Span = { start: answerStart, end: settledEnd };
     const usefulTokens = maskedPositions(canvas.ids, answer).length;
     return {
       type: 'done',
       reason,
       ids: Array.from(ids.subarray(answer.start, answer.end)),
       usefulTokens,
-      nfe,
+      nfe: nfe(),
       forwards,
-      tpf: nfe > 0 ? usefulTokens / nfe : 0,
+      tpf: nfe() > 0 ? usefulTokens / nfe() : 0,
+      cachedTokens,
+      drafted,
+      accepted,
       elapsedMs: now() - startMs,
       prefillMs,
     };
   };
 
   try {
-    let index = 0;
-    for (const block of answerBlocks(canvas, plan, blockLength)) {
-      if (plan.context !== null && context.length < block.start) {
-        const free = plan.firstTokenFree ? [block.start] : [];
-        yield* step(index === 0 ? 'prefill' : 'commit', block, free, (candidates) => candidates);
+    if (bias.forced.length > 0) yield* write(bias.forced, []);
+    if (!plan.slides) yield* settle(blocks.given(ids, answerEnd()));
+
+    while (settledEnd < answerEnd() || (verify && confirmedEnd <= answerEnd() && confirmedEnd < ids.length)) {
+      signal?.throwIfAborted();
+      // ---- look
+      // Where the committed text ends; what of it is not settled is a draft, with its end of text if it has one.
+      const frontier = verify
+        ? firstMask(ids, settledEnd, Math.min(answerEnd() + 1, ids.length))
+        : settledEnd;
+      const drawn = verify && (frontier > answerEnd() || frontier === ids.length);
+      const active = drawn
+        ? []
+        : plan.slides
+          ? [blocks.sliding(frontier, answerEnd())]
+          : blocks.active(ids, settledEnd, answerEnd());
+      const contextEnd = drawn ? frontier - 1 : (active[0]?.span.start ?? frontier);
+      const window: Span = { start: contextEnd, end: active.at(-1)?.span.end ?? contextEnd };
+      const probes = range(settledEnd, frontier);
+      const asked = active.map(({ span }) =>
+        range(span.start, Math.min(span.end, answerEnd())).filter((p) => ids[p] === MASKED || isReviewed(p)),
+      );
+      const query = [...probes, ...asked.flat()];
+      const want = { ...sampler.request(query), logitBias: bias.rows(query) };
+      const { statistics, positions } = await context.look({ ids, contextEnd, window, query }, want);
+      signal?.throwIfAborted();
+      const kind = nfe() === 0 ? 'prefill' : 'denoise';
+      forwards[kind]++;
+      const elapsedMs = now() - startMs;
+      if (kind === 'prefill') prefillMs = elapsedMs;
+      const candidates = sampler.read(statistics, query, ids);
+      const events: DecodeEvent[] = [];
+
+      // ---- check
+      const checks = candidates.slice(0, probes.length);
+      const wrong = checks.find(({ position, id }) => ids[position] !== id);
+      drafted += probes.length;
+      accepted += wrong ? wrong.position - settledEnd : probes.length;
+      if (wrong) {
+        const from = wrong.position;
+        const fallen = range(from, Math.max(window.end, frontier)).filter((p) => ids[p] !== MASKED);
+        events.push(...write([wrong], fallen), ...settle(Math.min(from + 1, answerEnd())));
+        context.truncate(from);
+        confirmedEnd = from + 1;
+      } else {
+        // ---- choose
+        let at = probes.length;
+        for (const [i, block] of active.entries()) {
+          const seen = candidates.slice(at, (at += asked[i].length));
+          const choice = policy.choose(
+            {
+              candidates: seen.filter(({ current }) => current === null),
+              committed: seen.filter(({ current }) => current !== null),
+              step: block.step,
+              masksAtStart: block.masksAtStart,
+              mustCommit: i === 0 && !plan.slides,
+              rng,
+            },
+            memory,
+          );
+          const lead = plan.slides ? seen[0] : undefined;
+          const others = choice.commit.filter(({ position }) => position !== lead?.position);
+          const commit = bias.agree(lead ? [lead, ...others] : others);
+          const remask = choice.remask ?? [];
+          const masks = seen.some(({ current }) => current === null);
+          assert(commit.length > 0 || i > 0 || !masks, `${policy.name} chose nothing, which would never end`);
+          remask.forEach((position) => sampler.redraw(position));
+          blocks.stepped(block, commit.length + remask.length > 0);
+          events.push(...write(commit, remask));
+        }
+        // ---- settle
+        const end = answerEnd();
+        confirmedEnd = contextEnd + 1;
+        const finished = verify
+          ? confirmedEnd
+          : plan.slides
+            ? firstMask(ids, settledEnd, end)
+            : blocks.given(ids, end);
+        events.push(...settle(Math.min(finished, end)));
       }
 
-      const masksAtStart = masksOf(block).length;
-      for (let round = 0; masksOf(block).length > 0; round++) {
-        yield* step('denoise', block, masksOf(block), (candidates) => {
-          const chosen = policy.choose({ candidates, step: round, masksAtStart, rng });
-          assert(chosen.length > 0, `${policy.name} chose nothing, which would never end`);
-          return chosen;
-        });
-      }
-
-      const start = settledEnd;
-      settledEnd = Math.min(block.end, answerEnd);
+      const masksLeft = maskedPositions(ids, { start: window.start, end: Math.min(window.end, answerEnd()) });
       yield {
-        type: 'block',
-        index: index++,
-        start,
-        ids: Array.from(ids.subarray(start, settledEnd)),
-        settledEnd,
+        type: 'step',
+        nfe: nfe(),
+        kind,
+        positions,
+        block: window,
+        masksLeft: masksLeft.length,
+        elapsedMs,
       };
-      if (answerEnd < block.end) return yield done('eos');
-      if (stop(ids.subarray(canvas.answerStart, settledEnd))) return yield done('stop');
+      yield* events;
+      if (settledEnd < answerEnd() && stop(ids.subarray(answerStart, settledEnd))) return yield done('stop');
     }
-    yield done('length');
+    yield done(settledEnd < ids.length ? 'eos' : 'length');
   } catch (error) {
     if (!signal?.aborted || error !== signal.reason) throw error;
     yield done('aborted');
   } finally {
-    context.release();
+    const cache = context.release();
+    if (cache !== null) prefixCache?.give(ids.subarray(0, Math.min(cache.length, settledEnd)), plan, cache);
   }
+}
+
+const range = (start: number, end: number): number[] =>
+  Array.from({ length: Math.max(0, end - start) }, (_, i) => start + i);
+
+/** The first masked position of [start, end), or end. */
+function firstMask(ids: Int32Array, start: number, end: number): number {
+  while (start < end && ids[start] !== MASKED) start++;
+  return start;
 }

@@ -7,8 +7,8 @@ import { createStreamDecoder } from '../text/stream.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import type { Span } from './canvas.ts';
 
-/** Why a forward was run: to take the prompt in, to guess at masked positions, to take a finished block in. */
-export type ForwardKind = 'prefill' | 'denoise' | 'commit';
+/** The first forward, which takes the prompt in as well, and the others. Every forward looks at masked positions. */
+export type ForwardKind = 'prefill' | 'denoise';
 
 /** A forward of the denoiser is done. */
 export interface StepEvent {
@@ -16,32 +16,49 @@ export interface StepEvent {
   /** Forwards so far, this one included. */
   nfe: number;
   kind: ForwardKind;
-  /** Positions that it was for; those that `cache: 'none'` computes again are not counted. */
+  /** Rows that it ran; context that `cache: 'none'` computes again is not counted. */
   positions: number;
-  /** The block that is being decoded, or that this forward makes ready. */
+  /** The active positions. */
   block: Span;
-  /** Masks that the block still has after the commits of this step. */
+  /** Masks among them after the commits of this step. */
   masksLeft: number;
   /** Since decoding began. */
   elapsedMs: number;
 }
 
-/** Masked positions became tokens. Follows the `step` that found them. */
+export interface CommittedToken {
+  position: number;
+  id: number;
+  /** The model's own, at temperature 1; 1 for a token that a constraint forces. */
+  probability: number;
+}
+
+/**
+ * Masked positions became tokens, or committed ones other tokens. Follows the `step` that found them; tokens that a
+ * constraint forces come before the first step.
+ */
 export interface CommitEvent {
   type: 'commit';
   nfe: number;
-  /** By position. `probability` is the model's own, at temperature 1. */
-  tokens: { position: number; id: number; probability: number }[];
+  /** By position. */
+  tokens: CommittedToken[];
 }
 
-/** A block is finished: its text is settled, and no later event takes it back. */
+/** Committed tokens that were not settled are masked again: the policy thinks better, or a draft was refused. */
+export interface RemaskEvent {
+  type: 'remask';
+  nfe: number;
+  positions: number[];
+}
+
+/** A stretch of text is settled: no later event takes it back. */
 export interface BlockEvent {
   type: 'block';
   /** From 0. */
   index: number;
   /** Position of ids[0]. */
   start: number;
-  /** The block's part of the answer, without the end of text and what follows it. */
+  /** Without the end of text and what follows it. */
   ids: number[];
   /** Everything before this position is settled. */
   settledEnd: number;
@@ -61,12 +78,17 @@ export interface DoneEvent {
   forwards: Record<ForwardKind, number>;
   /** Useful tokens a forward; 0 without forwards. */
   tpf: number;
+  /** Prompt tokens whose keys and values were there already. */
+  cachedTokens: number;
+  /** `verify`: tokens that were drafted and checked, and how many of them stood. */
+  drafted: number;
+  accepted: number;
   elapsedMs: number;
-  /** Part of `elapsedMs` until the prompt was taken in. */
+  /** Part of `elapsedMs` until the first forward was done. */
   prefillMs: number;
 }
 
-export type DecodeEvent = StepEvent | CommitEvent | BlockEvent | DoneEvent;
+export type DecodeEvent = StepEvent | CommitEvent | RemaskEvent | BlockEvent | DoneEvent;
 
 export interface Transcript {
   events: DecodeEvent[];

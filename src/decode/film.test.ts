@@ -51,6 +51,6 @@ describe('film', () => {
       'settled',
       'settled',
     ]);
-    expect(first.step).toMatchObject({ nfe: 1, kind: 'denoise' });
+    expect(first.step).toMatchObject({ nfe: 1, kind: 'prefill' });
   });
 });

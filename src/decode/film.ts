@@ -19,7 +19,7 @@ export interface Cell {
 export interface Frame {
   /** The forward that made it; null for the last frame, which only settles the text. */
   step: StepEvent | null;
-  /** The answer up to the end of the block that is being decoded. */
+  /** The answer, as far as it has been worked on. */
   cells: Cell[];
 }
 
@@ -28,6 +28,8 @@ export function createFilm(canvas: Canvas): (event: DecodeEvent) => Frame | null
   const ids = canvas.ids.slice();
   let step: StepEvent | null = null;
   let settledEnd = canvas.answerStart;
+  /** How far the answer has been worked on. */
+  let reached = canvas.answerStart;
 
   const frame = (end: number, fresh: ReadonlySet<number>): Cell[] =>
     Array.from({ length: end - canvas.answerStart }, (_, i) => {
@@ -46,7 +48,15 @@ export function createFilm(canvas: Canvas): (event: DecodeEvent) => Frame | null
         return null;
       case 'commit':
         for (const { position, id } of event.tokens) ids[position] = id;
-        return { step, cells: frame(step!.block.end, new Set(event.tokens.map(({ position }) => position))) };
+        reached = Math.max(
+          reached,
+          step?.block.end ?? 0,
+          ...event.tokens.map(({ position }) => position + 1),
+        );
+        return { step, cells: frame(reached, new Set(event.tokens.map(({ position }) => position))) };
+      case 'remask':
+        for (const position of event.positions) ids[position] = MASKED;
+        return null;
       case 'block':
         settledEnd = event.settledEnd;
         return null;

@@ -1,52 +1,72 @@
 /**
  * What differs between attention layouts, as data; `decode.ts` holds everything that does not.
  *
- * | layout        | blocks                    | text before a block is cached | first token of a block        |
- * | ------------- | ------------------------- | ----------------------------- | ----------------------------- |
- * | causal        | 1 position                | causally                      | free from the last causal row |
- * | causalContext | B, from the prompt's end  | causally                      | free from the last causal row |
- * | blockCausal   | B, from position 0        | block by block                | denoised like the others      |
- * | full          | B, or the whole canvas    | not: everything sees it all   | denoised like the others      |
+ * | layout        | settled text is cached | active positions                                    |
+ * | ------------- | ---------------------- | --------------------------------------------------- |
+ * | causal        | causally               | the next one, which the last causal row predicts    |
+ * | causalContext | causally               | the next B − 1, seen with the last settled token    |
+ * | blockCausal   | block by block         | blocks of B, counted from position 0                |
+ * | full          | approximately, or not  | blocks of B from the answer's start, or the canvas  |
  *
- * So an autoregressive model is the case of blocks with one position, which is always free.
+ * Over a causal context blocks may start anywhere, so the window can slide: each forward commits at least the position
+ * that its last causal row predicts, and the window then begins behind the text that is settled. With B = 1 nothing but
+ * that row is left, which is autoregressive decoding. Elsewhere, and for policies that count the steps of a block,
+ * blocks stand still until they are full.
  */
-import type { Layout } from '../model/config.ts';
+import type { ModelConfig } from '../model/config.ts';
 import type { AttentionPattern } from '../model/denoiser.ts';
 import type { Canvas, Span } from './canvas.ts';
 
 export interface LayoutPlan {
-  /** How settled text enters the cache; null: no cache, every forward computes the whole canvas. */
+  /** How settled text enters the cache; null: no exact cache, every forward computes the whole canvas. */
   context: AttentionPattern | null;
-  /** The last cached row predicts the position after it, so the forward that caches also yields a token. */
-  firstTokenFree: boolean;
-  /** Blocks are cut every `blockLength` positions, counted from here. */
-  origin: (canvas: Canvas) => number;
+  /** Each row of the context predicts the position after it. */
+  predictsNext: boolean;
+  /** The window moves with the settled text instead of standing until it is full. */
+  slides: boolean;
+  /** The block that begins where the text is settled up to here. */
+  block(settledEnd: number): Span;
 }
 
-export function planLayout(layout: Layout, blockLength: number): LayoutPlan {
+export function planLayout(
+  { layout }: ModelConfig,
+  canvas: Canvas,
+  { blockLength, blocks }: { blockLength: number; blocks: boolean },
+): LayoutPlan {
+  const end = canvas.ids.length;
   switch (layout) {
     case 'causal':
-    case 'causalContext':
-      return { context: { kind: 'causal' }, firstTokenFree: true, origin: (canvas) => canvas.answerStart };
+    case 'causalContext': {
+      const step = Math.max(1, blockLength - 1);
+      const slides = blockLength === 1 || !blocks;
+      return {
+        context: { kind: 'causal' },
+        predictsNext: true,
+        slides,
+        block: (start) => ({ start, end: Math.min(start + step, end) }),
+      };
+    }
     case 'blockCausal':
       return {
         context: { kind: 'blockCausal', blockLength, origin: 0 },
-        firstTokenFree: false,
-        origin: () => 0,
+        predictsNext: false,
+        slides: false,
+        block: (at) => {
+          const start = Math.floor(at / blockLength) * blockLength;
+          return { start, end: Math.min(start + blockLength, end) };
+        },
       };
-    case 'full':
-      return { context: null, firstTokenFree: false, origin: (canvas) => canvas.answerStart };
-  }
-}
-
-/**
- * The blocks that hold the answer, in the order in which they are decoded. The first may begin with the
- * prompt's tail (`blockCausal`), the last is cut where the canvas ends.
- */
-export function* answerBlocks(canvas: Canvas, plan: LayoutPlan, blockLength: number): Generator<Span> {
-  const origin = plan.origin(canvas);
-  let start = canvas.answerStart - ((canvas.answerStart - origin) % blockLength);
-  for (; start < canvas.ids.length; start += blockLength) {
-    yield { start, end: Math.min(start + blockLength, canvas.ids.length) };
+    case 'full': {
+      const origin = canvas.answerStart;
+      return {
+        context: null,
+        predictsNext: false,
+        slides: false,
+        block: (at) => {
+          const start = origin + Math.floor((at - origin) / blockLength) * blockLength;
+          return { start, end: Math.min(start + blockLength, end) };
+        },
+      };
+    }
   }
 }

@@ -4,15 +4,19 @@ import { TintypeError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { createRng } from '../rng.ts';
 import type { Rng } from '../rng.ts';
-import type { CacheMode } from './cache.ts';
-import { confidenceThreshold } from './policies/confidence-threshold.ts';
-import { fixedSteps } from './policies/fixed-steps.ts';
+import { createBias } from './bias.ts';
+import type { Bias, Constraint } from './bias.ts';
+import type { Canvas } from './canvas.ts';
+import { CACHE_MODES } from './context.ts';
+import type { CacheSettings } from './context.ts';
+import { namedPolicy, POLICIES, POLICY_PARAMETERS } from './policies/index.ts';
+import type { PolicyName, PolicyParameter, PolicyValues } from './policies/index.ts';
 import type { UnmaskPolicy } from './policies/policy.ts';
-import { random } from './policies/random.ts';
+import type { PrefixCache } from './prefix-cache.ts';
 import { MOST_CANDIDATES } from './sampling.ts';
 import type { Sampling } from './sampling.ts';
 
-export const POLICY_NAMES = ['confidenceThreshold', 'fixedSteps', 'random'] as const;
+export const POLICY_NAMES = Object.keys(POLICIES) as [PolicyName, ...PolicyName[]];
 
 const range = (low: number, high: number) => `a number from ${low} to ${high}`;
 const integerRange = (low: number, high: number) => `a whole number from ${low} to ${high}`;
@@ -22,18 +26,40 @@ const integer = (low: number, high: number) =>
   z.int(integerRange(low, high)).min(low, integerRange(low, high)).max(high, integerRange(low, high));
 const choice = <const T extends readonly string[]>(names: T) => z.enum(names, `one of ${names.join(', ')}`);
 
+/** The parameters of all policies; each reads its own and has its own defaults. */
+const policyParameters = Object.fromEntries(
+  Object.entries<PolicyParameter>(POLICY_PARAMETERS).map(([name, parameter]) => [
+    name,
+    (parameter.type === 'choice'
+      ? choice(parameter.values)
+      : parameter.type === 'integer'
+        ? integer(parameter.min, parameter.max)
+        : number(parameter.min, parameter.max)
+    ).optional(),
+  ]),
+) as unknown as { [N in keyof PolicyValues]: z.ZodOptional<z.ZodType<PolicyValues[N], PolicyValues[N]>> };
+
+export const MODES = ['diffusion', 'verify', 'ar'] as const;
+export type Mode = (typeof MODES)[number];
+
 export const decodeOptionsSchema = z.strictObject({
+  /**
+   * `diffusion` commits in parallel; `verify` drafts so and keeps what one token at a time would have written; `ar`
+   * writes one token at a time. The first where the model can, by default.
+   */
+  mode: choice(MODES).optional(),
   /** Positions denoised together; the model's own by default. */
   blockLength: integer(1, 65_536).optional(),
   policy: choice(POLICY_NAMES).default('confidenceThreshold'),
-  /** For `confidenceThreshold`; above 1 commits one token a step. */
-  threshold: number(0, 2).default(0.9),
-  /** Forwards a block, for `fixedSteps` and `random`; as many as a block has positions by default. */
-  steps: integer(1, 65_536).optional(),
-  /** What `fixedSteps` calls sure. */
-  order: choice(['confidence', 'margin', 'entropy']).default('confidence'),
-  /** `block` by default where the layout has a cache, else `none`. */
-  cache: choice(['none', 'block']).optional(),
+  ...policyParameters,
+  /** `block` by default where the layout has an exact cache, else `none`. */
+  cache: choice(CACHE_MODES).optional(),
+  /** Forwards after which an approximate cache is computed anew; by default only where a block starts. */
+  refreshEvery: integer(1, 65_536).optional(),
+  /** Blocks that may be active at once (blockCausal, full). */
+  activeBlocks: integer(1, 16).default(1),
+  /** A block starts ahead of its turn when this share of the one before it is committed. */
+  activateAt: number(0, 1).default(0.5),
   /** 0 is greedy. */
   temperature: number(0, 10).default(0),
   /** Keeps the fewest tokens whose probabilities reach this sum. */
@@ -42,6 +68,8 @@ export const decodeOptionsSchema = z.strictObject({
   topK: integer(1, MOST_CANDIDATES).nullable().default(null),
   /** Same seed, same transcript. */
   seed: integer(0, Number.MAX_SAFE_INTEGER).default(0),
+  /** Added to the logits of these tokens: {id: −100 … 100}. */
+  logitBias: z.record(z.string(), number(-100, 100)).default({}),
 });
 
 /** What completing text adds. */
@@ -56,7 +84,11 @@ export const completionOptionsSchema = z.object({
 export type DecodeOptions = Omit<z.input<typeof decodeOptionsSchema>, 'policy'> & {
   /** One by name, or one of your own. */
   policy?: (typeof POLICY_NAMES)[number] | UnmaskPolicy | undefined;
-  /** Asked after each block with the settled answer; true ends the text here. */
+  /** A language that the answer must belong to. */
+  constraint?: Constraint | undefined;
+  /** Keys and values of earlier prompts, to begin with and to add to. */
+  prefixCache?: PrefixCache | undefined;
+  /** Asked after each stretch of text with the settled answer; true ends the text here. */
   stop?: ((settled: Int32Array) => boolean) | undefined;
   /** Ends decoding between two forwards. */
   signal?: AbortSignal | undefined;
@@ -67,9 +99,15 @@ export type DecodeOptions = Omit<z.input<typeof decodeOptionsSchema>, 'policy'> 
 /** What the loop works with. */
 export interface DecodeSettings {
   blockLength: number;
+  /** Commits are drafts until the causal pass has checked them. */
+  verify: boolean;
   policy: UnmaskPolicy;
-  cache: CacheMode;
+  cache: CacheSettings;
+  activeBlocks: number;
+  activateAt: number;
   sampling: Sampling;
+  bias: Bias;
+  prefixCache: PrefixCache | undefined;
   rng: Rng;
   stop: (settled: Int32Array) => boolean;
   signal: AbortSignal | undefined;
@@ -77,27 +115,67 @@ export interface DecodeSettings {
 }
 
 /** Checks options against their ranges and a model, and fills in what was not said. Throws `bad_option`. */
-export function resolveOptions(options: DecodeOptions, config: ModelConfig): DecodeSettings {
-  const { policy, stop = () => false, signal, now = () => performance.now(), ...plain } = options;
+export function resolveOptions(options: DecodeOptions, config: ModelConfig, canvas: Canvas): DecodeSettings {
+  const {
+    policy,
+    constraint,
+    prefixCache,
+    stop = () => false,
+    signal,
+    now = () => performance.now(),
+    ...plain
+  } = options;
   const own = typeof policy === 'object' ? policy : undefined;
   const parsed = parseOptions(decodeOptionsSchema, { ...plain, policy: own ? undefined : policy });
+  const { layout } = config;
 
-  const blockLength = parsed.blockLength ?? config.blockLength;
-  if (config.layout === 'causal' && blockLength !== 1) {
+  const mode = parsed.mode ?? (layout === 'causal' ? 'ar' : 'diffusion');
+  checkMode(mode, layout);
+  const blockLength = mode === 'ar' ? 1 : (parsed.blockLength ?? config.blockLength);
+  if (layout === 'causal' && (parsed.blockLength ?? 1) !== 1) {
     throw badOption(
       'blockLength',
-      blockLength,
+      parsed.blockLength,
       '1, since an autoregressive model writes one token at a time',
     );
   }
-  if (config.layout === 'full' && parsed.cache === 'block') {
-    throw badOption('cache', 'block', 'none, since with full attention every token changes all others');
+  const chosen = own ?? namedPolicy(parsed.policy, parsed, blockLength);
+  if (mode === 'verify') {
+    if (chosen.needs.blocks || chosen.needs.committed) {
+      throw badOption(
+        'policy',
+        chosen.name,
+        'with verify one that neither counts steps nor changes its mind',
+      );
+    }
+    if (constraint) throw badOption('mode', mode, 'diffusion or ar, where the answer is constrained');
+  }
+  const exact = layout !== 'full';
+  const cacheMode = parsed.cache ?? (exact ? 'block' : 'none');
+  if (cacheMode !== 'none' && exact !== (cacheMode === 'block')) {
+    throw badOption(
+      'cache',
+      cacheMode,
+      exact
+        ? 'block or none, since this layout has an exact cache'
+        : 'none, prefix, dual or interstep, since with full attention every token changes all others',
+    );
   }
   return {
     blockLength,
-    policy: own ?? namedPolicy(parsed, blockLength),
-    cache: parsed.cache ?? (config.layout === 'full' ? 'none' : 'block'),
-    sampling: { temperature: parsed.temperature, topK: parsed.topK, topP: parsed.topP },
+    verify: mode === 'verify',
+    policy: chosen,
+    cache: { mode: cacheMode, refreshEvery: parsed.refreshEvery ?? Infinity },
+    activeBlocks: parsed.activeBlocks,
+    activateAt: parsed.activateAt,
+    sampling: {
+      temperature: parsed.temperature,
+      topK: parsed.topK,
+      topP: parsed.topP,
+      seed: parsed.seed,
+    },
+    bias: createBias(config, canvas, parsed.logitBias, constraint),
+    prefixCache,
     rng: createRng(parsed.seed, 'decode'),
     stop,
     signal,
@@ -105,16 +183,16 @@ export function resolveOptions(options: DecodeOptions, config: ModelConfig): Dec
   };
 }
 
-function namedPolicy(options: z.output<typeof decodeOptionsSchema>, blockLength: number): UnmaskPolicy {
-  const { policy, threshold, steps = blockLength, order } = options;
-  switch (policy) {
-    case 'confidenceThreshold':
-      return confidenceThreshold(threshold);
-    case 'fixedSteps':
-      return fixedSteps(steps, order);
-    case 'random':
-      return random(steps);
-  }
+/** What each layout can do. */
+function checkMode(mode: Mode, layout: ModelConfig['layout']): void {
+  const possible: Record<ModelConfig['layout'], readonly Mode[]> = {
+    causal: ['ar'],
+    causalContext: ['diffusion', 'verify', 'ar'],
+    blockCausal: ['diffusion', 'ar'],
+    full: ['diffusion', 'ar'],
+  };
+  if (possible[layout].includes(mode)) return;
+  throw badOption('mode', mode, `${possible[layout].join(' or ')} for a model with layout ${layout}`);
 }
 
 /** Parses by a schema; the first thing wrong becomes a `bad_option` that names the option and its range. */

@@ -60,7 +60,7 @@ function createOracle(
     },
     forward: async (runs, { topK }) => {
       forwards++;
-      return runs.map(({ ids, start, cache, query }) => {
+      return runs.map(({ ids, positions, cache, query }) => {
         const seen = cache ? (cache as unknown as { seen: number[] }).seen : [];
         const text = [...seen, ...ids];
         if (cache) seen.push(...ids);
@@ -68,7 +68,7 @@ function createOracle(
           prompt.every((id, at) => id === SUDOKU_TOKENS.tokens.mask || id === text[at]),
         );
         const offset = layout === 'full' ? -1 : 1 - prompts[index].length;
-        const cells = Array.from(query, (row) => start + row + offset);
+        const cells = Array.from(query, (row) => positions[row] + offset);
         const grid = answer(puzzles[index], cells);
         const best = cells.map((cell) => 4 + grid[cell]);
         return {

@@ -1,20 +1,19 @@
 /**
- * Everything the model is sure of at once: commit {i : p₁(i) ≥ τ}, and the surest one when there is none
+ * Commits everything that the model is sure of at once: commit {i : p₁(i) ≥ τ}, and the surest one when there is none
  * (Fast-dLLM 2505.22618, algorithm 1, line 8). The number of forwards follows the difficulty of the text; with
  * τ > 1 it is one token a step.
  */
+import { orSurest } from './policy.ts';
 import type { UnmaskPolicy } from './policy.ts';
 
 export function confidenceThreshold(threshold: number): UnmaskPolicy {
   return {
     name: `confidenceThreshold(${threshold})`,
     needs: { topK: 1, entropy: false },
-    choose({ candidates }) {
-      const sure = candidates.filter(({ probability }) => probability >= threshold);
-      if (sure.length > 0) return sure;
-      return [
-        candidates.reduce((best, candidate) => (candidate.probability > best.probability ? candidate : best)),
-      ];
-    },
+    choose: (view) =>
+      orSurest(
+        view.candidates.filter(({ probability }) => probability >= threshold),
+        view,
+      ),
   };
 }

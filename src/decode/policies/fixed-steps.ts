@@ -21,11 +21,11 @@ export function fixedSteps(steps: number, order: SurenessOrder = 'confidence'): 
   const sureness = SURENESS[order];
   return {
     name: `fixedSteps(${steps}, ${order})`,
-    needs: { topK: order === 'margin' ? 2 : 1, entropy: order === 'entropy' },
+    needs: { topK: order === 'margin' ? 2 : 1, entropy: order === 'entropy', blocks: true },
     choose({ candidates, step, masksAtStart }) {
       // Sorting is stable, so that equals are committed from left to right.
       const surestFirst = [...candidates].sort((a, b) => sureness(b) - sureness(a));
-      return surestFirst.slice(0, evenShare(masksAtStart, steps, step));
+      return { commit: surestFirst.slice(0, evenShare(masksAtStart, steps, step)) };
     },
   };
 }

@@ -1,38 +1,72 @@
-/** What an unmasking policy is: a pure function from the statistics of the masked positions to those it commits. */
+/**
+ * What an unmasking policy is: a function from the statistics of the active positions to those it commits, and, for
+ * policies that change their mind, to those it masks again. Pure but for a memory of its own, which the loop keeps for
+ * each run, so that one policy object may serve many runs at once.
+ */
 import type { Rng } from '../../rng.ts';
 
-/** What the model says about one masked position. */
-export interface Candidate {
-  position: number;
-  /** The token that would be committed: the best one, or the sampled one. Never the mask token. */
+/** A token and its probability under the model's own distribution (temperature 1, nothing truncated). */
+export interface Likely {
   id: number;
-  /** Its probability under the model's own distribution (temperature 1, nothing truncated). */
   probability: number;
+}
+
+/** What the model says about one position. */
+export interface Candidate extends Likely {
+  position: number;
   /** Probability of the best other token; 0 unless `needs.topK` is 2 or more. */
   runnerUp: number;
   /** Nats; NaN unless `needs.entropy`. */
   entropy: number;
+  /** The `needs.topK` best tokens, the best first, without the mask token. */
+  top: readonly Likely[];
+  /** The token that stands there; null where the position is masked. */
+  current: number | null;
 }
 
 /** One step inside one block. */
 export interface StepView {
-  /** The block's masked positions, ascending; at least one. */
+  /** The block's masked positions, ascending. `id` is the token to commit: the best one, or the sampled one. */
   candidates: readonly Candidate[];
+  /** Positions of the block that hold a committed token, ascending; empty unless `needs.committed`. */
+  committed: readonly Candidate[];
   /** Steps that this block has had before. */
   step: number;
   /** Masked positions of the block before its first step. */
   masksAtStart: number;
+  /** Whether decoding would stand still without a commit: true but for a block that is active ahead of its turn. */
+  mustCommit: boolean;
   /** For policies that draw; the same seed gives the same choices. */
   rng: Rng;
 }
 
-/** Write your own by implementing this type and passing it as `policy`. */
-export interface UnmaskPolicy {
+export interface Choice {
+  /**
+   * To commit now, in any order; with `mustCommit` at least one while there are masks. One of `committed` replaces
+   * its token.
+   */
+  commit: readonly Candidate[];
+  /** Committed positions to mask again. */
+  remask?: readonly number[];
+}
+
+/** Write your own by implementing this type and passing it as `policy`. M: its memory of a run. */
+export interface UnmaskPolicy<M = unknown> {
   name: string;
-  /** Statistics that it reads: topK 1 for the best token, 2 for the runner-up as well. */
-  needs: { topK: number; entropy: boolean };
-  /** The candidates to commit now, at least one, in any order. */
-  choose(view: StepView): readonly Candidate[];
+  needs: {
+    /** Best tokens that it reads: 1, 2 for the runner-up as well, up to 63. */
+    topK: number;
+    entropy: boolean;
+    /** Statistics of committed positions too, so that they may be replaced or masked again. */
+    committed?: boolean;
+    /** Counts the steps of a block, so blocks must be fixed: no window that slides. */
+    blocks?: boolean;
+  };
+  /** Steps that a block without masks may still have while they change something. Default 0. */
+  polish?: number;
+  /** Called once a run. */
+  start?: () => M;
+  choose(view: StepView, memory: M): Choice;
 }
 
 /** How many positions step `step` of `steps` commits so that all `masks` are gone after exactly `steps` of them. */
@@ -40,3 +74,16 @@ export function evenShare(masks: number, steps: number, step: number): number {
   // The remainder goes to the first steps, as in LLaDA's `get_num_transfer_tokens`.
   return Math.max(1, Math.floor(masks / steps) + (step < masks % steps ? 1 : 0));
 }
+
+/** The candidate with the highest score; of equals the leftmost. */
+export function surest(
+  candidates: readonly Candidate[],
+  score: (candidate: Candidate) => number = ({ probability }) => probability,
+): Candidate {
+  return candidates.reduce((best, candidate) => (score(candidate) > score(best) ? candidate : best));
+}
+
+/** These, or the surest one when there is none and there must be one. */
+export const orSurest = (chosen: readonly Candidate[], { candidates, mustCommit }: StepView): Choice => ({
+  commit: chosen.length > 0 || !mustCommit || candidates.length === 0 ? chosen : [surest(candidates)],
+});

@@ -10,7 +10,7 @@ import type { UnmaskPolicy } from './policy.ts';
 export function random(steps: number): UnmaskPolicy {
   return {
     name: `random(${steps})`,
-    needs: { topK: 1, entropy: false },
+    needs: { topK: 1, entropy: false, blocks: true },
     choose({ candidates, step, masksAtStart, rng }) {
       const pool = [...candidates];
       const count = Math.min(evenShare(masksAtStart, steps, step), pool.length);
@@ -19,7 +19,7 @@ export function random(steps: number): UnmaskPolicy {
         const j = i + rng.int(pool.length - i);
         [pool[i], pool[j]] = [pool[j], pool[i]];
       }
-      return pool.slice(0, count);
+      return { commit: pool.slice(0, count) };
     },
   };
 }

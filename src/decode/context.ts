@@ -1,0 +1,150 @@
+/**
+ * What the active positions are seen with. A context turns "tell me about these positions" into one forward: which rows
+ * run, what they see, and which keys and values are kept. The loop does not know how.
+ *
+ * The exact contexts live here. Text that is settled enters the cache once, in the same forward that first looks beyond
+ * it: `causal` rows, which also predict their next token, or clean blocks (`blockCausal`). With `cache: 'none'`
+ * everything is computed again each time; slow, and the reference that the cache must equal. Full attention, where no
+ * cache is exact, lives in `frozen.ts`.
+ */
+import { assert } from '../errors.ts';
+import { positionsFrom } from '../model/denoiser.ts';
+import type { Denoiser, ForwardRun, KvCache, Statistics, StatisticsRequest } from '../model/denoiser.ts';
+import { MASKED } from './canvas.ts';
+import type { Span } from './canvas.ts';
+import { createFrozenContext } from './frozen.ts';
+import type { LayoutPlan } from './layouts.ts';
+
+/**
+ * `none` computes everything in each forward. `block` keeps settled text, exactly; for the layouts that allow it.
+ * `prefix`, `dual` and `interstep` are for full attention and approximate: see `frozen.ts`.
+ */
+export const CACHE_MODES = ['none', 'block', 'prefix', 'dual', 'interstep'] as const;
+export type CacheMode = (typeof CACHE_MODES)[number];
+
+export interface CacheSettings {
+  mode: CacheMode;
+  /** Approximate caches are computed anew after so many forwards, and wherever a block starts. */
+  refreshEvery: number;
+}
+
+/** What the loop wants to know. */
+export interface Look {
+  ids: Int32Array;
+  /** Text before here may be taken into the cache. */
+  contextEnd: number;
+  /** The active positions, from the context's end on. */
+  window: Span;
+  /** Positions to tell about, ascending: masked or committed ones of the window, or ones that the context predicts. */
+  query: readonly number[];
+}
+
+export interface Context {
+  /** Positions whose keys and values are kept for good. */
+  readonly length: number;
+  /** One forward; distributions at the queried positions, in their order. */
+  look(look: Look, want: StatisticsRequest): Promise<{ statistics: Statistics; positions: number }>;
+  /** Forgets kept positions from here on: their text has changed. */
+  truncate(length: number): void;
+  /** Ends the use of the cache and hands it over, for others to begin with. */
+  release(): KvCache | null;
+}
+
+/** The run's tokens: masked positions hold the model's mask token. */
+export function runIds(denoiser: Denoiser, ids: ArrayLike<number>): Int32Array {
+  const mask = denoiser.config.tokens.mask;
+  return Int32Array.from(ids, (id) => {
+    if (id !== MASKED) return id;
+    assert(mask !== null, 'a model without a mask token was given a masked position');
+    return mask;
+  });
+}
+
+/** @param start a cache that already holds a prefix of the text; null: none */
+export function createContext(
+  denoiser: Denoiser,
+  plan: LayoutPlan,
+  settings: CacheSettings,
+  start: KvCache | null = null,
+): Context {
+  if (plan.context === null) return createFrozenContext(denoiser, settings);
+  return createExactContext(denoiser, plan, settings.mode === 'none', start ?? denoiser.createCache());
+}
+
+function createExactContext(
+  denoiser: Denoiser,
+  plan: LayoutPlan,
+  recompute: boolean,
+  cache: KvCache,
+): Context {
+  const pattern = plan.context!;
+  let length = cache.length;
+
+  /** Clean rows [start, contextEnd), then the block's rows, which begin with the last clean token. */
+  function anchoredRun(
+    { ids, contextEnd, window, query }: Look,
+    start: number,
+    predicted: number,
+  ): ForwardRun {
+    const clean = contextEnd - start;
+    const anchor = Math.max(0, contextEnd - 1);
+    const hasBlock = query.length > predicted;
+    const blockEnd = hasBlock ? window.end : anchor;
+    const rows = Int32Array.from([
+      ...positionsFrom(start, clean),
+      ...positionsFrom(anchor, blockEnd - anchor),
+    ]);
+    return {
+      ids: runIds(
+        denoiser,
+        rows.map((position) => ids[position]),
+      ),
+      positions: rows,
+      attention: hasBlock ? { kind: 'anchored', clean } : { kind: 'causal' },
+      cache,
+      write: clean,
+      query: Int32Array.from(query, (position, i) =>
+        i < predicted ? position - 1 - start : clean + position - anchor,
+      ),
+    };
+  }
+
+  /** Clean blocks [start, contextEnd), then the active ones. */
+  function blockCausalRun({ ids, contextEnd, window, query }: Look, start: number): ForwardRun {
+    const end = query.length > 0 ? window.end : contextEnd;
+    return {
+      ids: runIds(denoiser, ids.subarray(start, end)),
+      positions: positionsFrom(start, end - start),
+      attention: pattern,
+      cache,
+      write: contextEnd - start,
+      query: Int32Array.from(query, (position) => position - start),
+    };
+  }
+
+  return {
+    get length() {
+      return length;
+    },
+    async look(look, want) {
+      const { contextEnd, query } = look;
+      const before = length;
+      if (recompute) cache.truncate(0);
+      // What a fresh causal row predicts is taken from there and not from the block.
+      const predicted = plan.predictsNext
+        ? query.filter((position) => position > before && position <= contextEnd).length
+        : 0;
+      const run = plan.predictsNext
+        ? anchoredRun(look, cache.length, predicted)
+        : blockCausalRun(look, cache.length);
+      const [statistics] = await denoiser.forward([run], want);
+      length = contextEnd;
+      return { statistics, positions: run.ids.length - (recompute ? before : 0) };
+    },
+    truncate(to) {
+      length = Math.min(length, to);
+      cache.truncate(Math.min(cache.length, to));
+    },
+    release: () => (recompute ? null : cache),
+  };
+}
