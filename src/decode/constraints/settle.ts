@@ -2,7 +2,7 @@
  * What must be known of a grammar before it runs: the fewest bytes that each rule matches (Infinity: nothing at all),
  * as the least fixed point over the rules, and the bytes that occur.
  */
-import type { Node, Rule } from './nodes.ts';
+import type { ByteSet, Node, Rule } from './nodes.ts';
 
 /** Fewest bytes that a node matches; of rules that are not settled, what is known so far. */
 export function minBytes(node: Node): number {
@@ -43,15 +43,41 @@ export function settle(rules: readonly Rule[]): void {
 /** Bytes of every set that can be reached from a node. */
 export function allBytes(root: Node): Uint8Array {
   const found = new Uint8Array(256);
+  for (const set of setsOf([root])) set.forEach((one, byte) => (found[byte] |= one));
+  return found;
+}
+
+/** The bytes that occur in grammars, those that no set tells apart together. */
+export function byteClasses(roots: readonly Node[]): number[][] {
+  let classes = new Uint16Array(256);
+  let occurs = new Uint8Array(256);
+  for (const set of setsOf(roots)) {
+    const numbers = new Map<number, number>();
+    classes = classes.map((number, byte) => {
+      const key = number * 2 + set[byte];
+      if (!numbers.has(key)) numbers.set(key, numbers.size);
+      return numbers.get(key)!;
+    });
+    occurs = occurs.map((one, byte) => one | set[byte]);
+  }
+  const lists = new Map<number, number[]>();
+  classes.forEach((number, byte) => {
+    if (occurs[byte] === 1) lists.set(number, [...(lists.get(number) ?? []), byte]);
+  });
+  return [...lists.values()];
+}
+
+/** Every set of bytes that can be reached from nodes and matters. */
+function setsOf(roots: readonly Node[]): Set<ByteSet> {
+  const sets = new Set<ByteSet>();
   const seen = new Set<unknown>();
-  const stack: Node[] = [root];
+  const stack: Node[] = [...roots];
   while (stack.length > 0) {
     const node = stack.pop()!;
-    if (seen.has(node)) continue;
+    // What matches nothing is never run, so its bytes do not occur.
+    if (seen.has(node) || minBytes(node) === Infinity) continue;
     seen.add(node);
-    // What matches nothing is never run, so it may not ask for bytes either.
-    if (minBytes(node) === Infinity) continue;
-    if (node.kind === 'bytes') node.set.forEach((one, byte) => (found[byte] |= one));
+    if (node.kind === 'bytes') sets.add(node.set);
     else if (node.kind === 'sequence') stack.push(...node.parts);
     else if (node.kind === 'choice') stack.push(...node.options);
     else if (node.kind === 'repeat') stack.push(node.body);
@@ -60,5 +86,5 @@ export function allBytes(root: Node): Uint8Array {
       stack.push(node.rule.body);
     }
   }
-  return found;
+  return sets;
 }
