@@ -229,3 +229,40 @@ function rightEntropy(
 
 /** float32 in ONNX's list of types. */
 const ONNX_FLOAT = 1;
+
+/** x + delta, and that normalised as by `rmsNorm`, in one node. Inference only. */
+export function skipRmsNorm(
+  x: Value,
+  delta: Value,
+  weight: Value,
+  epsilon: number,
+): { sum: Value; normed: Value } {
+  const like = { dtype: 'float32', shape: x.shape } as const;
+  const statistic = { dtype: 'float32', shape: x.shape.with(-1, 1) } as const;
+  const [normed, , , sum] = x.graph.node({
+    op: 'SkipSimplifiedLayerNormalization',
+    domain: 'com.microsoft',
+    inputs: [x, delta, weight],
+    outputs: [like, statistic, statistic, like],
+    attributes: { epsilon },
+  }) as [Value, Value, Value, Value];
+  return { sum, normed };
+}
+
+/**
+ * softmax(scale · q kᵀ + mask) v with heads side by side in the last axis, strided in place: nothing is transposed.
+ * q [1, T, heads · d], k and v [1, S, heads · d], mask [T, S] to [1, T, heads · d]. Inference only.
+ */
+export function scaledAttention(
+  q: Value,
+  k: Value,
+  v: Value,
+  { heads, scale, mask }: { heads: number; scale: number; mask: Value | null },
+): Value {
+  return q.graph.op({
+    op: 'Attention',
+    inputs: mask ? [q, k, v, mask] : [q, k, v],
+    shape: q.shape,
+    attributes: { q_num_heads: { int: heads }, kv_num_heads: { int: heads }, scale },
+  });
+}

@@ -6,7 +6,8 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import type { Attribute, DType, Graph, Node, Value } from './graph.ts';
 
 const IR_VERSION = 10;
-const OPSET = 21;
+/** The first with `Attention`. */
+const OPSET = 23;
 
 /** TensorProto.DataType. */
 const ELEMENT_TYPE: Record<DType, number> = {
@@ -51,12 +52,24 @@ function attribute(name: string, value: Attribute): BinaryWriter {
   return out;
 }
 
+/** Operators that compute less when nobody reads some of their outputs. */
+const OPTIONAL_OUTPUTS = new Set(['SimplifiedLayerNormalization', 'SkipSimplifiedLayerNormalization']);
+
 type NameOf = (value: Value) => string;
 
-function node({ op, domain, inputs, outputs, attributes }: Node, nameOf: NameOf): BinaryWriter {
+function node(
+  { op, domain, inputs, outputs, attributes }: Node,
+  nameOf: NameOf,
+  isRead: (value: Value) => boolean,
+): BinaryWriter {
   const out = new BinaryWriter();
   for (const input of inputs) text(out, 1, input ? nameOf(input) : '');
-  for (const output of outputs) text(out, 2, nameOf(output));
+  const lastRead = outputs.findLastIndex(isRead);
+  for (const [i, output] of outputs.entries()) {
+    const isLeftOut = OPTIONAL_OUTPUTS.has(op) && !isRead(output);
+    if (!isLeftOut) text(out, 2, nameOf(output));
+    else if (i < lastRead) text(out, 2, '');
+  }
   text(out, 3, outputs[0].name);
   text(out, 4, op);
   for (const [name, value] of Object.entries(attributes)) message(out, 5, attribute(name, value));
@@ -138,8 +151,10 @@ export function encodeOnnx(graph: Graph): Uint8Array {
   const { nameOf, identities } = nameOutputs(graph);
   const nodes = [...liveNodes(graph), ...identities];
   const used = new Set(nodes.flatMap((each) => each.inputs));
+  const leaving = new Set(graph.outputs.map(({ value }) => value));
+  const isRead = (value: Value): boolean => used.has(value) || leaving.has(value);
   const body = new BinaryWriter();
-  for (const each of nodes) message(body, 1, node(each, nameOf));
+  for (const each of nodes) message(body, 1, node(each, nameOf, isRead));
   text(body, 2, 'tintype');
   for (const constant of graph.constants)
     if (used.has(constant.value)) message(body, 5, initializer(constant));

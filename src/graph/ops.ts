@@ -4,7 +4,7 @@
  */
 import { assert } from '../errors.ts';
 import type { Contribution, Value, Vjp } from './graph.ts';
-import { broadcast, product, reshapeOperand, sameShape, sum, type Shape } from './shape.ts';
+import { broadcast, product, reshapeOperand, sameShape, sum, type Dim, type Shape } from './shape.ts';
 
 /** A contribution with no cheaper way to accumulate than an addition. */
 export const plain =
@@ -348,5 +348,26 @@ export function gatherRows(x: Value, indices: Value): Value {
       },
       null,
     ]),
+  });
+}
+
+/** Entries of one axis, by index: x [.., N, ..], indices [M] int32. Inference only. */
+export function gatherAxis(x: Value, indices: Value, axis: number): Value {
+  return x.graph.op({
+    op: 'Gather',
+    inputs: [x, indices],
+    shape: x.shape.with(axis, indices.shape[0]),
+    dtype: x.dtype,
+    attributes: { axis: { int: axis } },
+  });
+}
+
+/** Pieces along one axis whose sizes are known when it runs. Inference only. */
+export function splitBy(x: Value, axis: number, sizes: Value, dims: readonly Dim[]): Value[] {
+  return x.graph.node({
+    op: 'Split',
+    inputs: [x, sizes],
+    outputs: dims.map((dim) => ({ dtype: x.dtype, shape: x.shape.with(axis, dim) })),
+    attributes: { axis: { int: axis } },
   });
 }

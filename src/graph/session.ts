@@ -18,6 +18,8 @@ export interface SessionOptions {
   threads?: number;
   /** Busy-waiting between operators: quicker alone, wasteful where others share the cores. Default true. */
   spin?: boolean;
+  /** Path prefix for ONNX Runtime's trace of every node, written when the session closes. */
+  profile?: string | undefined;
 }
 
 export interface Session {
@@ -36,13 +38,14 @@ export interface Session {
 export async function createSession(
   runtime: Runtime,
   graph: Graph,
-  { device = 'cpu', threads, spin = true }: SessionOptions = {},
+  { device = 'cpu', threads, spin = true, profile }: SessionOptions = {},
 ): Promise<Session> {
   const session = await runtime.InferenceSession.create(encodeOnnx(graph), {
     executionProviders: device === 'webgpu' ? ['webgpu', 'cpu'] : ['cpu'],
     graphOptimizationLevel: 'all',
     logSeverityLevel: 3,
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
     extra: { session: { intra_op: { allow_spinning: spin ? '1' : '0' } } },
   });
   const { inputNames, outputNames } = session;
@@ -61,6 +64,9 @@ export async function createSession(
       for (const name of outputNames) wanted[name] = fetches[name] ?? null;
       return session.run(used, wanted);
     },
-    close: () => session.release(),
+    close: () => {
+      if (profile !== undefined) session.endProfiling();
+      return session.release();
+    },
   };
 }

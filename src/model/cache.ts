@@ -1,78 +1,69 @@
 /**
- * Keys and values of one sequence, [K, capacity, d] for each layer. Capacity grows in steps, so that the graph sees
- * few different shapes and at most `STEP` hidden places.
+ * Keys and values of one sequence, [capacity, K·d] for each layer. Places come first, so that the keys of new tokens are
+ * one stretch of memory behind those of the old ones: a forward writes them there itself (`stepping.ts`), and keeping
+ * them is a matter of counting. What lies behind `length` is scratch.
  */
 import { assert } from '../errors.ts';
 import type { ModelConfig } from './config.ts';
 import type { KvCache } from './denoiser.ts';
 
-/** Places by which a cache grows. */
-const STEP = 64;
+/** Places of the smallest cache. */
+const SMALLEST = 64;
 
 export interface LayerCache {
+  /** [capacity, K·d] */
   k: Float32Array;
   v: Float32Array;
 }
 
 export interface NativeCache extends KvCache {
-  readonly capacity: number;
   readonly layers: readonly LayerCache[];
-  /** Appends the first `count` of T places of every layer, each [K, T, d]. */
-  append(layers: readonly LayerCache[], count: number, T?: number): void;
+  /** Makes room for `count` places behind `length`. Views of `layers` taken before are stale. */
+  reserve(count: number): void;
+  /** The `count` places behind `length` hold keys and values that stay. */
+  keep(count: number): void;
 }
 
+/** Bytes of keys and values of one place. */
+export const placeBytes = ({ layers, kvHeads, headDim }: ModelConfig): number =>
+  layers * 2 * kvHeads * headDim * Float32Array.BYTES_PER_ELEMENT;
+
 export function createCache(config: ModelConfig): NativeCache {
-  const { kvHeads: K, headDim: d } = config;
-  let capacity = STEP;
+  const width = config.kvHeads * config.headDim;
+  let capacity = 0;
   let length = 0;
-  const empty = (): Float32Array => new Float32Array(K * capacity * d);
-  let layers = Array.from({ length: config.layers }, (): LayerCache => ({ k: empty(), v: empty() }));
+  let layers: LayerCache[] = Array.from({ length: config.layers }, () => ({
+    k: new Float32Array(0),
+    v: new Float32Array(0),
+  }));
 
-  /** Copies `count` places of every head from one layout to another. */
-  const copy = (
-    from: Float32Array,
-    fromPlaces: number,
-    to: Float32Array,
-    toPlaces: number,
-    at: number,
-    count: number,
-  ) => {
-    for (let head = 0; head < K; head++) {
-      const start = head * fromPlaces * d;
-      to.set(from.subarray(start, start + count * d), (head * toPlaces + at) * d);
-    }
+  const resize = (places: number): void => {
+    capacity = places;
+    const moved = (from: Float32Array): Float32Array => {
+      const to = new Float32Array(places * width);
+      to.set(from.subarray(0, length * width));
+      return to;
+    };
+    layers = layers.map(({ k, v }) => ({ k: moved(k), v: moved(v) }));
   };
 
-  const grow = (wanted: number): void => {
-    const before = capacity;
-    capacity = Math.ceil(wanted / STEP) * STEP;
-    layers = layers.map(({ k, v }) => {
-      const grown = { k: empty(), v: empty() };
-      copy(k, before, grown.k, capacity, 0, length);
-      copy(v, before, grown.v, capacity, 0, length);
-      return grown;
-    });
-  };
-
-  return {
+  const cache: NativeCache = {
     get length() {
       return length;
-    },
-    get capacity() {
-      return capacity;
     },
     get layers() {
       return layers;
     },
     get sizeBytes() {
-      return config.layers * 2 * K * capacity * d * 4;
+      return capacity * placeBytes(config);
     },
-    append: (added, count, T = count) => {
-      if (length + count > capacity) grow(length + count);
-      added.forEach(({ k, v }, layer) => {
-        copy(k, T, layers[layer].k, capacity, length, count);
-        copy(v, T, layers[layer].v, capacity, length, count);
-      });
+    reserve: (count) => {
+      const wanted = length + count;
+      // By half at least, so that a cache that grows token by token is copied a few times only.
+      if (wanted > capacity) resize(Math.max(SMALLEST, wanted, Math.ceil(capacity * 1.5)));
+    },
+    keep: (count) => {
+      assert(length + count <= capacity, `no room for ${count} places behind ${length}`);
       length += count;
     },
     truncate: (to) => {
@@ -81,14 +72,14 @@ export function createCache(config: ModelConfig): NativeCache {
     },
     clone: () => {
       const twin = createCache(config);
-      const view = layers.map(({ k, v }) => {
-        const part = { k: new Float32Array(K * length * d), v: new Float32Array(K * length * d) };
-        copy(k, capacity, part.k, length, 0, length);
-        copy(v, capacity, part.v, length, 0, length);
-        return part;
+      twin.reserve(length);
+      twin.layers.forEach(({ k, v }, layer) => {
+        k.set(layers[layer].k.subarray(0, length * width));
+        v.set(layers[layer].v.subarray(0, length * width));
       });
-      if (length > 0) twin.append(view, length);
+      twin.keep(length);
       return twin;
     },
   };
+  return cache;
 }

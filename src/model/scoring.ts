@@ -8,7 +8,16 @@ import { Graph, type Value } from '../graph/graph.ts';
 import { attend, crossEntropy } from '../graph/layers.ts';
 import { concat, gatherRows, linear, reshape, split } from '../graph/ops.ts';
 import { parameterShapes, type ModelConfig } from './config.ts';
-import { attentionScale, rotaryTables, transformer, type Attention } from './transformer.ts';
+import {
+  attentionScale,
+  headwise,
+  plainAddNorm,
+  rotaryTables,
+  transformer,
+  type Project,
+} from './transformer.ts';
+
+type Mix = Parameters<typeof headwise>[2];
 
 export interface ScoringGraph {
   graph: Graph;
@@ -50,11 +59,11 @@ export function buildScoringGraph(
   const weights = graph.input('weights', 'float32', ['M', 1]);
   const scale = attentionScale(config);
 
-  const oneStream: Attention = ({ q, k, v }) => attend(q, k, v, bias, scale);
-  let attention = oneStream;
+  const oneStream: Mix = ({ q, k, v }) => attend(q, k, v, bias, scale);
+  let mix = oneStream;
   if (streams === 2) {
     const noisyBias = graph.input('noisyBias', 'float32', [B, 1, 1, T, 2 * T]);
-    attention = ({ q, k, v }) => {
+    mix = ({ q, k, v }) => {
       const [cleanQ, noisyQ] = split(q, 3, [T, T]) as [Value, Value];
       const [cleanK] = split(k, 2, [T, T]) as [Value, Value];
       const [cleanV] = split(v, 2, [T, T]) as [Value, Value];
@@ -63,12 +72,13 @@ export function buildScoringGraph(
   }
 
   const embedding = weight('model.embed_tokens.weight');
+  const project: Project = (x, names) => names.map((name) => linear(x, weight(name)));
+  // The operator wants tables at least as long as the row, though positions stop at T.
+  const rotary = rotaryTables(graph, config, positions, S);
   const hidden = transformer(config, gatherRows(embedding, ids), {
-    vector: weight,
-    project: (x, names) => names.map((name) => linear(x, weight(name))),
-    attention,
-    // The operator wants tables at least as long as the row, though positions stop at T.
-    rotary: rotaryTables(graph, config, positions, S),
+    project,
+    addNorm: plainAddNorm(weight, config),
+    attention: headwise(config, { vector: weight, project, rotary }, mix),
   });
   const head = config.tiedHead ? embedding : weight('lm_head.weight');
   const scored = gatherRows(reshape(hidden, [B * S, config.width]), lossRows);

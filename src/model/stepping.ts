@@ -1,191 +1,135 @@
 /**
- * The graph that decoding steps through: new tokens over a cached prefix, statistics out. The cache is an input that
- * is never concatenated or copied inside the graph: scores against the prefix and scores among the new tokens are two
- * products under one softmax.
+ * The graph that decoding steps through: new tokens of several sequences over their caches, statistics out. At the size
+ * of a small model a step costs as much in nodes as in arithmetic, so everything here is about having few of them.
+ *
+ * Tokens of all sequences are rows of one product (no padding); attention alone is done sequence by sequence. The cache
+ * is neither concatenated nor copied: an output of this graph is written straight into the memory behind the cached
+ * places (`native.ts` binds it there), and attention reads that memory as one longer input. That is sound because
+ * what writes keys and values is the same node that hands on the queries, or comes before it.
+ *
+ * Query heads are reordered when the weights are read: head k·G + g moves to g·K + k, so a token's queries are G rows of
+ * K heads, each row like a key of the cache, and a group shares a key head as further rows of one product.
  */
 import { Graph, type Value } from '../graph/graph.ts';
-import { softmax } from '../graph/layers.ts';
-import {
-  add,
-  concat,
-  div,
-  gatherRows,
-  linear,
-  log,
-  matmul,
-  mul,
-  reduceSum,
-  reshape,
-  split,
-  sub,
-} from '../graph/ops.ts';
-import { product, sum, type Dim } from '../graph/shape.ts';
-import { parameterShapes, type ModelConfig } from './config.ts';
-import { attentionScale, rotaryTables, transformer, type Attention, type Project } from './transformer.ts';
+import { rmsNorm, rope, scaledAttention, skipRmsNorm } from '../graph/layers.ts';
+import { concat, gatherAxis, gatherRows, linear, reshape, split, splitBy, add } from '../graph/ops.ts';
+import { product } from '../graph/shape.ts';
+import type { ModelConfig } from './config.ts';
+import { statistics, type StatisticsVariant } from './statistics.ts';
+import { constantWeights, type Tensors } from './step-weights.ts';
+import { attentionScale, projections, rotaryTables, transformer, type Attention } from './transformer.ts';
 
-export interface SteppingVariant {
-  topK: number;
-  entropy: boolean;
-  sample: boolean;
-  logitBias: boolean;
+export type { Tensors };
+
+export interface SteppingVariant extends StatisticsVariant {
+  /** Sequences of one run. */
+  runs: number;
+  /** Whether attention is masked; where everybody sees everything it need not be. */
+  masked: boolean;
+  /** Keys and values are written behind the cache in place; else the graph joins them. */
+  inPlace: boolean;
 }
 
-export type Tensors = ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
+/** Names of a sequence's inputs and outputs. */
+export const named = {
+  pastK: (layer: number, run: number): string => `pastK${layer}_${run}`,
+  pastV: (layer: number, run: number): string => `pastV${layer}_${run}`,
+  k: (layer: number, run: number): string => `k${layer}_${run}`,
+  v: (layer: number, run: number): string => `v${layer}_${run}`,
+};
+
+/** Rows of all sequences one after another: [1, T0, W], [1, T1, W], … to [1, rows, W] */
+const joinRows = (parts: readonly Value[], rows: string): Value =>
+  parts[0].graph.op({
+    op: 'Concat',
+    inputs: parts,
+    shape: parts[0].shape.with(1, rows),
+    attributes: { axis: { int: 1 } },
+  });
 
 /**
- * Inputs with named dimensions: B sequences, T new tokens each, P places of cache, M queried rows. Attention rows are
- * (query head of its group, token), so `bias` holds G copies of the tokens' rows.
+ * Inputs: N tokens (`ids`, `positions`), those M of them whose statistics are wanted (`rows`), and for each sequence r
+ * its caches [1, S, K·d], where S counts the new tokens too if written in place, and `mask` [G·T, S] with `lastMask`
+ * [G·M, S] for the last layer, which computes the wanted rows only. With several sequences also how many rows each has
+ * (`sizes`) and which of its own are wanted (`wanted`).
  */
 export function buildSteppingGraph(config: ModelConfig, tensors: Tensors, variant: SteppingVariant): Graph {
   const graph = new Graph();
-  const { kvHeads: K, headDim, width: D, contextLength } = config;
-  const [B, T, P, M] = ['B', 'T', 'P', 'M'];
-  const ids = graph.input('ids', 'int32', [B, T]);
-  const positions = graph.input('positions', 'int64', [B, T]);
-  // Towards the cache, where it hides places that are not filled, and among the new tokens.
-  const G = config.heads / K;
-  const rows = product([G, T]);
-  const bias = graph.input('bias', 'float32', [B, 1, rows, sum([P, T])]);
-  // How many places of cache and how many tokens, where scores are split again; fed, since no shape tells it.
-  const sizes = graph.input('sizes', 'int64', [2]);
-  const queried = graph.input('rows', 'int32', [M]);
+  const { heads: H, kvHeads: K, headDim: d, width: D, contextLength, normEps } = config;
+  const G = H / K;
+  const { runs, masked, inPlace } = variant;
+  const ids = graph.input('ids', 'int32', [1, 'N']);
+  const positions = graph.input('positions', 'int64', [1, 'N']);
+  const rows = graph.input('rows', 'int32', ['M']);
+  const every = Array.from({ length: runs }, (_, run) => run);
+  const sizes = runs > 1 ? graph.input('sizes', 'int64', [runs]) : null;
+  const wanted = every.map((run) => (runs > 1 ? graph.input(`wanted${run}`, 'int32', [`M${run}`]) : rows));
+  const T = every.map((run) => (runs > 1 ? `T${run}` : 'N'));
+  const M = every.map((run) => (runs > 1 ? `M${run}` : 'M'));
+  const S = every.map((run) => `S${run}`);
+  const maskOf = (name: string, tokens: string[]): (Value | null)[] =>
+    every.map((run) =>
+      masked ? graph.input(`${name}${run}`, 'float32', [product([G, tokens[run]]), S[run]]) : null,
+    );
+  const mask = maskOf('mask', T);
+  const lastMask = maskOf('lastMask', M);
 
-  const { constant, project } = constantWeights(graph, config, tensors);
-  const scale = attentionScale(config);
+  const { constant, project, headNorm } = constantWeights(graph, config, tensors);
+  const rotary = rotaryTables(graph, config, positions, contextLength);
 
-  const attention: Attention = ({ q, k, v }, layer) => {
-    graph.output(`k${layer}`, k);
-    graph.output(`v${layer}`, v);
-    const pastK = graph.input(`pastK${layer}`, 'float32', [B, K, P, headDim]);
-    const pastV = graph.input(`pastV${layer}`, 'float32', [B, K, P, headDim]);
-    const queries = reshape(q, [B, K, rows, headDim]);
-    const scores = [pastK, k].map((keys) => matmul(queries, keys, { transB: true, alpha: scale }));
-    const weights = softmax(add(concat(scores, 3), bias));
-    const [onPast, onNew] = graph.node({
-      op: 'Split',
-      inputs: [weights, sizes],
-      outputs: scores.map(({ shape }) => ({ dtype: 'float32', shape })),
-      attributes: { axis: { int: 3 } },
-    }) as [Value, Value];
-    return reshape(add(matmul(onPast, pastV), matmul(onNew, v)), q.shape);
+  /** One sequence over its cache. q [1, T, H·d], k and v [1, T, K·d] to [1, T or M, H·d] */
+  const attendRun = ({ q, k, v }: { q: Value; k: Value; v: Value }, layer: number, run: number): Value => {
+    const isLast = layer === config.layers - 1;
+    const past = (name: string, added: Value): Value => {
+      if (inPlace) return graph.input(name, 'float32', [1, S[run], K * d]);
+      return concat([graph.input(name, 'float32', [1, `P${run}`, K * d]), added], 1);
+    };
+    graph.output(named.k(layer, run), k);
+    graph.output(named.v(layer, run), v);
+    const queries = isLast ? gatherAxis(q, wanted[run], 1) : q;
+    const y = scaledAttention(
+      reshape(queries, [1, product([G, queries.shape[1]]), K * d]),
+      past(named.pastK(layer, run), k),
+      past(named.pastV(layer, run), v),
+      { heads: K, scale: attentionScale(config), mask: (isLast ? lastMask : mask)[run] },
+    );
+    return reshape(y, queries.shape);
+  };
+
+  const attention: Attention = (x, layer) => {
+    const [joined] = project(
+      x,
+      projections(layer, ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj']),
+      { join: true },
+    ) as [Value];
+    const [qk, v] = split(joined, 2, [(H + K) * d, K * d]) as [Value, Value];
+    const heads = rmsNorm(reshape(qk, ['N', H + K, d]), headNorm(layer), normEps);
+    const placed = rope(reshape(heads, qk.shape), rotary);
+    if (runs === 1) {
+      const [q, k] = split(placed, 2, [H * d, K * d]) as [Value, Value];
+      return attendRun({ q, k, v }, layer, 0);
+    }
+    const parts = splitBy(concat([placed, v], 2), 1, sizes!, T);
+    const mixed = parts.map((part, run) => {
+      const [q, k, v] = split(part, 2, [H * d, K * d, K * d]) as [Value, Value, Value];
+      return attendRun({ q, k, v }, layer, run);
+    });
+    return joinRows(mixed, layer === config.layers - 1 ? 'M' : 'N');
   };
 
   const embedding = constant('model.embed_tokens.weight');
   const hidden = transformer(config, gatherRows(embedding, ids), {
-    vector: constant,
     project,
+    addNorm: (x, delta, weight) =>
+      delta
+        ? skipRmsNorm(x, delta, constant(weight), normEps)
+        : { sum: x, normed: rmsNorm(x, constant(weight), normEps) },
     attention,
-    rotary: rotaryTables(graph, config, positions, contextLength),
+    keep: (x) => gatherAxis(x, rows, 1),
   });
   const head = config.tiedHead ? embedding : constant('lm_head.weight');
-  let logits = linear(gatherRows(reshape(hidden, [product([B, T]), D]), queried), head);
-  if (variant.logitBias) logits = add(logits, graph.input('logitBias', 'float32', [M, config.vocabSize]));
+  let logits = linear(reshape(hidden, ['M', D]), head);
+  if (variant.logitBias) logits = add(logits, graph.input('logitBias', 'float32', ['M', config.vocabSize]));
   statistics(graph, logits, config, variant);
   return graph;
-}
-
-/** Weights inside the graph; those that multiply the same input become one matrix and one product. */
-function constantWeights(graph: Graph, config: ModelConfig, tensors: Tensors) {
-  const shapes = new Map(parameterShapes(config).map(({ name, shape }) => [name, shape]));
-  const made = new Map<string, Value>();
-  const constant = (name: string): Value => {
-    let value = made.get(name);
-    if (!value) {
-      value = graph.constant(name, tensors.get(name)!.data, shapes.get(name)!);
-      made.set(name, value);
-    }
-    return value;
-  };
-  const project: Project = (x, names) => {
-    if (names.length === 1) return [linear(x, constant(names[0]))];
-    const parts = names.map((name) => tensors.get(name)!.data);
-    const rows = names.map((name) => shapes.get(name)![0]);
-    const total = rows.reduce((a, b) => a + b, 0);
-    const joined = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      joined.set(part, at);
-      at += part.length;
-    }
-    const fused = graph.constant(names.join('+'), joined, [total, shapes.get(names[0])![1]]);
-    return split(linear(x, fused), x.shape.length - 1, rows);
-  };
-  return { constant, project };
-}
-
-/** Outputs of DECODING.md's statistics: never the logits [M, V] themselves. */
-function statistics(
-  graph: Graph,
-  logits: Value,
-  { vocabSize }: ModelConfig,
-  { topK, entropy, sample }: SteppingVariant,
-): void {
-  const [M] = logits.shape as [Dim];
-  const [top, ids] = graph.node({
-    op: 'TopK',
-    inputs: [logits, graph.ints([topK])],
-    outputs: [
-      { dtype: 'float32', shape: [M, topK] },
-      { dtype: 'int64', shape: [M, topK] },
-    ],
-    attributes: { axis: { int: 1 }, largest: { int: 1 }, sorted: { int: 1 } },
-  }) as [Value, Value];
-  graph.output('topLogits', top);
-  graph.output('topIds', ids);
-
-  // log Σ exp z = max z − log max softmax(z): the softmax kernel is much quicker than a reduction of its own.
-  const best = topK === 1 ? top : split(top, 1, [1, topK - 1])[0];
-  const probabilities = softmax(logits);
-  const bestProbability = graph.op({
-    op: 'ReduceMax',
-    inputs: [probabilities, graph.ints([1])],
-    shape: [M, 1],
-    attributes: { keepdims: { int: 1 } },
-  });
-  const logSumExp = sub(best, log(bestProbability));
-  graph.output('logSumExp', logSumExp);
-  // H = log Σ exp z − Σ p z
-  if (entropy) graph.output('entropy', sub(logSumExp, reduceSum(mul(probabilities, logits), [1], true)));
-  if (sample) {
-    const sampled = draw(graph, logits, M, vocabSize);
-    graph.output('sampled', sampled);
-    const chosen = graph.op({
-      op: 'GatherElements',
-      inputs: [logits, sampled],
-      shape: [M, 1],
-      attributes: { axis: { int: 1 } },
-    });
-    graph.output('sampledLogits', chosen);
-  }
-}
-
-/** Inverse-CDF draws from softmax(logits / temperature): the number of tokens whose cumulative probability is <= u. */
-function draw(graph: Graph, logits: Value, M: Dim, vocabSize: number): Value {
-  const uniforms = graph.input('uniforms', 'float32', [M, 1]);
-  const temperature = graph.input('temperature', 'float32', []);
-  const p = softmax(div(logits, temperature));
-  const cumulative = graph.op({ op: 'CumSum', inputs: [p, graph.ints([1])], shape: p.shape });
-  const below = graph.op({
-    op: 'LessOrEqual',
-    inputs: [cumulative, uniforms],
-    shape: p.shape,
-    dtype: 'bool',
-  });
-  const counted = graph.op({
-    op: 'Cast',
-    inputs: [below],
-    shape: p.shape,
-    dtype: 'int32',
-    attributes: { to: { int: 6 } },
-  });
-  const count = graph.op({
-    op: 'ReduceSum',
-    inputs: [counted, graph.ints([1])],
-    shape: [M, 1],
-    dtype: 'int32',
-    attributes: { keepdims: { int: 1 } },
-  });
-  // A uniform so near 1 that rounding leaves the whole sum below it means the last token.
-  const last = graph.constant('last', Int32Array.of(vocabSize - 1), []);
-  return graph.op({ op: 'Min', inputs: [count, last], shape: [M, 1], dtype: 'int32' });
 }

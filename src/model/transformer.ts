@@ -1,7 +1,8 @@
 /**
  * The transformer, written once for training and inference: pre-norm RMSNorm, grouped-query attention with per-head
  * RMSNorm of queries and keys before rotary embedding, SwiGLU, no biases (the Qwen3 and SDAR block).
- * What differs between uses is injected: how weights are multiplied (`project`) and what attends to what (`attention`).
+ * What differs between uses is injected: how weights are multiplied (`project`), how the residual stream is summed and
+ * normalised (`addNorm`), and what attends to what (`attention`; `headwise` is the differentiable one).
  */
 import type { Value } from '../graph/graph.ts';
 import { rmsNorm, rope, type RotaryTables } from '../graph/layers.ts';
@@ -13,19 +14,55 @@ import type { ModelConfig } from './config.ts';
 /** Multiplies x by each of the named weights: x Wᵀ. Inference fuses them into one product. */
 export type Project = (x: Value, names: readonly string[]) => Value[];
 
-/** Queries [B, K, G, T, d], keys and values [B, K, T, d] of one layer to its attention output [B, K, G, T, d]. */
-export type Attention = (heads: { q: Value; k: Value; v: Value }, layer: number) => Value;
+/** Normalised input [.., D] of a layer to its attention output before the last product, [.., H·d]. */
+export type Attention = (x: Value, layer: number) => Value;
 
 export interface TransformerParts {
-  /** A vector parameter (norm weights) as a value of the graph. */
-  vector: (name: string) => Value;
   project: Project;
+  /** The sum of the residual stream and what a layer adds to it (null at the start), and that sum normalised. */
+  addNorm: (x: Value, delta: Value | null, weight: string) => { sum: Value; normed: Value };
   attention: Attention;
-  rotary: RotaryTables;
+  /** Which rows of the residual stream are still wanted in the last layer, once every row has left its keys. */
+  keep?: (x: Value) => Value;
 }
 
 /** Softmax temperature of attention. */
 export const attentionScale = (config: ModelConfig): number => 1 / Math.sqrt(config.headDim);
+
+export const projections = (layer: number, names: readonly string[]): string[] =>
+  names.map((name) => `model.layers.${layer}.${name}.weight`);
+
+export const QKV = ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'] as const;
+
+/** Embedded tokens x [B, T, D] to normalised hidden states [B, T, D], ready for the head. */
+export function transformer(config: ModelConfig, x: Value, parts: TransformerParts): Value {
+  const { project, addNorm, attention, keep } = parts;
+  let delta: Value | null = null;
+  for (let layer = 0; layer < config.layers; layer++) {
+    const at = `model.layers.${layer}`;
+    const before = addNorm(x, delta, `${at}.input_layernorm.weight`);
+    const out = attention(before.normed, layer);
+    x = keep && layer === config.layers - 1 ? keep(before.sum) : before.sum;
+
+    const [mixed] = project(out, projections(layer, ['self_attn.o_proj'])) as [Value];
+    const after = addNorm(x, mixed, `${at}.post_attention_layernorm.weight`);
+    x = after.sum;
+    const [gate, up] = project(after.normed, projections(layer, ['mlp.gate_proj', 'mlp.up_proj'])) as [
+      Value,
+      Value,
+    ];
+    delta = project(mul(silu(gate), up), projections(layer, ['mlp.down_proj']))[0];
+  }
+  return addNorm(x, delta, 'model.norm.weight').normed;
+}
+
+/** The differentiable form of `addNorm`. */
+export const plainAddNorm =
+  (vector: (name: string) => Value, { normEps }: ModelConfig): TransformerParts['addNorm'] =>
+  (x, delta, weight) => {
+    const sum = delta ? add(x, delta) : x;
+    return { sum, normed: rmsNorm(sum, vector(weight), normEps) };
+  };
 
 /** [B, T, K·d] to [B, K, T, d]. */
 function splitHeads(x: Value, heads: number): Value {
@@ -33,47 +70,35 @@ function splitHeads(x: Value, heads: number): Value {
   return transpose(reshape(x, [B, T, heads, width / heads]), [0, 2, 1, 3]);
 }
 
-/** Embedded tokens x [B, T, D] to normalised hidden states [B, T, D], ready for the head. */
-export function transformer(config: ModelConfig, x: Value, parts: TransformerParts): Value {
+/**
+ * Attention with a head axis, for training.
+ * @param mix queries [B, K, G, T, d], keys and values [B, K, T, d] of one layer to [B, K, G, T, d]
+ */
+export function headwise(
+  config: ModelConfig,
+  { vector, project, rotary }: { vector: (name: string) => Value; project: Project; rotary: RotaryTables },
+  mix: (heads: { q: Value; k: Value; v: Value }) => Value,
+): Attention {
   const { heads: H, kvHeads: K, headDim, normEps } = config;
-  const { vector, project, attention, rotary } = parts;
   const G = H / K;
-  const [B, T] = x.shape as [Dim, Dim];
-
-  /** Normalises each head, then turns it by its position. */
-  const place = (y: Value, heads: number, weight: string): Value => {
-    const perHead = reshape(y, [B, T, heads, headDim]);
-    return rope(reshape(rmsNorm(perHead, vector(weight), normEps), [B, T, heads * headDim]), rotary);
-  };
-
-  for (let layer = 0; layer < config.layers; layer++) {
-    const at = `model.layers.${layer}`;
-    const a = rmsNorm(x, vector(`${at}.input_layernorm.weight`), normEps);
-    const [q, k, v] = project(
-      a,
-      ['q_proj', 'k_proj', 'v_proj'].map((p) => `${at}.self_attn.${p}.weight`),
-    ) as [Value, Value, Value];
+  return (x, layer) => {
+    const [B, T] = x.shape as [Dim, Dim];
+    /** Normalises each head, then turns it by its position. */
+    const place = (y: Value, heads: number, name: string): Value => {
+      const perHead = reshape(y, [B, T, heads, headDim]);
+      const [weight] = projections(layer, [name]) as [string];
+      return rope(reshape(rmsNorm(perHead, vector(weight), normEps), [B, T, heads * headDim]), rotary);
+    };
+    const [q, k, v] = project(x, projections(layer, QKV)) as [Value, Value, Value];
     // Query head k·G + g reads key head k.
-    const queries = reshape(place(q, H, `${at}.self_attn.q_norm.weight`), [B, T, K, G, headDim]);
-    const out = attention(
-      {
-        q: transpose(queries, [0, 2, 3, 1, 4]),
-        k: splitHeads(place(k, K, `${at}.self_attn.k_norm.weight`), K),
-        v: splitHeads(v, K),
-      },
-      layer,
-    );
-    const merged = reshape(transpose(out, [0, 3, 1, 2, 4]), [B, T, H * headDim]);
-    x = add(x, project(merged, [`${at}.self_attn.o_proj.weight`])[0]);
-
-    const m = rmsNorm(x, vector(`${at}.post_attention_layernorm.weight`), normEps);
-    const [gate, up] = project(m, [`${at}.mlp.gate_proj.weight`, `${at}.mlp.up_proj.weight`]) as [
-      Value,
-      Value,
-    ];
-    x = add(x, project(mul(silu(gate), up), [`${at}.mlp.down_proj.weight`])[0]);
-  }
-  return rmsNorm(x, vector('model.norm.weight'), normEps);
+    const queries = reshape(place(q, H, 'self_attn.q_norm'), [B, T, K, G, headDim]);
+    const out = mix({
+      q: transpose(queries, [0, 2, 3, 1, 4]),
+      k: splitHeads(place(k, K, 'self_attn.k_norm'), K),
+      v: splitHeads(v, K),
+    });
+    return reshape(transpose(out, [0, 3, 1, 2, 4]), [B, T, H * headDim]);
+  };
 }
 
 /** cos and sin of position · theta^(−2i/d), [positions, d/2] each; angles in f64, stored as f32. */

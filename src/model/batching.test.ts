@@ -1,0 +1,138 @@
+/** A run's result does not depend on its neighbours: not by a bit, whatever they are and however many threads run. */
+import { existsSync } from 'node:fs';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { tinyConfig } from '../../tests/tiny.ts';
+import { nodeRuntime } from '../graph/node.ts';
+import { createRng } from '../rng.ts';
+import { positionsFrom, type AttentionPattern, type Denoiser, type ForwardRun } from './denoiser.ts';
+import { loadDenoiser } from './load.ts';
+import { createDenoiser } from './native.ts';
+import { createParameters, initialise, toTensors } from './parameters.ts';
+
+/** A run that can be built anew, since forwards write caches. */
+interface Recipe {
+  seed: number;
+  cached: number;
+  rows: number;
+  kind: AttentionPattern['kind'];
+  write: boolean;
+  queried: number;
+}
+
+const recipe = (most: { cached: number; rows: number }) =>
+  fc.record({
+    seed: fc.nat(999),
+    cached: fc.nat(most.cached),
+    rows: fc.integer({ min: 1, max: most.rows }),
+    kind: fc.constantFrom<AttentionPattern['kind'][]>('causal', 'full', 'blockCausal', 'anchored'),
+    write: fc.boolean(),
+    queried: fc.nat(4),
+  });
+
+async function cook(
+  denoiser: Denoiser,
+  { seed, cached, rows, kind, write, queried }: Recipe,
+): Promise<ForwardRun> {
+  const rng = createRng(seed);
+  const V = denoiser.config.vocabSize;
+  const tokens = (length: number): Int32Array =>
+    Int32Array.from({ length }, () => Math.floor(rng.next() * V));
+  const cache = denoiser.createCache();
+  if (cached > 0) {
+    const prefix = { ids: tokens(cached), positions: positionsFrom(0, cached), cache, write: cached };
+    const want = { topK: 1, entropy: false };
+    await denoiser.forward([{ ...prefix, attention: { kind: 'causal' }, query: new Int32Array(0) }], want);
+  }
+  const clean = rows >> 1;
+  const attention: AttentionPattern =
+    kind === 'blockCausal'
+      ? { kind, blockLength: 4, origin: 0 }
+      : kind === 'anchored'
+        ? { kind, clean }
+        : { kind };
+  const query = Int32Array.from(
+    { length: Math.min(queried, rows) },
+    (_, i) => rows - Math.min(queried, rows) + i,
+  );
+  return {
+    ids: tokens(rows),
+    positions: positionsFrom(cached, rows),
+    attention,
+    cache,
+    write: write ? rows : 0,
+    query,
+  };
+}
+
+/** What a later forward sees of a cache: the logits of a token behind it. */
+async function probe(denoiser: Denoiser, { cache }: ForwardRun): Promise<Float32Array> {
+  const run: ForwardRun = {
+    ids: Int32Array.of(3, 4),
+    positions: positionsFrom(cache!.length, 2),
+    attention: { kind: 'full' },
+    cache,
+    write: 0,
+    query: Int32Array.of(0, 1),
+  };
+  return (await denoiser.forward([run], { topK: 8, entropy: false }))[0].logits;
+}
+
+async function checkMix(denoiser: Denoiser, recipes: Recipe[], sampled: boolean): Promise<void> {
+  const M = recipes.map(({ queried, rows }) => Math.min(queried, rows));
+  const uniforms = Float32Array.from({ length: M.reduce((a, b) => a + b, 0) }, (_, i) => (i * 0.37) % 1);
+  const want = (from: number, to: number) => ({
+    topK: 3,
+    entropy: true,
+    sample: sampled ? { temperature: 0.8, uniforms: uniforms.slice(from, to) } : undefined,
+  });
+  const batch: ForwardRun[] = [];
+  for (const each of recipes) batch.push(await cook(denoiser, each));
+  const together = await denoiser.forward(batch, want(0, uniforms.length));
+  let at = 0;
+  for (const [i, each] of recipes.entries()) {
+    const run = await cook(denoiser, each);
+    const [alone] = await denoiser.forward([run], want(at, at + M[i]));
+    at += M[i];
+    expect(together[i]).toEqual(alone);
+    expect(batch[i].cache!.length).toBe(run.cache!.length);
+    if (each.write) expect(await probe(denoiser, batch[i])).toEqual(await probe(denoiser, run));
+  }
+}
+
+describe.each([1, 2])('with %i threads', (threads) => {
+  it('tiny models give the same bits alone and among neighbours', async () => {
+    const config = tinyConfig('causalContext');
+    const parameters = createParameters(config);
+    initialise(parameters, config, createRng(3));
+    const denoiser = createDenoiser(await nodeRuntime(), config, toTensors(parameters), {
+      threads,
+      spin: false,
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(recipe({ cached: 70, rows: 40 }), { minLength: 2, maxLength: 9 }),
+        fc.boolean(),
+        (recipes, sampled) => checkMix(denoiser, recipes, sampled),
+      ),
+      { numRuns: 12 },
+    );
+    await denoiser.close();
+  });
+
+  it.runIf(existsSync('models/tintype-code/model.safetensors'))(
+    'the bundled model does',
+    async () => {
+      const { denoiser } = await loadDenoiser('models/tintype-code', { threads, spin: false });
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(recipe({ cached: 300, rows: 40 }), { minLength: 2, maxLength: 8 }),
+          (recipes) => checkMix(denoiser, recipes, false),
+        ),
+        { numRuns: 3 },
+      );
+      await denoiser.close();
+    },
+    60_000,
+  );
+});

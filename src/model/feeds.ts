@@ -1,0 +1,110 @@
+/** Pieces as tensors: what the stepping graph reads, and the memory of the caches that it writes. */
+import type { Runtime, Tensor } from '../graph/session.ts';
+import type { ModelConfig } from './config.ts';
+import type { StatisticsRequest } from './denoiser.ts';
+import type { Piece } from './pieces.ts';
+import { runMask } from './run-mask.ts';
+import { named } from './stepping.ts';
+
+type Named = Record<string, Tensor>;
+
+export interface Feeder {
+  feed(pieces: readonly Piece[], want: StatisticsRequest, masked: boolean): { feeds: Named; fetches?: Named };
+  /** Moves new keys and values behind the caches' places, unless the graph wrote them there. */
+  collect(pieces: readonly Piece[], out: Named): void;
+}
+
+/** @param inPlace see `SteppingVariant` */
+export function createFeeder(
+  { Tensor }: Runtime,
+  config: ModelConfig,
+  { inPlace }: { inPlace: boolean },
+): Feeder {
+  const { heads, kvHeads, headDim, vocabSize: V } = config;
+  const G = heads / kvHeads;
+  const width = kvHeads * headDim;
+
+  const masks = ({ attention, positions, cache, rows }: Piece, run: number, feeds: Named): void => {
+    const [T, P] = [positions.length, cache.length];
+    const every = Int32Array.from({ length: T }, (_, row) => row);
+    const mask = new Tensor('float32', runMask(attention, positions, every, { G, length: P }), [
+      G * T,
+      P + T,
+    ]);
+    feeds[`mask${run}`] = mask;
+    feeds[`lastMask${run}`] =
+      rows.length === T
+        ? mask
+        : new Tensor('float32', runMask(attention, positions, rows, { G, length: P }), [
+            G * rows.length,
+            P + T,
+          ]);
+  };
+
+  const caches = ({ cache, positions }: Piece, run: number, feeds: Named, fetches: Named): void => {
+    const [T, P] = [positions.length, cache.length];
+    cache.reserve(T);
+    const places = (x: Float32Array, from: number, to: number): Tensor =>
+      new Tensor('float32', x.subarray(from * width, to * width), [1, to - from, width]);
+    for (const [layer, { k, v }] of cache.layers.entries()) {
+      feeds[named.pastK(layer, run)] = places(k, 0, inPlace ? P + T : P);
+      feeds[named.pastV(layer, run)] = places(v, 0, inPlace ? P + T : P);
+      if (!inPlace) continue;
+      fetches[named.k(layer, run)] = places(k, P, P + T);
+      fetches[named.v(layer, run)] = places(v, P, P + T);
+    }
+  };
+
+  return {
+    feed: (pieces, want, masked) => {
+      const N = pieces.reduce((n, { ids }) => n + ids.length, 0);
+      const M = pieces.reduce((m, { rows }) => m + rows.length, 0);
+      const ids = new Int32Array(N);
+      const positions = new BigInt64Array(N);
+      const queried = new Int32Array(M);
+      // Rows that nobody asked for keep zeros here.
+      const uniforms = new Float32Array(want.sample ? M : 0);
+      const logitBias = new Float32Array(want.logitBias ? M * V : 0);
+      const feeds: Named = {};
+      const fetches: Named = {};
+      let [n, m] = [0, 0];
+      for (const [run, piece] of pieces.entries()) {
+        const { rows, from, asked } = piece;
+        ids.set(piece.ids, n);
+        for (let t = 0; t < piece.ids.length; t++) positions[n + t] = BigInt(piece.positions[t]);
+        for (let i = 0; i < rows.length; i++) queried[m + i] = n + rows[i];
+        if (want.sample) uniforms.set(want.sample.uniforms.subarray(from, from + asked), m);
+        if (want.logitBias) logitBias.set(want.logitBias.subarray(from * V, (from + asked) * V), m * V);
+        if (pieces.length > 1) feeds[`wanted${run}`] = new Tensor('int32', rows, [rows.length]);
+        if (masked) masks(piece, run, feeds);
+        caches(piece, run, feeds, fetches);
+        n += piece.ids.length;
+        m += rows.length;
+      }
+      feeds.ids = new Tensor('int32', ids, [1, N]);
+      feeds.positions = new Tensor('int64', positions, [1, N]);
+      feeds.rows = new Tensor('int32', queried, [M]);
+      if (pieces.length > 1) {
+        const sizes = BigInt64Array.from(pieces, (piece) => BigInt(piece.ids.length));
+        feeds.sizes = new Tensor('int64', sizes, [pieces.length]);
+      }
+      if (want.logitBias) feeds.logitBias = new Tensor('float32', logitBias, [M, V]);
+      if (want.sample) {
+        feeds.uniforms = new Tensor('float32', uniforms, [M, 1]);
+        feeds.temperature = new Tensor('float32', Float32Array.of(want.sample.temperature), []);
+      }
+      return inPlace ? { feeds, fetches } : { feeds };
+    },
+
+    collect: (pieces, out) => {
+      if (inPlace) return;
+      for (const [run, { cache }] of pieces.entries()) {
+        const at = cache.length * width;
+        for (const [layer, { k, v }] of cache.layers.entries()) {
+          k.set(out[named.k(layer, run)].data as Float32Array, at);
+          v.set(out[named.v(layer, run)].data as Float32Array, at);
+        }
+      }
+    },
+  };
+}

@@ -1,0 +1,83 @@
+/** Who sees whom in one run over its cache, as numbers added to attention scores. */
+import type { AttentionPattern } from './denoiser.ts';
+import { HIDDEN } from './visibility.ts';
+
+interface Sight {
+  /** The first so many places of the cache. */
+  cached: number;
+  /** And the rows [from, to) of the run. */
+  from: number;
+  to: number;
+  /** And the first so many rows of the run. */
+  clean: number;
+}
+
+/** What row q sees. */
+function sight(pattern: AttentionPattern, positions: Int32Array, q: number, length: number): Sight {
+  const T = positions.length;
+  switch (pattern.kind) {
+    case 'full':
+      return { cached: length, from: 0, to: T, clean: 0 };
+    case 'causal':
+      return { cached: length, from: 0, to: q + 1, clean: 0 };
+    case 'blockCausal':
+      return { cached: length, from: 0, to: blockEnd(pattern, positions, q), clean: 0 };
+    case 'anchored':
+      if (q < pattern.clean) return { cached: length, from: 0, to: q + 1, clean: 0 };
+      return {
+        cached: Math.min(length, positions[pattern.clean]),
+        from: pattern.clean,
+        to: T,
+        // A block sees those of the run's clean rows that stand before it.
+        clean: Math.max(0, positions[pattern.clean] - positions[0]),
+      };
+  }
+}
+
+/** One past the last row of the block that holds row q. */
+export function blockEnd(
+  { blockLength, origin }: { blockLength: number; origin: number },
+  positions: Int32Array,
+  q: number,
+): number {
+  const group = (row: number): number => Math.floor((positions[row] - origin) / blockLength);
+  let to = q + 1;
+  while (to < positions.length && group(to) === group(q)) to++;
+  return to;
+}
+
+/** Whether every row of a run over `length` cached places sees all of them and every row. */
+export function seesEverything(pattern: AttentionPattern, positions: Int32Array, length: number): boolean {
+  const T = positions.length;
+  for (const q of [0, T - 1]) {
+    const { cached, from, to, clean } = sight(pattern, positions, q, length);
+    if (cached < length || to < T || (from > 0 && clean < from)) return false;
+  }
+  return true;
+}
+
+/**
+ * The mask of `rows` (ascending) of a run of T tokens over `length` cached places, [G · rows, length + T], each row G
+ * times.
+ */
+export function runMask(
+  pattern: AttentionPattern,
+  positions: Int32Array,
+  rows: Int32Array,
+  { G, length }: { G: number; length: number },
+): Float32Array {
+  const width = length + positions.length;
+  const mask = new Float32Array(G * rows.length * width);
+  rows.forEach((q, i) => {
+    const { cached, from, to, clean } = sight(pattern, positions, q, length);
+    const at = G * i * width;
+    const hide = (start: number, end: number): void => {
+      if (start < end) mask.fill(HIDDEN, at + start, at + end);
+    };
+    hide(cached, length);
+    hide(length + clean, length + from);
+    hide(length + Math.max(to, clean), width);
+    for (let g = 1; g < G; g++) mask.copyWithin(at + g * width, at, at + width);
+  });
+  return mask;
+}
