@@ -4,8 +4,8 @@
  * above what is lost by drawing the tokens of U independently, the divergence from their joint distribution: their
  * joint entropy is at least the largest single one. One token alone loses nothing, so that there is always one.
  *
- * A block ahead of its turn commits beside the block before it, whose tokens are in the same joint draw. Its own
- * largest entropy is then not free: there the whole sum stays within γ.
+ * A block ahead of its turn commits beside the block before it, and a sliding window beside its first token; those are
+ * in the same joint draw. The largest entropy is then not free: without `mustCommit` the whole sum stays within γ.
  */
 import type { UnmaskPolicy } from './policy.ts';
 
