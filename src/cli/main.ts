@@ -2,6 +2,7 @@
 /** `tintype`: one file a command, each of which registers itself; this one lists them and ends well. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { register as registerBench } from './bench.ts';
 import { register as registerComplete } from './complete.ts';
 import { register as registerCorpus } from './corpus.ts';
 import { register as registerDistill } from './distill.ts';
@@ -39,6 +40,7 @@ const commands = [
   registerInspect,
   registerCorpus,
   registerExport,
+  registerBench,
 ];
 for (const register of commands) register(program);
 

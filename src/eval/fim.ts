@@ -64,6 +64,26 @@ export function scoredText(prediction: string, truth: string): string {
 /** File name inside ids of the form package/path:line:column; decides how a file is parsed. */
 const fileName = (id: string): string => id.replace(/(?::\d+){1,2}$/, '');
 
+export interface RowScore {
+  /** The part of the prediction that is compared. */
+  middle: string;
+  isExact: boolean;
+  similarity: number;
+  /** Whether the file parses with the prediction in the gap; null if it does not with the truth in it. */
+  parses: boolean | null;
+}
+
+export function scoreRow({ id, prefix, suffix, middle: truth }: InfillRow, prediction: string): RowScore {
+  const middle = scoredText(prediction, truth);
+  const isParsed = (text: string): boolean => parses(prefix + text + suffix, fileName(id));
+  return {
+    middle,
+    isExact: exactMatch(middle, truth.trimEnd()),
+    similarity: editSimilarity(middle, truth.trimEnd()),
+    parses: isParsed(truth) ? isParsed(middle) : null,
+  };
+}
+
 /** Runs all rows in order. An error or an abort of one request ends the evaluation. */
 export async function evaluateFim(
   rows: readonly InfillRow[],
@@ -81,18 +101,13 @@ export async function evaluateFim(
   for (const row of rows) {
     signal?.throwIfAborted();
     const { text, tokens, nfe, elapsedMs } = await complete(row, signal);
-    const { id, prefix, suffix } = row;
-    const middle = scoredText(text, row.middle);
-    const truth = row.middle.trimEnd();
-    const isExact = exactMatch(middle, truth);
-    matches.push(isExact ? 1 : 0);
-    similarities.push(editSimilarity(middle, truth));
-    if (parses(prefix + row.middle + suffix, fileName(id))) {
-      parsed.push(parses(prefix + middle + suffix, fileName(id)) ? 1 : 0);
-    }
-    const prediction = { id, middle, ms: elapsedMs, nfe, tokens };
+    const score = scoreRow(row, text);
+    matches.push(score.isExact ? 1 : 0);
+    similarities.push(score.similarity);
+    if (score.parses !== null) parsed.push(score.parses ? 1 : 0);
+    const prediction = { id: row.id, middle: score.middle, ms: elapsedMs, nfe, tokens };
     predictions.push(prediction);
-    onRow?.(prediction, isExact);
+    onRow?.(prediction, score.isExact);
   }
   const times = predictions.map(({ ms }) => ms);
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);

@@ -20,7 +20,7 @@ export function createInfill(model: TextModel, options: CompleteOptions = {}): C
 }
 
 /** How many of the tokens begin inside a text that starts with them. */
-function countTokens(tokenizer: Tokenizer, ids: readonly number[], text: string): number {
+export function countTokens(tokenizer: Tokenizer, ids: readonly number[], text: string): number {
   const end = new TextEncoder().encode(text).length;
   let count = 0;
   for (let at = 0; count < ids.length && at < end; count++) at += tokenizer.bytes(ids[count]).length;

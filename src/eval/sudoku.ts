@@ -86,7 +86,7 @@ export async function evaluateSudoku(denoiser: Denoiser, options: SudokuOptions 
   return { size, layout, puzzles: count, seed, rows };
 }
 
-async function solveByModel(
+export async function solveByModel(
   denoiser: Denoiser,
   puzzle: Puzzle,
   layout: SudokuLayout,
@@ -104,7 +104,7 @@ export function puzzleCanvas(puzzle: Puzzle, layout: SudokuLayout): Canvas {
   return fixedCanvas(ids.map((id) => (id === SUDOKU_TOKENS.tokens.mask ? MASKED : id)));
 }
 
-function sudokuLayout({ layout, vocabSize }: ModelConfig): SudokuLayout {
+export function sudokuLayout({ layout, vocabSize }: ModelConfig): SudokuLayout {
   if ((layout === 'full' || layout === 'causal') && vocabSize === SUDOKU_TOKENS.vocabSize) return layout;
   throw new TintypeError('unsupported', {
     what: 'this is no sudoku model',
@@ -114,7 +114,7 @@ function sudokuLayout({ layout, vocabSize }: ModelConfig): SudokuLayout {
   });
 }
 
-function largestSize({ contextLength }: ModelConfig, layout: SudokuLayout): SudokuSize {
+export function largestSize({ contextLength }: ModelConfig, layout: SudokuLayout): SudokuSize {
   const size = SUDOKU_SIZES.findLast((each) => sudokuLength(each, layout) <= contextLength);
   if (size !== undefined) return size;
   throw new TintypeError('unsupported', {

@@ -21,10 +21,10 @@ const Y_LABELS: Record<string, { title: string; unit: string }> = {
 };
 
 const COLOURS = ['#4269d0', '#e4572e', '#2e933c', '#8a4fc7', '#c98a00', '#0f8b8d', '#c2447f', '#6b5b4e'];
-const INK = '#1f2328';
-const GREY = '#656d76';
+export const INK = '#1f2328';
+export const GREY = '#656d76';
 /** Without quotes, since resvg does not know a quoted family. */
-const FONT = 'Helvetica Neue, Arial, Liberation Sans, DejaVu Sans, sans-serif';
+export const FONT = 'Helvetica Neue, Arial, Liberation Sans, DejaVu Sans, sans-serif';
 
 const WIDTH = 960;
 const HEIGHT = 540;
@@ -145,7 +145,7 @@ function labelsOf(curves: readonly Curve[], low: number, high: number): Label[] 
 }
 
 /** Plot writes for a page: a file needs the namespace, a background, and no variables of style sheets. */
-function standAlone(svg: string): string {
+export function standAlone(svg: string): string {
   return svg
     .replace(/<style>[^]*?<\/style>/, '<rect width="100%" height="100%" fill="white"/>')
     .replaceAll('var(--plot-background)', 'white')

@@ -1,0 +1,73 @@
+/** Results of the bench for people. */
+import type { BenchResult, BenchRun } from '../eval/bench.ts';
+import type { SizeResult } from '../eval/bench-sizes.ts';
+import type { SudokuBench } from '../eval/bench-sudoku.ts';
+import type { Machine } from '../eval/machine.ts';
+import { formatTable } from './output.ts';
+
+const percent = (share: number | null): string | null => (share === null ? null : (100 * share).toFixed(1));
+const digits = (value: number): number => Number(value.toPrecision(3));
+
+/** `AMD EPYC, 2 cores, load 0.1 · Node v20.19.0, ONNX Runtime 1.30.0`. */
+export function formatMachine({ cpu, cores, loadAtStart, node, onnxruntime }: Machine): string {
+  return `${cpu}, ${cores} cores, load ${loadAtStart[0]} at the start · Node ${node}, ONNX Runtime ${onnxruntime}`;
+}
+
+const row = (run: BenchRun): (string | number | null)[] => [
+  run.name,
+  `${digits(run.usefulTokensPerSecond)} [${digits(run.intervalLow)}, ${digits(run.intervalHigh)}]`,
+  percent(run.exactMatch),
+  percent(run.editSimilarity),
+  percent(run.parseRate),
+  run.tpf.toFixed(2),
+  digits(run.p50Ms),
+  digits(run.p95Ms),
+  digits(run.firstP50Ms),
+  digits(run.memoryBytes / 1e6),
+  percent(run.nonMatmulShare),
+];
+
+export function formatBench(result: BenchResult): string {
+  const { prompts, repeat, runs, ratios, ratioIntervals, aup, isInterrupted } = result;
+  const header = ['configuration', 'tokens/s [95 %]', 'exact %', 'similar %', 'parses %', 'tokens/forward'];
+  header.push('ms p50', 'ms p95', 'first ms', 'MB', 'outside products %');
+  const parts = [
+    `${prompts} gaps, ${repeat} times each${isInterrupted ? ', interrupted: what was measured until then' : ''}`,
+    formatTable(header, runs.map(row)),
+  ];
+  const compared = Object.entries(ratios).map(([name, value]) => {
+    const [low, high] = ratioIntervals[name];
+    return [name, `${value.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`];
+  });
+  if (compared.length > 0) parts.push(formatTable(['useful tokens/s over', 'ratio [95 %]'], compared));
+  const areas = Object.entries(aup).map(([mode, area]) => [mode, area === null ? null : area.toFixed(2)]);
+  parts.push(formatTable(['mode', 'accuracy under parallelism'], areas));
+  return parts.join('\n\n');
+}
+
+export function formatSudokuBench({ size, puzzles, repeat, runs, ratios }: SudokuBench): string {
+  const table = formatTable(
+    ['model', 'forwards', 'valid % ', 'ms a puzzle [95 %]', 'puzzles/s over the twin'],
+    runs.map((run) => [
+      run.name,
+      run.forwards,
+      `${percent(run.validRate)} ± ${percent(run.validRateStandardError ?? 0)}`,
+      `${digits(run.msPerPuzzle)} [${digits(run.intervalLow)}, ${digits(run.intervalHigh)}]`,
+      ratios[`${run.name}/twin`] === undefined ? null : digits(ratios[`${run.name}/twin`]),
+    ]),
+  );
+  return `${puzzles} puzzles of ${size}x${size}, ${repeat} times each\n\n${table}`;
+}
+
+export function formatSizes({ models, cached, measuredLayers }: SizeResult): string {
+  const rows = models.flatMap(({ name, layers, precision, steps }) =>
+    steps.map(({ rows, ms, msPerRow }) => [
+      `${name}, ${layers} layers, ${precision}`,
+      rows,
+      digits(ms),
+      digits(msPerRow),
+    ]),
+  );
+  const how = `${cached} cached tokens, random weights, ${measuredLayers} layers and the head measured, scaled to all layers`;
+  return `${how}\n\n${formatTable(['model', 'rows', 'ms a step', 'ms a row'], rows)}`;
+}

@@ -1,0 +1,129 @@
+/** What the bench compares: our decoder under some options, and llama.cpp with the same weights, on the same prompts. */
+import { completeText, streamCompletion, type CompleteOptions, type TextModel } from '../decode/complete.ts';
+import type { DecodeEvent } from '../decode/events.ts';
+import { parameterCount, type ModelConfig } from '../model/config.ts';
+import { ggufWeightBytes, type GgufType } from '../model/gguf-write.ts';
+import type { BenchConfiguration, BenchMode, BenchReply } from './bench.ts';
+import type { InfillRow } from './documents.ts';
+import { isSingleLine } from './fim.ts';
+import { countTokens } from './infill.ts';
+import type { LlamaModel } from './llama.ts';
+
+/** How a model's weights are held: bytes of each. */
+export type Precision = 'fp32';
+const WEIGHT_BYTES: Record<Precision, number> = { fp32: 4 };
+
+const F32_BYTES = 4;
+const F16_BYTES = 2;
+
+/** Keys and values of one position. */
+const cachedNumbers = ({ layers, kvHeads, headDim }: ModelConfig): number => 2 * layers * kvHeads * headDim;
+
+/** A row whose truth is a single line asks for a single line, as an editor does. */
+const stopOf = ({ middle }: InfillRow): string[] => (isSingleLine(middle) ? ['\n'] : []);
+
+export interface DecoderPlan {
+  name: string;
+  mode: BenchMode;
+  model: TextModel;
+  options: CompleteOptions;
+  precision?: Precision | undefined;
+  nonMatmulShare?: number | null | undefined;
+  nowMs?: (() => number) | undefined;
+}
+
+export function decoderConfiguration(plan: DecoderPlan): BenchConfiguration {
+  const { name, mode, model, options, precision = 'fp32' } = plan;
+  const { config } = model.denoiser;
+  const nowMs = plan.nowMs ?? (() => performance.now());
+  return {
+    name,
+    mode,
+    options: { ...options },
+    complete: async (row, signal) => {
+      const { prefix, suffix } = row;
+      const startMs = nowMs();
+      const completion = await completeText(
+        model,
+        { prefix, suffix },
+        { ...options, stop: stopOf(row), signal, now: nowMs },
+      );
+      const elapsedMs = nowMs() - startMs;
+      const { text, done, events, promptTokens } = completion;
+      if (done.reason === 'aborted') signal?.throwIfAborted();
+      // What the request took outside decoding came before it: tokens had to be made of the text.
+      const beforeMs = elapsedMs - done.elapsedMs;
+      return {
+        text,
+        tokens: countTokens(model.tokenizer, done.ids, text),
+        nfe: done.nfe,
+        firstMs: beforeMs + settledMs(events, done.elapsedMs),
+        elapsedMs,
+        positions: promptTokens + (options.maxTokens ?? done.ids.length),
+      };
+    },
+    memoryBytes: (positions) =>
+      parameterCount(config) * WEIGHT_BYTES[precision] + cachedNumbers(config) * F32_BYTES * positions,
+    nonMatmulShare: plan.nonMatmulShare ?? null,
+  };
+}
+
+/** When the first text was settled: at the last forward before the first block that holds any. */
+export function settledMs(events: readonly DecodeEvent[], endMs: number): number {
+  let lastMs = 0;
+  for (const event of events) {
+    if (event.type === 'step') lastMs = event.elapsedMs;
+    if (event.type === 'block' && event.ids.length > 0) return lastMs;
+  }
+  return endMs;
+}
+
+export interface LlamaPlan {
+  type: GgufType;
+  llama: LlamaModel;
+  /** The model in the file: its tokenizer makes the prompts. */
+  model: TextModel;
+  /** Those of the decoder that say what the prompt is. */
+  options: CompleteOptions & { maxTokens: number };
+}
+
+export function llamaConfiguration({ type, llama, model, options }: LlamaPlan): BenchConfiguration {
+  const { tokenizer } = model;
+  const { config } = model.denoiser;
+  const complete = async (row: InfillRow, signal: AbortSignal | undefined): Promise<BenchReply> => {
+    const startMs = performance.now();
+    // The prompt alone: nothing is decoded until the events are read.
+    const { ids } = streamCompletion(model, { prefix: row.prefix, suffix: row.suffix }, options).prompt;
+    const promptMs = performance.now() - startMs;
+    const stop = stopOf(row);
+    const cut = (written: readonly number[]): string => {
+      const text = tokenizer.decode(written);
+      const ends = stop.map((word) => text.indexOf(word)).filter((at) => at >= 0);
+      return ends.length === 0 ? text : text.slice(0, Math.min(...ends));
+    };
+    const isOver = (written: readonly number[]): boolean =>
+      stop.some((word) => tokenizer.decode(written.slice(-1)).includes(word));
+    const { maxTokens } = options;
+    const reply = await llama.generate({ ids, maxTokens, isOver, signal });
+    const elapsedMs = performance.now() - startMs;
+    const text = cut(reply.ids);
+    // The forward that gave the end of text gave no token.
+    const isEnded = reply.ids.length < maxTokens && !isOver(reply.ids);
+    return {
+      text,
+      tokens: countTokens(tokenizer, reply.ids, text),
+      nfe: reply.ids.length + (isEnded ? 1 : 0),
+      firstMs: promptMs + reply.firstMs,
+      elapsedMs,
+      positions: ids.length + maxTokens,
+    };
+  };
+  return {
+    name: `llama-${type}`,
+    mode: 'llama',
+    options: { engine: llama.engine, type, maxTokens: options.maxTokens },
+    complete,
+    memoryBytes: (positions) => ggufWeightBytes(config, type) + cachedNumbers(config) * F16_BYTES * positions,
+    nonMatmulShare: null,
+  };
+}

@@ -1,0 +1,129 @@
+/** Models, exported files and engines of a bench: opened from folders, closed together. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CompleteOptions, TextModel } from '../decode/complete.ts';
+import { TintypeError } from '../errors.ts';
+import { nodeRuntime } from '../graph/node.ts';
+import type { Runtime } from '../graph/session.ts';
+import { writeGguf } from '../model/gguf-write.ts';
+import { type Checkpoint, loadCheckpoint } from '../model/hf.ts';
+import { createDenoiser } from '../model/native.ts';
+import { createTokenizer } from '../text/json.ts';
+import type { BenchConfiguration } from './bench.ts';
+import { decoderConfiguration, llamaConfiguration } from './bench-configurations.ts';
+import type { BenchPlan } from './bench-plan.ts';
+import { measureNonMatmulShare } from './bench-profile.ts';
+import type { InfillRow } from './documents.ts';
+import { openLlama } from './llama.ts';
+
+/** Requests that are profiled for each configuration. */
+const PROFILED_ROWS = 2;
+
+export interface BenchModel {
+  checkpoint: Checkpoint;
+  open: (runtime: Runtime) => TextModel;
+}
+
+/** Errors: those of `loadCheckpoint`; `bad_tokenizer` for a model without one. */
+export async function loadBenchModel(dir: string, threads: number): Promise<BenchModel> {
+  const checkpoint = await loadCheckpoint(dir);
+  const { config, tensors, tokenizerJson } = checkpoint;
+  if (tokenizerJson === null) {
+    throw new TintypeError('bad_tokenizer', {
+      what: `the model in ${dir} has no tokenizer, so it writes no text`,
+    });
+  }
+  const tokenizer = createTokenizer(tokenizerJson);
+  const open = (runtime: Runtime): TextModel => ({
+    denoiser: createDenoiser(runtime, config, tensors, { threads }),
+    tokenizer,
+  });
+  return { checkpoint, open };
+}
+
+export interface OpenRequest {
+  plans: readonly BenchPlan[];
+  model: BenchModel;
+  twin: BenchModel | null;
+  /** Of every configuration. */
+  options: CompleteOptions & { maxTokens: number };
+  threads: number;
+  /** Path of a `llama-server`. */
+  server?: string | undefined;
+  /** Rows to profile with; none: no profile. */
+  rows: readonly InfillRow[];
+  signal?: AbortSignal | undefined;
+}
+
+export interface OpenBench {
+  configurations: BenchConfiguration[];
+  close(): Promise<void>;
+}
+
+/** Everything that is measured, ready to be asked. Errors: `unsupported`, those of the models. */
+export async function openBench(request: OpenRequest): Promise<OpenBench> {
+  const { plans, model, twin, options, threads, server, rows, signal } = request;
+  const closing: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const each of closing.splice(0).toReversed()) await each();
+  };
+  const runtime = await nodeRuntime();
+  const opened = new Map<BenchModel, TextModel>();
+  const open = (source: BenchModel): TextModel => {
+    const found = opened.get(source) ?? source.open(runtime);
+    if (!opened.has(source)) closing.push(() => found.denoiser.close());
+    opened.set(source, found);
+    return found;
+  };
+  try {
+    const configurations: BenchConfiguration[] = [];
+    let exportDir: string | null = null;
+    for (const plan of plans) {
+      signal?.throwIfAborted();
+      if (plan.kind === 'decoder') {
+        const source = plan.mode === 'twin' ? twin! : model;
+        // One token at a time has no block length.
+        const { blockLength, ...shared } = options;
+        const own = plan.options.mode === 'ar' ? shared : { ...shared, blockLength };
+        const decoder = { ...plan, options: { ...own, ...plan.options } };
+        const nonMatmulShare = await profile(source, decoder, rows.slice(0, PROFILED_ROWS), signal);
+        configurations.push(decoderConfiguration({ ...decoder, model: open(source), nonMatmulShare }));
+        continue;
+      }
+      const source = twin ?? model;
+      if (exportDir === null) {
+        const dir = await mkdtemp(join(tmpdir(), 'tintype-bench-'));
+        exportDir = dir;
+        closing.push(() => rm(dir, { recursive: true, force: true }));
+      }
+      const path = join(exportDir, `${plan.type}.gguf`);
+      await writeGguf(path, { ...source.checkpoint, name: 'bench', type: plan.type }, { signal });
+      const { contextLength } = source.checkpoint.config;
+      const llama = await openLlama(path, { contextLength, threads, server });
+      closing.push(() => llama.close());
+      configurations.push(llamaConfiguration({ type: plan.type, llama, model: open(source), options }));
+    }
+    return { configurations, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The share of a few requests' time outside matrix products, or null without rows. */
+async function profile(
+  source: BenchModel,
+  plan: Extract<BenchPlan, { kind: 'decoder' }>,
+  rows: readonly InfillRow[],
+  signal: AbortSignal | undefined,
+): Promise<number | null> {
+  if (rows.length === 0) return null;
+  return measureNonMatmulShare(async (runtime) => {
+    const model = source.open(runtime);
+    const { complete } = decoderConfiguration({ ...plan, model });
+    let elapsedMs = 0;
+    for (const row of rows) elapsedMs += (await complete(row, signal)).elapsedMs;
+    return { elapsedMs, close: () => model.denoiser.close() };
+  });
+}

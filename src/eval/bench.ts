@@ -1,0 +1,244 @@
+/**
+ * The bench: several ways of answering the same requests, compared in one run of one process. Speed is only ever a ratio
+ * within such a run, because a machine is never twice in the same state:
+ *
+ * - every prompt is answered by all configurations one after the other, in an order drawn anew for each prompt and
+ *   repeat, so that a slow minute, a warm cache or a hot core falls on all of them alike;
+ * - a request's time is the median of its repeats, and the whole of it: prompt, prefill, every forward, text;
+ * - only useful tokens count, those that begin before the end of the text or the stop;
+ * - quality is scored on the same answers, so that speed never stands alone.
+ *
+ * The harness knows nothing of models: a configuration is a name and a function. Clocks and randomness are arguments.
+ */
+import { assert } from '../errors.ts';
+import { createRng, type Rng } from '../rng.ts';
+import { accuracyUnderParallelism, rateInterval, ratioInterval, resamples } from './bench-statistics.ts';
+import type { InfillRow } from './documents.ts';
+import { scoreRow, type RowScore } from './fim.ts';
+import { mean, percentile } from './metrics.ts';
+
+/** What a configuration is a setting of; one series of the plot. */
+export type BenchMode = 'diffusion' | 'verify' | 'ar' | 'twin' | 'llama';
+
+/** Those that others are compared with. */
+const REFERENCES: readonly BenchMode[] = ['twin', 'llama'];
+
+/** What one request gave. */
+export interface BenchReply {
+  text: string;
+  /** Useful ones. */
+  tokens: number;
+  /** Forwards of the model. */
+  nfe: number;
+  /** From the start of the request to the first settled text. */
+  firstMs: number;
+  elapsedMs: number;
+  /** Positions that prompt and answer took or could have taken. */
+  positions: number;
+}
+
+export interface BenchConfiguration {
+  /** `diffusion@0.9`. */
+  name: string;
+  mode: BenchMode;
+  options: Readonly<Record<string, unknown>>;
+  complete: (row: InfillRow, signal: AbortSignal | undefined) => Promise<BenchReply>;
+  /** Bytes of the weights and of the keys and values of so many positions. */
+  memoryBytes: (positions: number) => number;
+  /** Share of a request's time outside matrix products, where it was measured. */
+  nonMatmulShare: number | null;
+}
+
+export interface BenchRun {
+  name: string;
+  mode: BenchMode;
+  options: Readonly<Record<string, unknown>>;
+  /** Useful tokens a second over whole requests, and its 95 % interval over prompts. */
+  usefulTokensPerSecond: number;
+  intervalLow: number;
+  intervalHigh: number;
+  /** Share of rows, 0 to 1. */
+  exactMatch: number;
+  exactMatchStandardError: number | null;
+  editSimilarity: number;
+  parseRate: number | null;
+  /** Useful tokens a forward. */
+  tpf: number;
+  /** Forwards of all prompts, once. */
+  nfe: number;
+  /** Useful tokens of all prompts, once. */
+  tokens: number;
+  p50Ms: number;
+  p95Ms: number;
+  firstP50Ms: number;
+  firstP95Ms: number;
+  memoryBytes: number;
+  nonMatmulShare: number | null;
+}
+
+export interface BenchResult {
+  prompts: number;
+  /** Requests measured for each prompt and configuration; fewer for some where the run was interrupted. */
+  repeat: number;
+  isInterrupted: boolean;
+  runs: BenchRun[];
+  /** Useful tokens a second over those of a reference: `diffusion@0.9/twin`. */
+  ratios: Record<string, number>;
+  /** Their 95 % intervals, resampled in pairs. */
+  ratioIntervals: Record<string, [low: number, high: number]>;
+  /** Accuracy under parallelism by mode (`accuracyUnderParallelism`, exact match); null where nothing matched. */
+  aup: Record<string, number | null>;
+}
+
+export interface BenchOptions {
+  /** Default 1. */
+  repeat?: number | undefined;
+  /** Of the orders and the resampling. Default 0. */
+  seed?: number | undefined;
+  /** Of the bootstrap. Default 1000. */
+  resampleCount?: number | undefined;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((done: number, total: number, name: string) => void) | undefined;
+}
+
+/** Samples of one configuration, by prompt, then by repeat. */
+type Samples = BenchReply[][];
+
+/**
+ * Measures all configurations on all rows, after one request each that is not counted. An interrupt ends the run with
+ * what is there, once every configuration has answered a prompt; before that it is thrown.
+ */
+export async function bench(
+  rows: readonly InfillRow[],
+  configurations: readonly BenchConfiguration[],
+  options: BenchOptions = {},
+): Promise<BenchResult> {
+  const { repeat = 1, seed = 0, resampleCount = 1000, signal, onProgress } = options;
+  assert(rows.length > 0 && configurations.length > 0, 'a bench needs rows and configurations');
+  const samples: Samples[] = configurations.map(() => rows.map(() => []));
+  const total = repeat * rows.length * configurations.length;
+  const orders = createRng(seed, 'bench-order');
+  let done = 0;
+  try {
+    for (const { complete } of configurations) await complete(rows[0], signal);
+    for (let round = 0; round < repeat; round++) {
+      for (const [prompt, row] of rows.entries()) {
+        for (const index of shuffled(configurations.length, orders)) {
+          signal?.throwIfAborted();
+          samples[index][prompt].push(await configurations[index].complete(row, signal));
+          onProgress?.(++done, total, configurations[index].name);
+        }
+      }
+    }
+  } catch (error) {
+    if (!signal?.aborted || !rows.some((_, prompt) => isMeasured(samples, prompt))) throw error;
+  }
+
+  const measured = rows.flatMap((_, prompt) => (isMeasured(samples, prompt) ? [prompt] : []));
+  const draws = resamples(measured.length, resampleCount, createRng(seed, 'bench-bootstrap'));
+  const kept = samples.map((all) => measured.map((prompt) => all[prompt]));
+  const keptRows = measured.map((prompt) => rows[prompt]);
+  const runs = configurations.map((configuration, i) => summarize(configuration, keptRows, kept[i], draws));
+  return {
+    prompts: measured.length,
+    repeat,
+    isInterrupted: done < total,
+    runs,
+    ...ratiosOf(configurations, kept, draws),
+    aup: aupByMode(runs),
+  };
+}
+
+/** A random order of 0 to n − 1 (Fisher–Yates). */
+function shuffled(n: number, rng: Rng): number[] {
+  const order = Array.from({ length: n }, (_, i) => i);
+  for (let i = n - 1; i > 0; i--) {
+    const j = rng.int(i + 1);
+    [order[i], order[j]] = [order[j], order[i]];
+  }
+  return order;
+}
+
+const isMeasured = (samples: readonly Samples[], prompt: number): boolean =>
+  samples.every((all) => all[prompt].length > 0);
+
+const median = (values: readonly number[]): number => percentile(values, 0.5);
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+/** Useful tokens and seconds of each prompt; its time is the median of the repeats. */
+const speedOf = (samples: Samples): { amount: number[]; cost: number[] } => ({
+  amount: samples.map(([first]) => first.tokens),
+  cost: samples.map((replies) => median(replies.map(({ elapsedMs }) => elapsedMs)) / 1000),
+});
+
+function summarize(
+  { name, mode, options, memoryBytes, nonMatmulShare }: BenchConfiguration,
+  rows: readonly InfillRow[],
+  samples: Samples,
+  draws: readonly Uint32Array[],
+): BenchRun {
+  const firsts = samples.map(([first]) => first);
+  const scores: RowScore[] = rows.map((row, i) => scoreRow(row, firsts[i].text));
+  const exact = mean(scores.map(({ isExact }) => (isExact ? 1 : 0)));
+  const parsed = scores.flatMap(({ parses }) => (parses === null ? [] : [parses ? 1 : 0]));
+  const speed = rateInterval(speedOf(samples), draws);
+  const tokens = sum(firsts.map((reply) => reply.tokens));
+  const nfe = sum(firsts.map((reply) => reply.nfe));
+  const all = samples.flat();
+  const elapsedMs = all.map((reply) => reply.elapsedMs);
+  const firstMs = all.map((reply) => reply.firstMs);
+  return {
+    name,
+    mode,
+    options,
+    usefulTokensPerSecond: speed.value,
+    intervalLow: speed.low,
+    intervalHigh: speed.high,
+    exactMatch: exact.value,
+    exactMatchStandardError: exact.standardError,
+    editSimilarity: mean(scores.map(({ similarity }) => similarity)).value,
+    parseRate: parsed.length > 0 ? mean(parsed).value : null,
+    tpf: tokens / Math.max(1, nfe),
+    nfe,
+    tokens,
+    p50Ms: percentile(elapsedMs, 0.5),
+    p95Ms: percentile(elapsedMs, 0.95),
+    firstP50Ms: percentile(firstMs, 0.5),
+    firstP95Ms: percentile(firstMs, 0.95),
+    memoryBytes: memoryBytes(Math.max(...all.map(({ positions }) => positions))),
+    nonMatmulShare,
+  };
+}
+
+/** Everything over every reference; references over each other once, in the order given. */
+function ratiosOf(
+  configurations: readonly BenchConfiguration[],
+  samples: readonly Samples[],
+  draws: readonly Uint32Array[],
+): Pick<BenchResult, 'ratios' | 'ratioIntervals'> {
+  const ratios: Record<string, number> = {};
+  const ratioIntervals: Record<string, [number, number]> = {};
+  for (const [bottom, reference] of configurations.entries()) {
+    if (!REFERENCES.includes(reference.mode)) continue;
+    for (const [top, { name, mode }] of configurations.entries()) {
+      if (top === bottom || (REFERENCES.includes(mode) && top < bottom)) continue;
+      const { value, low, high } = ratioInterval(speedOf(samples[top]), speedOf(samples[bottom]), draws);
+      ratios[`${name}/${reference.name}`] = value;
+      ratioIntervals[`${name}/${reference.name}`] = [low, high];
+    }
+  }
+  return { ratios, ratioIntervals };
+}
+
+function aupByMode(runs: readonly BenchRun[]): Record<string, number | null> {
+  const best = 100 * Math.max(...runs.map(({ exactMatch }) => exactMatch));
+  const modes = [...new Set(runs.map(({ mode }) => mode))];
+  return Object.fromEntries(
+    modes.map((mode) => {
+      const points = runs
+        .filter((run) => run.mode === mode)
+        .map(({ tpf, exactMatch }) => ({ tpf, accuracyPercent: 100 * exactMatch }));
+      return [mode, accuracyUnderParallelism(points, best)];
+    }),
+  );
+}
