@@ -23,10 +23,25 @@ export { appendCanvas, fixedCanvas, MASKED, type Canvas, type Span } from './dec
 export { decode } from './decode/decode.ts';
 export * from './decode/events.ts';
 export type { DecodeOptions } from './decode/options.ts';
-export type { Candidate, StepView, UnmaskPolicy } from './decode/policies/policy.ts';
+export type { Candidate, Choice, Likely, StepView, UnmaskPolicy } from './decode/policies/policy.ts';
+export {
+  namedPolicy,
+  POLICIES,
+  POLICY_PARAMETERS,
+  type PolicyName,
+  type PolicyParameter,
+  type PolicyValues,
+} from './decode/policies/index.ts';
 export { confidenceThreshold } from './decode/policies/confidence-threshold.ts';
 export { fixedSteps, type SurenessOrder } from './decode/policies/fixed-steps.ts';
 export { random } from './decode/policies/random.ts';
+export { factor } from './decode/policies/factor.ts';
+export { entropyBound } from './decode/policies/entropy-bound.ts';
+export { klass } from './decode/policies/klass.ts';
+export { credit } from './decode/policies/credit.ts';
+export { edit } from './decode/policies/edit.ts';
+export { remdm, type RemaskRule } from './decode/policies/remdm.ts';
+export { prophet } from './decode/policies/prophet.ts';
 export {
   completeText,
   fillHoles,
