@@ -1,12 +1,19 @@
-/** The thread behind `engine.ts`: loads models, then answers one request after the other. */
+/**
+ * The thread behind `engine.ts`: loads models and answers requests. Those for one model that are under way together
+ * share their forwards (`batch.ts`); the others wait in the order in which they came.
+ */
 import { basename, resolve } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { TintypeError, assert } from '../errors.ts';
 import { loadDenoiser } from '../model/load.ts';
+import { createBatch } from './batch.ts';
+import type { Batch } from './batch.ts';
 import { completeText } from './complete.ts';
 import type { TextModel } from './complete.ts';
 import type { CompletionReply, CompletionRequest } from './engine-types.ts';
 import type { FromWorker, SentError, ToWorker } from './engine.ts';
+import { createPrefixCache } from './prefix-cache.ts';
+import type { PrefixCache } from './prefix-cache.ts';
 
 const { modelDirs, threads } = workerData as { modelDirs: string[]; threads: number | undefined };
 assert(parentPort !== null, 'this file is the entry of a worker thread');
@@ -21,8 +28,20 @@ function sentError(error: unknown): SentError {
   return { code: error.code, parts };
 }
 
-async function loadModels(): Promise<Map<string, TextModel>> {
-  const models = new Map<string, TextModel>();
+/** Requests of one model that share their forwards: more rows cost more than they save on few cores. */
+const MOST_TOGETHER = 8;
+/** Keys and values of earlier prompts, for each model. */
+const PREFIX_CACHE_BYTES = 256 * 2 ** 20;
+
+interface EngineModel extends TextModel {
+  batch: Batch;
+  prefixCache: PrefixCache;
+  /** Requests that wait for their turn, in order. */
+  queue: (() => void)[];
+}
+
+async function loadModels(): Promise<Map<string, EngineModel>> {
+  const models = new Map<string, EngineModel>();
   for (const dir of modelDirs) {
     const id = basename(resolve(dir));
     if (models.has(id)) {
@@ -38,23 +57,35 @@ async function loadModels(): Promise<Map<string, TextModel>> {
     const model = { denoiser, tokenizer };
     // The first forward builds the session, which the first request should not wait for.
     await completeText(model, { prefix: '', suffix: null }, { maxTokens: 2 });
-    models.set(id, model);
+    models.set(id, {
+      ...model,
+      batch: createBatch(denoiser),
+      prefixCache: createPrefixCache({ maxBytes: PREFIX_CACHE_BYTES }),
+      queue: [],
+    });
   }
   return models;
 }
 
 async function complete(
-  models: Map<string, TextModel>,
+  models: Map<string, EngineModel>,
   { model, prompt, suffix, ...options }: Omit<CompletionRequest, 'signal'>,
   signal: AbortSignal,
 ): Promise<CompletionReply> {
   const textModel = models.get(model);
   if (!textModel) throw new TintypeError('not_found', { what: 'this model is not loaded', got: model });
   const gap = { prefix: prompt, suffix };
-  const { text, promptTokens, done } = await completeText(textModel, gap, {
+  const { batch, prefixCache, queue, tokenizer } = textModel;
+  if (batch.size >= MOST_TOGETHER) await new Promise<void>((resolve) => queue.push(resolve));
+  const denoiser = batch.join();
+  const { text, promptTokens, done } = await completeText({ denoiser, tokenizer }, gap, {
     ...options,
     overflow: 'throw',
+    prefixCache,
     signal,
+  }).finally(() => {
+    batch.leave(denoiser);
+    queue.shift()?.();
   });
   if (done.reason === 'aborted') throw new TintypeError('aborted', { what: 'the request was given up' });
   return {
@@ -67,7 +98,7 @@ async function complete(
   };
 }
 
-async function close(models: Map<string, TextModel>): Promise<void> {
+async function close(models: Map<string, EngineModel>): Promise<void> {
   for (const { denoiser } of models.values()) await denoiser.close();
   port.close();
 }
@@ -76,7 +107,7 @@ try {
   const models = await loadModels();
   /** Requests that wait or run. */
   const controllers = new Map<number, AbortController>();
-  let last: Promise<void> = Promise.resolve();
+  const underWay = new Set<Promise<void>>();
 
   port.on('message', (message: ToWorker) => {
     if (message.type === 'abort') {
@@ -85,14 +116,17 @@ try {
       const { id, request } = message;
       const controller = new AbortController();
       controllers.set(id, controller);
-      last = last
-        .then(() => complete(models, request, controller.signal))
+      const answered = complete(models, request, controller.signal)
         .then((reply) => send({ type: 'reply', id, reply }))
         .catch((error: unknown) => send({ type: 'failed', id, error: sentError(error) }))
-        .finally(() => controllers.delete(id));
+        .finally(() => {
+          controllers.delete(id);
+          underWay.delete(answered);
+        });
+      underWay.add(answered);
     } else {
       for (const controller of controllers.values()) controller.abort();
-      void last.then(() => close(models));
+      void Promise.all(underWay).then(() => close(models));
     }
   });
   send({

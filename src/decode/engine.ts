@@ -1,6 +1,6 @@
 /**
  * The engine of the server: models in a worker thread, since a forward blocks the thread that it runs in. Requests
- * are decoded one after the other, in the order in which they came.
+ * for one model that are under way together share their forwards.
  */
 import { TintypeError } from '../errors.ts';
 import type { ErrorCode, ErrorParts } from '../errors.ts';
