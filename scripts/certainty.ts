@@ -14,6 +14,8 @@
  *   right              how many of those were the truth
  *   causal             how many of the same tokens the causal row, with everything before them known, has right: what
  *                      an autoregressive decoder gets. "right" at or above it means that going ahead lost nothing.
+ *
+ * --blind looks at the first round alone: any number of thresholds for one forward a batch.
  */
 import { parseArgs } from 'node:util';
 import { nodeRuntime } from '../src/graph/node.ts';
@@ -36,6 +38,7 @@ const { values: flags } = parseArgs({
     thresholds: { type: 'string', default: '0.9,0.7,0.5' },
     rows: { type: 'string', default: '32' },
     threads: { type: 'string', default: '1' },
+    blind: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
@@ -109,7 +112,7 @@ for (let done = 0; done < Number(flags.rows); done += shape.rows) {
           result.causal += Number(causalRight.get(at) ?? false);
         } else left.push(at);
       });
-      masked = left;
+      masked = flags.blind ? [] : left;
       if (masked.length > 0) found = await ask(masked);
     }
   }
@@ -118,18 +121,18 @@ await pass.close();
 
 const rows = results.map(({ threshold, tokens, rounds, ahead, right, causal }) => ({
   threshold,
-  tokensPerForward: tokens / rounds,
+  tokensPerForward: flags.blind ? null : tokens / rounds,
   ahead: ahead / tokens,
   right: ahead > 0 ? right / ahead : null,
   causal: ahead > 0 ? causal / ahead : null,
   tokens,
 }));
-if (flags.json) console.log(JSON.stringify({ model: dir, window, rows }));
+if (flags.json) console.log(JSON.stringify({ model: dir, window, blind: flags.blind, rows }));
 else {
   const percent = (share: number | null): string => (share === null ? '-' : `${(100 * share).toFixed(1)} %`);
   console.log('threshold  tokens a forward  ahead   right   causal');
   for (const row of rows) {
-    const cells = [row.threshold, row.tokensPerForward.toFixed(3), percent(row.ahead)];
+    const cells = [row.threshold, row.tokensPerForward?.toFixed(3) ?? '-', percent(row.ahead)];
     console.log([...cells, percent(row.right), percent(row.causal)].join('  '));
   }
 }
