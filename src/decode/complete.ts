@@ -7,6 +7,10 @@ import type { FimPrompt } from '../text/fim.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { appendCanvas } from './canvas.ts';
 import type { Canvas } from './canvas.ts';
+import { compileJsonSchema } from './constraints/json-schema.ts';
+import { compileRegex } from './constraints/regex.ts';
+import { createTokenAutomaton } from './constraints/tokens.ts';
+import type { TokenAutomaton } from './constraints/tokens.ts';
 import { decode } from './decode.ts';
 import { collect } from './events.ts';
 import type { DecodeEvent, DoneEvent, Transcript } from './events.ts';
@@ -33,6 +37,10 @@ export interface CompleteOptions extends Omit<DecodeOptions, 'stop'> {
   overflow?: 'keepNearest' | 'throw' | undefined;
   /** The text ends before the first of these. */
   stop?: readonly string[] | undefined;
+  /** The text is JSON that is valid by this JSON Schema (draft 2020-12). */
+  schema?: unknown;
+  /** The text as a whole matches this regular expression. */
+  regex?: string | undefined;
 }
 
 export interface Completion extends Transcript {
@@ -55,7 +63,15 @@ export interface CompletionStream {
 export function streamCompletion(
   { denoiser, tokenizer }: TextModel,
   gap: Gap,
-  { maxTokens, contextTokens, overflow = 'keepNearest', stop = [], ...options }: CompleteOptions = {},
+  {
+    maxTokens,
+    contextTokens,
+    overflow = 'keepNearest',
+    stop = [],
+    schema,
+    regex,
+    ...options
+  }: CompleteOptions = {},
 ): CompletionStream {
   const limits = parseOptions(completionOptionsSchema, { maxTokens, contextTokens });
   const room = denoiser.config.contextLength - limits.maxTokens;
@@ -84,9 +100,40 @@ export function streamCompletion(
   const canvas = appendCanvas(prompt.ids, limits.maxTokens);
   const events = decode(denoiser, canvas, {
     ...options,
+    constraint: options.constraint ?? constraintOf(tokenizer, denoiser.config, { schema, regex }),
     stop: stop.length === 0 ? undefined : (settled) => textBeforeStop(settled).stopped,
   });
   return { prompt, canvas, events, text: (done) => textBeforeStop(done.ids).text };
+}
+
+/** Automata by tokenizer and language, as many as are likely to be in use; compiling one takes milliseconds. */
+const automata = new WeakMap<Tokenizer, Map<string, TokenAutomaton>>();
+const MOST_AUTOMATA = 32;
+
+/** A language over the tokens of a model. Errors: `bad_option` or `unsupported`, for what cannot be compiled. */
+export function constraintOf(
+  tokenizer: Tokenizer,
+  { tokens }: ModelConfig,
+  { schema, regex }: { schema?: unknown; regex?: string | undefined },
+): TokenAutomaton | undefined {
+  if (schema === undefined && regex === undefined) return undefined;
+  if (schema !== undefined && regex !== undefined) {
+    throw new TintypeError('bad_option', {
+      what: 'schema and regex cannot both say what the text is',
+      next: 'give one of them; a pattern may stand inside the schema',
+    });
+  }
+  const key = JSON.stringify([schema, regex, tokens.eos]);
+  let known = automata.get(tokenizer);
+  if (!known) automata.set(tokenizer, (known = new Map()));
+  let automaton = known.get(key);
+  if (!automaton) {
+    const language = regex !== undefined ? compileRegex(regex) : compileJsonSchema(schema);
+    automaton = createTokenAutomaton(language, tokenizer, { ends: tokens.eos });
+    if (known.size >= MOST_AUTOMATA) known.delete(known.keys().next().value!);
+    known.set(key, automaton);
+  }
+  return automaton;
 }
 
 /** The same, read to the end. */

@@ -67,6 +67,10 @@ export async function* decode(
   /** Nothing from the first end of text on is computed or counted. */
   const answerEnd = (): number => endOfText(ids, canvas, config);
 
+  /** How far the text is finished. */
+  const reachedEnd = (): number =>
+    plan.slides ? firstMask(ids, settledEnd, answerEnd()) : blocks.given(ids, answerEnd());
+
   /** Tokens that become part of the canvas, and positions that lose theirs. */
   function* write(commit: readonly Candidate[], remask: readonly number[]): Generator<DecodeEvent> {
     for (const position of remask) ids[position] = MASKED;
@@ -109,8 +113,9 @@ export async function* decode(
   };
 
   try {
-    if (bias.forced.length > 0) yield* write(bias.forced, []);
-    if (!plan.slides) yield* settle(blocks.given(ids, answerEnd()));
+    // What a constraint leaves no choice about, and what is given, costs no forward.
+    yield* write(bias.forced(), []);
+    yield* settle(reachedEnd());
 
     while (settledEnd < answerEnd() || (verify && confirmedEnd <= answerEnd() && confirmedEnd < ids.length)) {
       signal?.throwIfAborted();
@@ -179,15 +184,10 @@ export async function* decode(
           blocks.stepped(block, commit.length + remask.length > 0);
           events.push(...write(commit, remask));
         }
+        events.push(...write(bias.forced(), []));
         // ---- settle
-        const end = answerEnd();
         confirmedEnd = contextEnd + 1;
-        const finished = verify
-          ? confirmedEnd
-          : plan.slides
-            ? firstMask(ids, settledEnd, end)
-            : blocks.given(ids, end);
-        events.push(...settle(Math.min(finished, end)));
+        events.push(...settle(verify ? Math.min(confirmedEnd, answerEnd()) : reachedEnd()));
       }
 
       const masksLeft = maskedPositions(ids, { start: window.start, end: Math.min(window.end, answerEnd()) });

@@ -5,8 +5,9 @@ import type { ModelConfig } from '../model/config.ts';
 import { createRng } from '../rng.ts';
 import type { Rng } from '../rng.ts';
 import { createBias } from './bias.ts';
-import type { Bias, Constraint } from './bias.ts';
+import type { Bias } from './bias.ts';
 import type { Canvas } from './canvas.ts';
+import type { TokenAutomaton } from './constraints/tokens.ts';
 import { CACHE_MODES } from './context.ts';
 import type { CacheSettings } from './context.ts';
 import { namedPolicy, POLICIES, POLICY_PARAMETERS } from './policies/index.ts';
@@ -84,8 +85,8 @@ export const completionOptionsSchema = z.object({
 export type DecodeOptions = Omit<z.input<typeof decodeOptionsSchema>, 'policy'> & {
   /** One by name, or one of your own. */
   policy?: (typeof POLICY_NAMES)[number] | UnmaskPolicy | undefined;
-  /** A language that the answer must belong to. */
-  constraint?: Constraint | undefined;
+  /** A language that the answer must belong to, over the model's tokens. */
+  constraint?: TokenAutomaton | undefined;
   /** Keys and values of earlier prompts, to begin with and to add to. */
   prefixCache?: PrefixCache | undefined;
   /** Asked after each stretch of text with the settled answer; true ends the text here. */
@@ -149,6 +150,13 @@ export function resolveOptions(options: DecodeOptions, config: ModelConfig, canv
       );
     }
     if (constraint) throw badOption('mode', mode, 'diffusion or ar, where the answer is constrained');
+  }
+  if (constraint && chosen.needs.committed) {
+    throw badOption(
+      'policy',
+      chosen.name,
+      'one that does not change its mind, where the answer is constrained',
+    );
   }
   const exact = layout !== 'full';
   const cacheMode = parsed.cache ?? (exact ? 'block' : 'none');
