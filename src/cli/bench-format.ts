@@ -16,6 +16,7 @@ export function formatMachine({ cpu, cores, loadAtStart, node, onnxruntime }: Ma
 const row = (run: BenchRun): (string | number | null)[] => [
   run.name,
   `${digits(run.usefulTokensPerSecond)} [${digits(run.intervalLow)}, ${digits(run.intervalHigh)}]`,
+  run.usefulTokensPerCpuSecond === null ? null : digits(run.usefulTokensPerCpuSecond),
   percent(run.exactMatch),
   percent(run.editSimilarity),
   percent(run.parseRate),
@@ -28,18 +29,20 @@ const row = (run: BenchRun): (string | number | null)[] => [
 ];
 
 export function formatBench(result: BenchResult): string {
-  const { prompts, repeat, runs, ratios, ratioIntervals, aup, isInterrupted } = result;
-  const header = ['configuration', 'tokens/s [95 %]', 'exact %', 'similar %', 'parses %', 'tokens/forward'];
-  header.push('ms p50', 'ms p95', 'first ms', 'MB', 'outside products %');
+  const { prompts, repeat, runs, ratios, ratioIntervals, cpuRatios, aup, isInterrupted } = result;
+  const header = ['configuration', 'tokens/s [95 %]', 'per CPU s', 'exact %', 'similar %', 'parses %'];
+  header.push('tokens/forward', 'ms p50', 'ms p95', 'first ms', 'MB', 'outside products %');
   const parts = [
     `${prompts} gaps, ${repeat} times each${isInterrupted ? ', interrupted: what was measured until then' : ''}`,
     formatTable(header, runs.map(row)),
   ];
   const compared = Object.entries(ratios).map(([name, value]) => {
     const [low, high] = ratioIntervals[name];
-    return [name, `${value.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`];
+    const cpu = cpuRatios[name]?.toFixed(2) ?? null;
+    return [name, `${value.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`, cpu];
   });
-  if (compared.length > 0) parts.push(formatTable(['useful tokens/s over', 'ratio [95 %]'], compared));
+  if (compared.length > 0)
+    parts.push(formatTable(['useful tokens/s over', 'ratio [95 %]', 'by CPU time'], compared));
   const areas = Object.entries(aup).map(([mode, area]) => [mode, area === null ? null : area.toFixed(2)]);
   parts.push(formatTable(['mode', 'accuracy under parallelism'], areas));
   return parts.join('\n\n');

@@ -86,7 +86,7 @@ describe('a diffusion model and its twin', () => {
     expect(Object.keys(result.aup)).toEqual(['diffusion', 'twin']);
     const svg = await readFile(plot, 'utf8');
     expect(svg).toMatch(/^<svg xmlns/);
-    expect(svg).toContain('autoregressive twin');
+    expect(svg).toContain('>twin<');
     expect(svg).not.toMatch(/NaN|var\(--/);
   });
 

@@ -51,7 +51,8 @@ the next, and again for each --repeat. Times are whole requests (prompt, prefill
 repeats; only tokens before the end of the text or the line break count; intervals are 95 % over prompts. Compare ratios
 within a run, not speeds of two runs. "outside products" is the share of a request's time that is no matrix product, from
 ONNX Runtime's profiler over two requests apart from the measurement. MB are weights and keys/values of the longest
-request, computed and not measured.
+request, computed and not measured. "per CPU s" counts the work of the cores in place of the clock: other programs disturb
+it less, but with more than one thread it counts cores that spin.
 
 Configurations: diffusion and verify at each of --thresholds (above 1: one token a forward), ar (the same file, one token
 at a time), the twin, and the twin in llama.cpp as f32, f16 and q8_0 where llama.cpp can be had:

@@ -125,5 +125,6 @@ export function llamaConfiguration({ type, llama, model, options }: LlamaPlan): 
     complete,
     memoryBytes: (positions) => ggufWeightBytes(config, type) + cachedNumbers(config) * F16_BYTES * positions,
     nonMatmulShare: null,
+    isRemote: llama.isRemote,
   };
 }

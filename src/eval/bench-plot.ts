@@ -15,10 +15,10 @@ interface Look {
 
 /** From dark to light. */
 const LOOKS: Record<BenchMode, Look> = {
-  diffusion: { name: 'diffusion, by threshold', colour: '#0b2a6b', symbol: 'circle' },
-  verify: { name: 'verify (same text as ar), by threshold', colour: '#7a1f5c', symbol: 'triangle' },
-  ar: { name: 'the same file, one token at a time', colour: '#a8431f', symbol: 'diamond' },
-  twin: { name: 'autoregressive twin', colour: '#5a7a00', symbol: 'square' },
+  diffusion: { name: 'diffusion', colour: '#0b2a6b', symbol: 'circle' },
+  verify: { name: 'verify', colour: '#7a1f5c', symbol: 'triangle' },
+  ar: { name: 'same file, autoregressive', colour: '#a8431f', symbol: 'diamond' },
+  twin: { name: 'twin', colour: '#5a7a00', symbol: 'square' },
   llama: { name: 'twin in llama.cpp', colour: '#8a8f98', symbol: 'star' },
 };
 
@@ -140,7 +140,7 @@ export function plotBench({ runs, prompts, repeat }: BenchResult, title: string)
       ...labels,
       above(title, 16 - LEFT, -78, { fontSize: 19, fontWeight: 700, fill: INK }),
       above(
-        `${isExact ? 'exact match' : 'edit similarity (nothing matched exactly)'}\u2002·\u2002${prompts} gaps, ${repeat === 1 ? 'once' : `${repeat} times`} each; bars: 95 % intervals over gaps`,
+        `${isExact ? 'exact match' : 'edit similarity (nothing matched exactly)'}\u2002·\u2002${prompts} gaps, ${repeat === 1 ? 'once' : `${repeat} times`} each\u2002·\u2002numbers: threshold; bars: 95 % intervals over gaps`,
         16 - LEFT,
         -52,
         { fontSize: 13, fill: GREY },

@@ -86,7 +86,8 @@ export async function benchSudoku(
         const grid = await solve(contenders[at], index);
         times[at][index].push(nowMs() - startMs);
         if (round === 0) valid[at].push(Number(validGrid(grid, size)));
-        onProgress?.(++done, total);
+        done++;
+        onProgress?.(done, total);
       }
     }
   }

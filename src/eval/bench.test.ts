@@ -67,8 +67,16 @@ describe('the order', () => {
 
   it('and the intervals are those of the seed', async () => {
     const run = (seed: number) =>
-      bench(rows, [fake('a', 'diffusion', (i) => 10 + i), fake('twin', 'twin', (i) => 20 + i * i)], { seed });
+      bench(rows, [fake('a', 'diffusion', (i) => 10 + i), fake('twin', 'twin', (i) => 20 + i * i)], {
+        seed,
+        cpuMs: () => 0,
+      });
     expect(await run(3)).toEqual(await run(3));
+    expect(await run(3)).toMatchObject({
+      isInterrupted: false,
+      prompts: 8,
+      runs: [{ usefulTokensPerCpuSecond: null }, {}],
+    });
     expect((await run(3)).runs[0].intervalLow).not.toBe((await run(4)).runs[0].intervalLow);
   });
 });
@@ -96,6 +104,33 @@ describe('speed', () => {
   it('counts forwards and tokens once, whatever the repeats', async () => {
     const { runs } = await bench(rows, [fake('a', 'diffusion', () => 1)], { repeat: 3 });
     expect(runs[0]).toMatchObject({ nfe: 16, tokens: 32, tpf: 2, memoryBytes: 1100, nonMatmulShare: 0.25 });
+  });
+});
+
+describe('work of the cores', () => {
+  it('is counted for each request, and not for what computes elsewhere', async () => {
+    let worked = 0;
+    const working = (name: string, mode: BenchMode, cpuMs: number): BenchConfiguration => {
+      const inner = fake(name, mode, () => 1);
+      return {
+        ...inner,
+        complete: (row, signal) => {
+          worked += cpuMs;
+          return inner.complete(row, signal);
+        },
+      };
+    };
+    const { runs, cpuRatios } = await bench(
+      rows,
+      [
+        working('a', 'ar', 8),
+        working('twin', 'twin', 4),
+        { ...working('llama-f32', 'llama', 0), isRemote: true },
+      ],
+      { cpuMs: () => worked, repeat: 2 },
+    );
+    expect(runs.map((run) => run.usefulTokensPerCpuSecond)).toEqual([500, 1000, null]);
+    expect(cpuRatios).toEqual({ 'a/twin': 0.5 });
   });
 });
 

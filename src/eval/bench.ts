@@ -5,6 +5,8 @@
  * - every prompt is answered by all configurations one after the other, in an order drawn anew for each prompt and
  *   repeat, so that a slow minute, a warm cache or a hot core falls on all of them alike;
  * - a request's time is the median of its repeats, and the whole of it: prompt, prefill, every forward, text;
+ * - beside the clock stands the time that the cores worked for it (`perCpuSecond`), which other programs disturb far less; it
+ *   says nothing of waiting, and with more than one thread it counts cores that spin;
  * - only useful tokens count, those that begin before the end of the text or the stop;
  * - quality is scored on the same answers, so that speed never stands alone.
  *
@@ -12,7 +14,13 @@
  */
 import { assert } from '../errors.ts';
 import { createRng, type Rng } from '../rng.ts';
-import { accuracyUnderParallelism, rateInterval, ratioInterval, resamples } from './bench-statistics.ts';
+import {
+  accuracyUnderParallelism,
+  type Rate,
+  rateInterval,
+  ratioInterval,
+  resamples,
+} from './bench-statistics.ts';
 import type { InfillRow } from './documents.ts';
 import { scoreRow, type RowScore } from './fim.ts';
 import { mean, percentile } from './metrics.ts';
@@ -47,6 +55,8 @@ export interface BenchConfiguration {
   memoryBytes: (positions: number) => number;
   /** Share of a request's time outside matrix products, where it was measured. */
   nonMatmulShare: number | null;
+  /** It computes in another process, so that the time of this one's cores says nothing of it. */
+  isRemote?: boolean | undefined;
 }
 
 export interface BenchRun {
@@ -57,6 +67,8 @@ export interface BenchRun {
   usefulTokensPerSecond: number;
   intervalLow: number;
   intervalHigh: number;
+  /** Useful tokens a second of work of all cores together; null for what computes elsewhere. */
+  usefulTokensPerCpuSecond: number | null;
   /** Share of rows, 0 to 1. */
   exactMatch: number;
   exactMatchStandardError: number | null;
@@ -86,6 +98,8 @@ export interface BenchResult {
   ratios: Record<string, number>;
   /** Their 95 % intervals, resampled in pairs. */
   ratioIntervals: Record<string, [low: number, high: number]>;
+  /** The same of useful tokens a second of work of the cores. */
+  cpuRatios: Record<string, number>;
   /** Accuracy under parallelism by mode (`accuracyUnderParallelism`, exact match); null where nothing matched. */
   aup: Record<string, number | null>;
 }
@@ -97,12 +111,19 @@ export interface BenchOptions {
   seed?: number | undefined;
   /** Of the bootstrap. Default 1000. */
   resampleCount?: number | undefined;
+  /** Milliseconds that the cores have worked for this process. */
+  cpuMs?: (() => number) | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: ((done: number, total: number, name: string) => void) | undefined;
 }
 
 /** Samples of one configuration, by prompt, then by repeat. */
-type Samples = BenchReply[][];
+type Samples = (BenchReply & { cpuMs: number })[][];
+
+const processCpuMs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
 
 /**
  * Measures all configurations on all rows, after one request each that is not counted. An interrupt ends the run with
@@ -113,7 +134,7 @@ export async function bench(
   configurations: readonly BenchConfiguration[],
   options: BenchOptions = {},
 ): Promise<BenchResult> {
-  const { repeat = 1, seed = 0, resampleCount = 1000, signal, onProgress } = options;
+  const { repeat = 1, seed = 0, resampleCount = 1000, cpuMs = processCpuMs, signal, onProgress } = options;
   assert(rows.length > 0 && configurations.length > 0, 'a bench needs rows and configurations');
   const samples: Samples[] = configurations.map(() => rows.map(() => []));
   const total = repeat * rows.length * configurations.length;
@@ -125,8 +146,11 @@ export async function bench(
       for (const [prompt, row] of rows.entries()) {
         for (const index of shuffled(configurations.length, orders)) {
           signal?.throwIfAborted();
-          samples[index][prompt].push(await configurations[index].complete(row, signal));
-          onProgress?.(++done, total, configurations[index].name);
+          const startCpuMs = cpuMs();
+          const reply = await configurations[index].complete(row, signal);
+          samples[index][prompt].push({ ...reply, cpuMs: cpuMs() - startCpuMs });
+          done++;
+          onProgress?.(done, total, configurations[index].name);
         }
       }
     }
@@ -166,17 +190,23 @@ const median = (values: readonly number[]): number => percentile(values, 0.5);
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 /** Useful tokens and seconds of each prompt; its time is the median of the repeats. */
-const speedOf = (samples: Samples): { amount: number[]; cost: number[] } => ({
+const speedOf = (samples: Samples, clock: 'elapsedMs' | 'cpuMs' = 'elapsedMs'): Rate => ({
   amount: samples.map(([first]) => first.tokens),
-  cost: samples.map((replies) => median(replies.map(({ elapsedMs }) => elapsedMs)) / 1000),
+  cost: samples.map((replies) => median(replies.map((reply) => reply[clock])) / 1000),
 });
 
+const cpuSpeed = ({ isRemote }: BenchConfiguration, samples: Samples): number | null => {
+  const { amount, cost } = speedOf(samples, 'cpuMs');
+  return isRemote || sum(cost) === 0 ? null : sum(amount) / sum(cost);
+};
+
 function summarize(
-  { name, mode, options, memoryBytes, nonMatmulShare }: BenchConfiguration,
+  configuration: BenchConfiguration,
   rows: readonly InfillRow[],
   samples: Samples,
   draws: readonly Uint32Array[],
 ): BenchRun {
+  const { name, mode, options, memoryBytes, nonMatmulShare } = configuration;
   const firsts = samples.map(([first]) => first);
   const scores: RowScore[] = rows.map((row, i) => scoreRow(row, firsts[i].text));
   const exact = mean(scores.map(({ isExact }) => (isExact ? 1 : 0)));
@@ -194,6 +224,7 @@ function summarize(
     usefulTokensPerSecond: speed.value,
     intervalLow: speed.low,
     intervalHigh: speed.high,
+    usefulTokensPerCpuSecond: cpuSpeed(configuration, samples),
     exactMatch: exact.value,
     exactMatchStandardError: exact.standardError,
     editSimilarity: mean(scores.map(({ similarity }) => similarity)).value,
@@ -215,9 +246,11 @@ function ratiosOf(
   configurations: readonly BenchConfiguration[],
   samples: readonly Samples[],
   draws: readonly Uint32Array[],
-): Pick<BenchResult, 'ratios' | 'ratioIntervals'> {
+): Pick<BenchResult, 'ratios' | 'ratioIntervals' | 'cpuRatios'> {
   const ratios: Record<string, number> = {};
   const ratioIntervals: Record<string, [number, number]> = {};
+  const cpuRatios: Record<string, number> = {};
+  const cpuSpeeds = configurations.map((configuration, i) => cpuSpeed(configuration, samples[i]));
   for (const [bottom, reference] of configurations.entries()) {
     if (!REFERENCES.includes(reference.mode)) continue;
     for (const [top, { name, mode }] of configurations.entries()) {
@@ -225,9 +258,11 @@ function ratiosOf(
       const { value, low, high } = ratioInterval(speedOf(samples[top]), speedOf(samples[bottom]), draws);
       ratios[`${name}/${reference.name}`] = value;
       ratioIntervals[`${name}/${reference.name}`] = [low, high];
+      const [ours, theirs] = [cpuSpeeds[top], cpuSpeeds[bottom]];
+      if (ours !== null && theirs !== null) cpuRatios[`${name}/${reference.name}`] = ours / theirs;
     }
   }
-  return { ratios, ratioIntervals };
+  return { ratios, ratioIntervals, cpuRatios };
 }
 
 function aupByMode(runs: readonly BenchRun[]): Record<string, number | null> {

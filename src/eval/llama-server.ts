@@ -38,6 +38,7 @@ export async function openLlamaServer(
   }
   return {
     engine: 'llama-server',
+    isRemote: true,
     generate: (request) => generate(url, request),
     close: () => stop(child),
   };

@@ -33,6 +33,8 @@ export interface LlamaReply {
 export interface LlamaModel {
   /** `node-llama-cpp, llama.cpp b1234` or `llama-server`. */
   engine: string;
+  /** It computes in another process. */
+  isRemote: boolean;
   generate(request: LlamaRequest): Promise<LlamaReply>;
   close(): Promise<void>;
 }
@@ -142,6 +144,7 @@ async function openPackage(
     const sequence = context.getSequence();
     return {
       engine: `${PACKAGE}, llama.cpp ${llama.llamaCppRelease.release}`,
+      isRemote: false,
       generate: async ({ ids, maxTokens, isOver = () => false, signal }) => {
         const startMs = performance.now();
         await sequence.clearHistory();
