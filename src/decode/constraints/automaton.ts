@@ -34,8 +34,6 @@ interface State {
   readonly threads: readonly Thread[];
   readonly accepting: boolean;
   readonly minBytes: number;
-  /** By byte; `UNKNOWN` until asked. Null where a single thread reads a single set. */
-  row: Int32Array | null;
 }
 
 const UNKNOWN = -2;
@@ -104,6 +102,8 @@ export function createAutomaton(root: Node): Language | null {
   };
 
   const states: State[] = [];
+  /** By state, then byte; made when first asked for. A single thread, as in a literal, needs none. */
+  const rows: (Int32Array | undefined)[] = [];
   const stateOf = new Map<string, number>();
   const makeState = (threads: readonly Thread[]): number => {
     if (threads.length === 0) return DEAD;
@@ -116,7 +116,6 @@ export function createAutomaton(root: Node): Language | null {
       threads,
       accepting: threads.includes(END),
       minBytes: threads.reduce((least, thread) => Math.min(least, thread.minBytes), Infinity),
-      row: threads.length === 1 ? null : new Int32Array(256).fill(UNKNOWN),
     });
     return state;
   };
@@ -129,17 +128,39 @@ export function createAutomaton(root: Node): Language | null {
   const reads = ({ head }: Thread, byte: number): boolean =>
     (head as { set?: ByteSet } | null)?.set![byte] === 1;
 
-  const step = (threads: readonly Thread[], byte: number): number => {
-    const matching = threads.filter((thread) => reads(thread, byte));
-    if (matching.length === 0) return DEAD;
-    if (matching.length === 1) return stateAfter(matching[0]);
-    const all = new Set(matching.flatMap((thread) => close(thread.tail!)));
+  const union = (threads: readonly Thread[]): number => {
+    const all = new Set(threads.flatMap((thread) => close(thread.tail!)));
     return makeState([...all].sort((a, b) => a.id - b.id));
+  };
+  /** Where each byte leads, for all bytes at once: mostly whole sets of them lead to one place. */
+  const fillRow = (threads: readonly Thread[]): Int32Array => {
+    const row = new Int32Array(256).fill(DEAD);
+    const readers = new Map<string, number>();
+    for (let byte = 0; byte < 256; byte++) {
+      const matching = threads.filter((thread) => reads(thread, byte));
+      if (matching.length === 0) continue;
+      if (matching.length === 1) row[byte] = stateAfter(matching[0]);
+      else {
+        const key = matching.map(({ id }) => id).join();
+        if (!readers.has(key)) readers.set(key, union(matching));
+        row[byte] = readers.get(key)!;
+      }
+    }
+    return row;
   };
 
   const first = prepend(root, END);
   if (first === null) return null;
   const start = makeState(close(first));
+
+  const next = (state: number, byte: number): number => {
+    const row = rows[state];
+    if (row) return row[byte];
+    const { threads } = states[state];
+    if (threads.length > 1) return (rows[state] = fillRow(threads))[byte];
+    return reads(threads[0], byte) ? stateAfter(threads[0]) : DEAD;
+  };
+  const loopsOf: (Uint32Array | undefined)[] = [];
 
   return {
     start,
@@ -147,11 +168,15 @@ export function createAutomaton(root: Node): Language | null {
     get stateCount() {
       return states.length;
     },
-    next(state, byte) {
-      const { threads, row } = states[state];
-      if (row === null) return reads(threads[0], byte) ? stateAfter(threads[0]) : DEAD;
-      if (row[byte] === UNKNOWN) row[byte] = step(threads, byte);
-      return row[byte];
+    next,
+    loops(state) {
+      const known = loopsOf[state];
+      if (known) return known;
+      const loops = new Uint32Array(8);
+      for (let byte = 0; byte < 256; byte++) {
+        if (next(state, byte) === state) loops[byte >> 5] |= 1 << (byte & 31);
+      }
+      return (loopsOf[state] = loops);
     },
     isAccepting: (state) => states[state].accepting,
     minBytes: (state) => states[state].minBytes,

@@ -138,20 +138,16 @@ export function createConstraintCanvas(
     canCommit,
     commit,
     allowedAt(position) {
-      const mask = new Uint32Array(Math.ceil(automaton.vocabSize / 32));
-      if (position < settled || position >= budget || tokens[position] !== MASKED) return mask;
       const groups = new Set<number>();
-      for (const from of statesAt(position) ?? []) {
+      const isOpen = position >= settled && position < budget && tokens[position] === MASKED;
+      for (const from of (isOpen && statesAt(position)) || []) {
         const edges = automaton.edges(from);
         for (let i = 0; i < edges.targets.length; i++) {
           if (groups.has(edges.groups[i]) || !canComplete(position + 1, edges.targets[i])) continue;
           groups.add(edges.groups[i]);
         }
       }
-      for (const group of groups) {
-        for (const token of automaton.group(group)) mask[token >> 5] |= 1 << (token & 31);
-      }
-      return mask;
+      return automaton.maskOf(groups);
     },
     commitForced() {
       const written: Commit[] = [];

@@ -22,7 +22,7 @@ export function createDistance(
   vocabulary: Vocabulary,
   targetsOf: (state: number) => Int32Array,
 ): Distance {
-  const longest = longestToken(vocabulary);
+  const { longest } = vocabulary;
   /** Numbers of tokens that suffice. */
   const enough = new Map<number, number>();
   /** States whose number no search will lower. */
@@ -96,21 +96,18 @@ export function createDistance(
 }
 
 /** Ends of the tokens that `bytes` holds from `start` on. */
-function* tokenEnds(vocabulary: Vocabulary, bytes: readonly number[], start: number): Generator<number> {
-  const { firstChild, childByte, childNode, firstToken } = vocabulary;
+function* tokenEnds(
+  { byte, depth, skip, first }: Vocabulary,
+  bytes: readonly number[],
+  start: number,
+): Generator<number> {
   let node = 0;
-  for (let end = start; end < bytes.length;) {
-    let child = firstChild[node];
-    while (child < firstChild[node + 1] && childByte[child] !== bytes[end]) child++;
-    if (child === firstChild[node + 1]) return;
-    node = childNode[child];
-    end++;
-    if (firstToken[node] < firstToken[node + 1]) yield end;
+  for (let end = start; end < bytes.length; end++) {
+    // Siblings of the first child; one of them has the byte, or no token goes on here.
+    while (node < byte.length && depth[node] === end - start + 1 && byte[node] !== bytes[end])
+      node = skip[node];
+    if (node === byte.length || depth[node] !== end - start + 1) return;
+    if (first[node] < first[node + 1]) yield end + 1;
+    node++;
   }
-}
-
-function longestToken(vocabulary: Vocabulary): number {
-  let longest = 1;
-  for (const token of vocabulary.tokens) longest = Math.max(longest, vocabulary.bytes(token).length);
-  return longest;
 }

@@ -3,14 +3,17 @@
  * of the vocabulary trie together with the automaton over bytes, when they are first asked for, and kept.
  *
  * They are kept by target. Most tokens of a state lead to few targets (inside a JSON string thousands lead back to
- * itself), and the set of tokens between two states recurs again and again, so equal sets are one *group*.
+ * itself), and the set of tokens between two states recurs again and again, so equal sets are one *group*: ranges of
+ * tokens in byte order. Where a state comes back to itself on every byte below a node of the trie, all tokens there
+ * are one range, which is what makes the walk short inside strings.
  */
 import { TintypeError } from '../../errors.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
+import { createDistance } from './distance.ts';
 import { DEAD } from './language.ts';
 import type { Language } from './language.ts';
-import { createDistance } from './distance.ts';
 import { vocabularyOf } from './vocabulary.ts';
+import type { Vocabulary } from './vocabulary.ts';
 
 /** The state after a token that ends the text: only such tokens may follow, and mean nothing. */
 export const ENDED = -2;
@@ -19,7 +22,7 @@ export const ENDED = -2;
 export interface Edges {
   /** Each state once; `ENDED` among them where the text may end. */
   readonly targets: Int32Array;
-  /** Index for `group`, beside each target. */
+  /** Index for `maskOf`, beside each target. */
   readonly groups: Int32Array;
 }
 
@@ -31,10 +34,10 @@ export interface TokenAutomaton {
   /** Tokens that end a text. */
   readonly ends: readonly number[];
   edges(state: number): Edges;
-  /** Tokens of a group, ascending. */
-  group(index: number): Int32Array;
-  /** Every token that may follow, ascending. */
-  allowed(state: number): Int32Array;
+  /** Tokens of groups, one bit each: token t is bit `t & 31` of word `t >> 5`. [ceil(V / 32)] */
+  maskOf(groups: Iterable<number>): Uint32Array;
+  /** Every token that may follow, as such bits. */
+  allowed(state: number): Uint32Array;
   /** The state after a token, `ENDED`, or `DEAD` if it may not follow. */
   next(state: number, token: number): number;
   /** Whether a token that ends the text may follow. */
@@ -56,39 +59,47 @@ export function createTokenAutomaton(
 ): TokenAutomaton {
   const vocabulary = vocabularyOf(tokenizer);
   checkAlphabet(language, vocabulary.singleBytes);
-  const { firstChild, childByte, childNode, firstToken, tokens, size } = vocabulary;
+  const { size } = vocabulary;
   const isEnd = new Set(ends);
   const groups = createGroups();
-  const endGroup = groups.indexOf([...isEnd].sort((a, b) => a - b));
+  /** Stands for the tokens that end the text. */
+  const endGroup = groups.indexOf([]);
   const afterEnd: Edges = { targets: Int32Array.of(ENDED), groups: Int32Array.of(endGroup) };
   const edgesOf: (Edges | undefined)[] = [];
+  const walk = createWalk(language, vocabulary);
 
-  const walk = (state: number): Edges => {
-    const found = new Map<number, number[]>();
-    const visit = (node: number, at: number): void => {
-      for (let i = firstToken[node]; i < firstToken[node + 1]; i++) {
-        if (isEnd.has(tokens[i])) continue;
-        const list = found.get(at);
-        if (list) list.push(tokens[i]);
-        else found.set(at, [tokens[i]]);
-      }
-      for (let i = firstChild[node]; i < firstChild[node + 1]; i++) {
-        const next = language.next(at, childByte[i]);
-        if (next !== DEAD) visit(childNode[i], next);
-      }
-    };
-    visit(0, state);
-    const targets = [...found.keys()];
-    const indices = targets.map((target) => groups.indexOf(found.get(target)!.sort((a, b) => a - b)));
+  const edges = (state: number): Edges => {
+    if (state === ENDED) return afterEnd;
+    const known = edgesOf[state];
+    if (known) return known;
+    const ranges = walk(state);
+    const targets = [...ranges.keys()];
+    const indices = Array.from(ranges.values(), (each) => groups.indexOf(each));
     if (language.isAccepting(state)) {
       targets.push(ENDED);
       indices.push(endGroup);
     }
-    return { targets: Int32Array.from(targets), groups: Int32Array.from(indices) };
+    return (edgesOf[state] = { targets: Int32Array.from(targets), groups: Int32Array.from(indices) });
   };
-  const edges = (state: number): Edges => {
-    if (state === ENDED) return afterEnd;
-    return (edgesOf[state] ??= walk(state));
+  const maskOf = (indices: Iterable<number>): Uint32Array => {
+    const mask = new Uint32Array(Math.ceil(size / 32));
+    let mayEnd = false;
+    for (const index of indices) {
+      if (index === endGroup) mayEnd = true;
+      const ranges = groups.at(index);
+      for (let i = 0; i < ranges.length; i += 2) {
+        for (let at = ranges[i]; at < ranges[i + 1]; at++) {
+          const token = vocabulary.order[at];
+          mask[token >> 5] |= 1 << (token & 31);
+        }
+      }
+    }
+    // A token that ends the text is never text, whatever its bytes.
+    for (const token of isEnd) {
+      if (mayEnd) mask[token >> 5] |= 1 << (token & 31);
+      else mask[token >> 5] &= ~(1 << (token & 31));
+    }
+    return mask;
   };
   const distance = createDistance(language, vocabulary, (state) => edges(state).targets);
 
@@ -99,12 +110,12 @@ export function createTokenAutomaton(
     language,
     ends: [...isEnd],
     edges,
-    group: (index) => groups.at(index),
-    allowed: (state) =>
-      Int32Array.from([...edges(state).groups].flatMap((index) => [...groups.at(index)])).sort(),
+    maskOf,
+    allowed: (state) => maskOf(edges(state).groups),
     next(state, token) {
       if (isEnd.has(token)) return state === ENDED || language.isAccepting(state) ? ENDED : DEAD;
-      const bytes = state === ENDED || token < 0 || token >= size ? [] : vocabulary.bytes(token);
+      if (state === ENDED || token < 0 || token >= size) return DEAD;
+      const bytes = vocabulary.bytes(token);
       if (bytes.length === 0) return DEAD;
       let at = state;
       for (let i = 0; i < bytes.length && at !== DEAD; i++) at = language.next(at, bytes[i]);
@@ -116,23 +127,59 @@ export function createTokenAutomaton(
   };
 }
 
-/** Sets of tokens, each kept once. */
-function createGroups(): { indexOf(tokens: number[]): number; at(index: number): Int32Array } {
-  const all: Int32Array[] = [];
+/** Finds where tokens lead: by target, ranges `[from, to)` of the vocabulary's order, one after the other. */
+function createWalk(language: Language, vocabulary: Vocabulary): (state: number) => Map<number, number[]> {
+  const { byte, depth, skip, first, below } = vocabulary;
+  /** States on the way to the node at hand, by depth. */
+  const path = new Int32Array(vocabulary.longest + 1);
+  return (state) => {
+    const found = new Map<number, number[]>();
+    path[0] = state;
+    for (let node = 0; node < byte.length;) {
+      const from = path[depth[node] - 1];
+      const at = language.next(from, byte[node]);
+      if (at === DEAD) {
+        node = skip[node];
+        continue;
+      }
+      path[depth[node]] = at;
+      const stays = at === from && skip[node] > node + 1 && isWithin(below, node, language.loops(at));
+      const next = stays ? skip[node] : node + 1;
+      if (first[node] < first[next]) {
+        const ranges = found.get(at);
+        if (!ranges) found.set(at, [first[node], first[next]]);
+        else if (ranges.at(-1) === first[node]) ranges[ranges.length - 1] = first[next];
+        else ranges.push(first[node], first[next]);
+      }
+      node = next;
+    }
+    return found;
+  };
+}
+
+/** Whether the bytes below a node are all in a set. */
+function isWithin(below: Uint32Array, node: number, set: Uint32Array): boolean {
+  for (let word = 0; word < 8; word++) if ((below[node * 8 + word] & ~set[word]) !== 0) return false;
+  return true;
+}
+
+/** Lists of numbers, each kept once. */
+function createGroups(): { indexOf(list: number[]): number; at(index: number): readonly number[] } {
+  const all: (readonly number[])[] = [];
   const byHash = new Map<number, number[]>();
   return {
     at: (index) => all[index],
-    indexOf(tokens) {
+    indexOf(list) {
       let hash = 2166136261; // FNV-1a
-      for (const token of tokens) hash = Math.imul(hash ^ token, 16777619);
+      for (const value of list) hash = Math.imul(hash ^ value, 16777619);
       let candidates = byHash.get(hash);
       if (!candidates) byHash.set(hash, (candidates = []));
       const same = candidates.find(
-        (index) => all[index].length === tokens.length && all[index].every((token, i) => token === tokens[i]),
+        (index) => all[index].length === list.length && all[index].every((value, i) => value === list[i]),
       );
       if (same !== undefined) return same;
       candidates.push(all.length);
-      return all.push(Int32Array.from(tokens)) - 1;
+      return all.push(list) - 1;
     },
   };
 }

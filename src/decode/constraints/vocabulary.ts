@@ -6,13 +6,22 @@ import type { Tokenizer } from '../../text/tokenizer.ts';
 
 export interface Vocabulary {
   readonly size: number;
-  /** Children of node n: indices `firstChild[n]` to `firstChild[n + 1]` of `childByte` and `childNode`. Node 0 is the root. */
-  readonly firstChild: Int32Array;
-  readonly childByte: Uint8Array;
-  readonly childNode: Int32Array;
-  /** Tokens that end at node n: indices `firstToken[n]` to `firstToken[n + 1]` of `tokens` (mostly none or one). */
-  readonly firstToken: Int32Array;
-  readonly tokens: Int32Array;
+  /**
+   * The nodes in depth-first order, without the root. A walk goes from one to the next, or leaves out all below node n
+   * by going to `skip[n]`.
+   */
+  readonly byte: Uint8Array;
+  /** Bytes on the way to a node: 1 for those below the root. */
+  readonly depth: Uint16Array;
+  readonly skip: Int32Array;
+  /** Tokens in byte order, so that those at and below a node are neighbours. */
+  readonly order: Int32Array;
+  /** Where in `order` the tokens that end at node n begin; they go on to `first[n + 1]`, those below to `first[skip[n]]`. */
+  readonly first: Int32Array;
+  /** Bytes that occur below node n, as eight words of bits from 8n on. */
+  readonly below: Uint32Array;
+  /** Most bytes of a token. */
+  readonly longest: number;
   /** Bytes of a token; none for special ones. */
   bytes(token: number): Uint8Array;
   /** Which bytes are a token by themselves, as 0 and 1. */
@@ -35,44 +44,64 @@ function createVocabulary(tokenizer: Tokenizer): Vocabulary {
   const sorted = bytesOf.flatMap((bytes, id) => (bytes.length > 0 ? [id] : []));
   sorted.sort((a, b) => compareBytes(bytesOf[a], bytesOf[b]) || a - b);
 
-  const children: { byte: number; node: number }[][] = [[]];
-  const ending: number[][] = [[]];
-  let path: number[] = [0];
+  const byte: number[] = [];
+  const depth: number[] = [];
+  const first: number[] = [];
   let previous: Uint8Array = new Uint8Array(0);
-  for (const id of sorted) {
+  sorted.forEach((id, index) => {
     const bytes = bytesOf[id];
-    const shared = sharedLength(previous, bytes);
-    path = path.slice(0, shared + 1);
-    for (const byte of bytes.subarray(shared)) {
-      const node = children.length;
-      children.push([]);
-      ending.push([]);
-      children[path.at(-1)!].push({ byte, node });
-      path.push(node);
+    for (let i = sharedLength(previous, bytes); i < bytes.length; i++) {
+      byte.push(bytes[i]);
+      depth.push(i + 1);
+      // The token ends at the last of its nodes; a second one with the same bytes adds no node.
+      first.push(index);
     }
-    ending[path.at(-1)!].push(id);
     previous = bytes;
-  }
+  });
+  first.push(sorted.length);
 
+  const longest = depth.reduce((most, each) => Math.max(most, each), 0);
+  const skip = skips(depth, longest);
   const singleBytes = new Uint8Array(256);
-  for (const { byte, node } of children[0]) if (ending[node].length > 0) singleBytes[byte] = 1;
-  const flat = children.flat();
+  byte.forEach((value, node) => {
+    if (depth[node] === 1 && first[node] < first[node + 1]) singleBytes[value] = 1;
+  });
   return {
     size,
-    firstChild: offsets(children),
-    childByte: Uint8Array.from(flat, ({ byte }) => byte),
-    childNode: Int32Array.from(flat, ({ node }) => node),
-    firstToken: offsets(ending),
-    tokens: Int32Array.from(ending.flat()),
+    byte: Uint8Array.from(byte),
+    depth: Uint16Array.from(depth),
+    skip,
+    order: Int32Array.from(sorted),
+    first: Int32Array.from(first),
+    below: bytesBelow(byte, skip),
+    longest,
     bytes: (token) => bytesOf[token],
     singleBytes,
   };
 }
 
-function offsets(lists: readonly unknown[][]): Int32Array {
-  const out = new Int32Array(lists.length + 1);
-  lists.forEach((list, i) => (out[i + 1] = out[i] + list.length));
-  return out;
+/** Bytes of all nodes below each, from the last node to the first: a node's children are complete before it. */
+function bytesBelow(byte: readonly number[], skip: Int32Array): Uint32Array {
+  const below = new Uint32Array(byte.length * 8);
+  for (let node = byte.length - 1; node >= 0; node--) {
+    for (let child = node + 1; child < skip[node]; child = skip[child]) {
+      below[node * 8 + (byte[child] >> 5)] |= 1 << (byte[child] & 31);
+      for (let word = 0; word < 8; word++) below[node * 8 + word] |= below[child * 8 + word];
+    }
+  }
+  return below;
+}
+
+/** For each node the next one that is not below it. */
+function skips(depth: readonly number[], longest: number): Int32Array {
+  const skip = new Int32Array(depth.length);
+  // By depth: the nearest node on the right that is no deeper.
+  const next = new Int32Array(longest + 1).fill(depth.length);
+  for (let node = depth.length - 1; node >= 0; node--) {
+    skip[node] = next[depth[node]];
+    next.fill(node, depth[node]);
+  }
+  return skip;
 }
 
 function sharedLength(a: Uint8Array, b: Uint8Array): number {
