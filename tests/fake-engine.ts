@@ -23,6 +23,7 @@ export function createFakeEngine(
         text: 'a + b;',
         finishReason: 'stop',
         promptTokens: 12,
+        cachedTokens: 5,
         completionTokens: 4,
         nfe: 2,
         elapsedMs: 3.5,

@@ -3,6 +3,8 @@
  * engine lives in `engine.ts` behind a worker thread; tests hand the server a fake one.
  */
 
+import type { CompleteOptions } from './complete.ts';
+
 export interface CompletionRequest {
   /** Id as `models()` lists it. */
   model: string;
@@ -20,6 +22,10 @@ export interface CompletionRequest {
   seed: number;
   /** The reply ends before the first of these. */
   stop: string[];
+  /** Added to the logits of tokens, by id. */
+  logitBias?: Record<string, number> | undefined;
+  /** The decoder's own options: mode, policy, cache, constraint. */
+  options?: CompleteOptions | undefined;
   /** Asks the decoder to stop between two denoising steps; `complete` then rejects with code `aborted`. */
   signal?: AbortSignal | undefined;
 }
@@ -29,6 +35,8 @@ export interface CompletionReply {
   /** `length`: the token budget ran out. */
   finishReason: 'stop' | 'length';
   promptTokens: number;
+  /** Those of them that an earlier request had computed. */
+  cachedTokens: number;
   /** Useful tokens: those before the end of the text. */
   completionTokens: number;
   /** Denoiser forwards. */

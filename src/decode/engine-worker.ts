@@ -69,7 +69,7 @@ async function loadModels(): Promise<Map<string, EngineModel>> {
 
 async function complete(
   models: Map<string, EngineModel>,
-  { model, prompt, suffix, ...options }: Omit<CompletionRequest, 'signal'>,
+  { model, prompt, suffix, options: own, ...options }: Omit<CompletionRequest, 'signal'>,
   signal: AbortSignal,
 ): Promise<CompletionReply> {
   const textModel = models.get(model);
@@ -80,6 +80,7 @@ async function complete(
   const denoiser = batch.join();
   const { text, promptTokens, done } = await completeText({ denoiser, tokenizer }, gap, {
     ...options,
+    ...own,
     overflow: 'throw',
     prefixCache,
     signal,
@@ -92,6 +93,7 @@ async function complete(
     text,
     finishReason: done.reason === 'length' ? 'length' : 'stop',
     promptTokens,
+    cachedTokens: done.cachedTokens,
     completionTokens: done.usefulTokens,
     nfe: done.nfe,
     elapsedMs: done.elapsedMs,

@@ -88,7 +88,12 @@ describe('completions', () => {
           logprobs: null,
         },
       ],
-      usage: { prompt_tokens: 12, completion_tokens: 4, total_tokens: 16 },
+      usage: {
+        prompt_tokens: 12,
+        completion_tokens: 4,
+        total_tokens: 16,
+        prompt_tokens_details: { cached_tokens: 5 },
+      },
     });
     expect(engine.asked[0]).toMatchObject({
       model: 'tintype-code',
@@ -100,6 +105,27 @@ describe('completions', () => {
       seed: 7,
       stop: ['\n\n'],
     });
+  });
+
+  it('hands on the decoder’s own options and biases, as they were said', async () => {
+    const { post, engine } = rig();
+    const tintype = { mode: 'verify', policy: 'entropyBound', gamma: 0.2, regex: '[0-9]+' };
+    const response = await post(FIM, { prompt: 'a', logit_bias: { 7: -100 }, tintype });
+    expect(response.status).toBe(200);
+    expect(engine.asked[0]).toMatchObject({ options: tintype, logitBias: { 7: -100 } });
+  });
+
+  it.each([
+    [{ policy: 'best' }, 'tintype.policy: one of confidenceThreshold, '],
+    [{ threshold: 3 }, 'tintype.threshold: a number from 0 to 2'],
+    [{ mode: 1 }, 'tintype.mode: one of diffusion, verify, ar'],
+    [{ tresh: 1 }, 'tresh'],
+  ])('refuses %o with what would be right', async (tintype, message) => {
+    const response = await rig().post(FIM, { prompt: 'a', tintype });
+    expect(response.status).toBe(400);
+    const { error } = (await response.json()) as { error: { message: string; param: string } };
+    expect(error.message).toContain(message);
+    expect(error.param).toBe('tintype');
   });
 
   it('continues when there is no suffix and fills when there is, on /v1/completions', async () => {
@@ -144,7 +170,7 @@ describe('completions', () => {
       [1, 'B'],
       [2, 'C'],
     ]);
-    expect(body.usage).toEqual({ prompt_tokens: 36, completion_tokens: 12, total_tokens: 48 });
+    expect(body.usage).toMatchObject({ prompt_tokens: 36, completion_tokens: 12, total_tokens: 48 });
   });
 
   it('ignores fields it does not know', async () => {

@@ -124,12 +124,15 @@ export function createApp(options: AppOptions): Hono<Env> {
           topP: body.top_p,
           seed: body.seed ?? crypto.getRandomValues(new Uint32Array(1))[0],
           stop: body.stop,
+          logitBias: body.logit_bias,
+          options: body.tintype,
           signal,
         }),
       );
     }
-    const total = (field: 'promptTokens' | 'completionTokens' | 'nfe' | 'elapsedMs'): number =>
-      replies.reduce((sum, reply) => sum + reply[field], 0);
+    const total = (
+      field: 'promptTokens' | 'cachedTokens' | 'completionTokens' | 'nfe' | 'elapsedMs',
+    ): number => replies.reduce((sum, reply) => sum + reply[field], 0);
     const [promptTokens, completionTokens, nfe] = [
       total('promptTokens'),
       total('completionTokens'),
@@ -152,6 +155,7 @@ export function createApp(options: AppOptions): Hono<Env> {
         prompt_tokens: promptTokens,
         completion_tokens: completionTokens,
         total_tokens: promptTokens + completionTokens,
+        prompt_tokens_details: { cached_tokens: total('cachedTokens') },
       },
     };
   }

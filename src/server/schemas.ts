@@ -3,6 +3,8 @@
  * the default, as in OpenAI's API.
  */
 import { z } from 'zod';
+import type { CompleteOptions } from '../decode/complete.ts';
+import { completionOptionsSchema, decodeOptionsSchema } from '../decode/options.ts';
 
 const MOST_PROMPTS = 16;
 const MOST_STOPS = 16;
@@ -14,6 +16,22 @@ const list = (most: number) => z.array(text).min(1).max(most);
 /** An optional parameter whose `null` means the default too. */
 const withDefault = <T>(schema: z.ZodType<T>, value: T) =>
   schema.nullish().transform((given) => given ?? value);
+
+/** The decoder's own options, as the command line and the API know them; what was not said stays unsaid. */
+const ownOptions = decodeOptionsSchema.extend({
+  contextTokens: completionOptionsSchema.shape.contextTokens,
+  schema: z.union([z.record(z.string(), z.unknown()), z.boolean()]).optional(),
+  regex: z.string().optional(),
+});
+const tintype = z
+  .record(z.string(), z.unknown())
+  .superRefine((given, context) => {
+    for (const issue of ownOptions.safeParse(given).error?.issues ?? [])
+      context.addIssue({ code: 'custom', message: issue.message, path: issue.path });
+  })
+  .transform((given) => given as CompleteOptions)
+  .nullish()
+  .transform((given) => given ?? {});
 
 const shared = {
   /** The only loaded model, or the first one, when a client sends none (llama.vim does not). */
@@ -33,6 +51,12 @@ const shared = {
     })
     .nullish()
     .transform((given) => (typeof given === 'string' ? [given] : (given ?? []))),
+  logit_bias: z
+    .record(z.string(), z.number().min(-100).max(100))
+    .nullish()
+    .transform((given) => given ?? {}),
+  /** Policy, mode, cache, constraint …: one object, the names of the API. */
+  tintype,
   n: z.literal(1, { error: 'expected 1: one completion a prompt' }).nullish(),
   stream: z.literal(false, { error: 'expected false: this server answers in one piece' }).nullish(),
 };
