@@ -103,7 +103,9 @@ const realistic = Object.entries(REALISTIC).map(([name, schema], i) => check(nam
 for (const row of realistic) console.log(show(row));
 const random = Array.from({ length: Number(flags.schemas) }, (_, i) => {
   const seed = Number(flags.seed) + i;
-  return check(`random ${seed}`, randomSchema(createRng(seed, 'schema')), seed);
+  const row = check(`random ${seed}`, randomSchema(createRng(seed, 'schema')), seed);
+  if (row.compileMs > 1000 || row.stepMs > 200) console.log(show(row));
+  return row;
 });
 const refusals = new Map<string, number>();
 for (const { refused } of random) {

@@ -15,6 +15,7 @@ import type { Language } from './language.ts';
 import { lessOnce } from './nodes.ts';
 import type { ByteSet, Node } from './nodes.ts';
 import { allBytes, minBytes } from './settle.ts';
+import { createWeights, onlyByteOf } from './weights.ts';
 
 interface Thread {
   readonly id: number;
@@ -23,7 +24,7 @@ interface Thread {
   readonly tail: Thread | null;
   readonly minBytes: number;
   /** Threads that have this one as their tail, by head. */
-  readonly longer: Map<Node, Thread>;
+  longer: Map<Node, Thread> | null;
   /** The threads it stands for that begin with a byte or are the end; ascending ids. */
   closed: readonly Thread[] | null;
   /** The state of exactly this thread. */
@@ -48,7 +49,7 @@ export function createAutomaton(root: Node): Language | null {
     head,
     tail,
     minBytes: total,
-    longer: new Map(),
+    longer: null,
     closed: null,
     state: UNKNOWN,
   });
@@ -69,12 +70,12 @@ export function createAutomaton(root: Node): Language | null {
       for (let i = node.parts.length - 1; i >= 0 && thread; i--) thread = prepend(node.parts[i], thread);
       return thread;
     }
-    const known = tail.longer.get(node);
+    const known = tail.longer?.get(node);
     if (known) return known;
     const total = least(node) + tail.minBytes;
     if (total === Infinity) return null;
     const thread = makeThread(node, tail, total);
-    tail.longer.set(node, thread);
+    (tail.longer ??= new Map()).set(node, thread);
     return thread;
   };
 
@@ -177,6 +178,22 @@ export function createAutomaton(root: Node): Language | null {
         if (next(state, byte) === state) loops[byte >> 5] |= 1 << (byte & 31);
       }
       return (loopsOf[state] = loops);
+    },
+    borders(ofRun) {
+      const weights = createWeights(root, ofRun);
+      const known = new Map<Thread, number>();
+      const ofThread = (thread: Thread): number => {
+        let total = known.get(thread);
+        if (total !== undefined) return total;
+        const run: number[] = [];
+        let at = thread;
+        for (let byte = -1; at.head && (byte = onlyByteOf(at.head)) >= 0; at = at.tail!) run.push(byte);
+        total = ofRun(run) + (at.head ? weights.of(at.head) + ofThread(at.tail!) : 0);
+        known.set(thread, total);
+        return total;
+      };
+      return (state) =>
+        states[state].threads.reduce((least, each) => Math.min(least, ofThread(each)), Infinity);
     },
     isAccepting: (state) => states[state].accepting,
     minBytes: (state) => states[state].minBytes,

@@ -21,7 +21,7 @@ import { ENDED } from './tokens.ts';
 import type { TokenAutomaton } from './tokens.ts';
 
 /** States that one position may be in before it has to wait for those on its left. */
-export const MOST_STATES = 512;
+export const MOST_STATES = 256;
 const MASKED = -1;
 
 export interface Commit {

@@ -3,14 +3,16 @@
  *
  * A *shortest ending* in bytes is known without a search, and the best way to cut it into tokens is a small dynamic
  * program: that number always suffices, and following that ending it falls by one with each token. A longer text may
- * take fewer tokens, so where the difference matters a breadth-first search over token steps looks for one, led by a
- * lower bound. It gives up after `MOST_EXPANSIONS` states, since a recursive language has no end of them; what is
- * known then still suffices and still falls by one with each token along a known way, so decoding is never trapped.
+ * take fewer tokens, so where the difference matters a breadth-first search over token steps looks for one, within the
+ * bound at hand and led by a lower bound from the grammar. It gives up after `MOST_EXPANSIONS` states, since a recursive
+ * language has no end of them; what is known then still suffices and still falls by one with each token along a known
+ * way, so decoding is never trapped.
  */
 import type { Language } from './language.ts';
 import type { Vocabulary } from './vocabulary.ts';
+import { createRunWeight } from './weights.ts';
 
-const MOST_EXPANSIONS = 2_000;
+const MOST_EXPANSIONS = 1_000;
 
 export interface Distance {
   shortest(state: number): number;
@@ -25,10 +27,24 @@ export function createDistance(
   const { longest } = vocabulary;
   /** Numbers of tokens that suffice. */
   const enough = new Map<number, number>();
-  /** States whose number no search will lower. */
-  const searched = new Set<number>();
+  /** Numbers of tokens that are needed. */
+  const needed = new Map<number, number>();
+  /** Bounds below which a search gave up. */
+  const givenUp = new Map<number, number>();
+  let borders: ((state: number) => number) | undefined;
 
-  const lower = (state: number): number => Math.ceil(language.minBytes(state) / longest);
+  const lower = (state: number): number => {
+    const known = needed.get(state);
+    if (known !== undefined) return known;
+    const bytes = language.minBytes(state);
+    // Made when first needed: most answers have room to spare.
+    borders ??= language.borders(
+      createRunWeight(Array.from(vocabulary.order, (token) => vocabulary.bytes(token))),
+    );
+    const least = bytes === 0 ? 0 : Math.max(Math.ceil(bytes / longest), 1 + borders(state));
+    needed.set(state, least);
+    return least;
+  };
 
   const upper = (state: number): number => {
     const known = enough.get(state);
@@ -47,67 +63,67 @@ export function createDistance(
       let least = i === states.length - 1 ? 0 : Infinity;
       for (const end of tokenEnds(vocabulary, bytes, i))
         least = Math.min(least, 1 + enough.get(states[end])!);
-      enough.set(states[i], Math.min(least, enough.get(states[i]) ?? Infinity));
+      enough.set(states[i], least);
     }
     return enough.get(state)!;
   };
 
-  /** Looks for fewer tokens, and notes what it finds all along the way. */
-  const search = (start: number): void => {
-    searched.add(start);
-    let best = upper(start);
-    let bestEnd = start;
+  /** Looks for an ending of at most `bound` tokens, and notes what it finds all along the way. */
+  const search = (start: number, bound: number): boolean => {
+    if ((givenUp.get(start) ?? -1) >= bound) return false;
     const cameFrom = new Map<number, number>([[start, start]]);
-    let layer = [start];
     let expansions = 0;
-    for (let depth = 1; layer.length > 0 && depth < best; depth++) {
+    for (let layer = [start], depth = 1; layer.length > 0 && depth <= bound; depth++) {
       const nextLayer: number[] = [];
       for (const state of layer) {
-        if (++expansions > MOST_EXPANSIONS) break;
+        if (++expansions > MOST_EXPANSIONS) {
+          givenUp.set(start, bound);
+          return false;
+        }
         for (const target of targetsOf(state)) {
-          if (target < 0 || cameFrom.has(target) || depth + lower(target) >= best) continue;
+          if (target < 0 || cameFrom.has(target) || depth + lower(target) > bound) continue;
           cameFrom.set(target, state);
           nextLayer.push(target);
-          if (depth + upper(target) >= best) continue;
-          best = depth + upper(target);
-          bestEnd = target;
+          if (depth + upper(target) > bound) continue;
+          for (let at = target, tokens = upper(target); ; at = cameFrom.get(at)!, tokens++) {
+            enough.set(at, Math.min(tokens, upper(at)));
+            if (at === start) return true;
+          }
         }
       }
-      layer = expansions > MOST_EXPANSIONS ? [] : nextLayer;
+      layer = nextLayer;
     }
-    for (let state = bestEnd, tokens = upper(bestEnd); ; tokens++) {
-      enough.set(state, Math.min(tokens, enough.get(state) ?? Infinity));
-      if (state === start) break;
-      state = cameFrom.get(state)!;
-    }
+    needed.set(start, bound + 1);
+    return false;
   };
 
-  const shortest = (state: number): number => {
-    if (upper(state) > lower(state) && !searched.has(state)) search(state);
-    return upper(state);
-  };
   return {
-    shortest,
+    shortest(state) {
+      while (lower(state) < upper(state) && search(state, upper(state) - 1));
+      return upper(state);
+    },
     fits(state, tokens) {
-      if (lower(state) > tokens) return false;
-      return upper(state) <= tokens || shortest(state) <= tokens;
+      if (Math.ceil(language.minBytes(state) / longest) > tokens) return false;
+      if (upper(state) <= tokens) return true;
+      return lower(state) <= tokens && search(state, tokens);
     },
   };
 }
 
 /** Ends of the tokens that `bytes` holds from `start` on. */
 function* tokenEnds(
-  { byte, depth, skip, first }: Vocabulary,
+  { byte, depth, skip, first, roots }: Vocabulary,
   bytes: readonly number[],
   start: number,
 ): Generator<number> {
-  let node = 0;
-  for (let end = start; end < bytes.length; end++) {
-    // Siblings of the first child; one of them has the byte, or no token goes on here.
-    while (node < byte.length && depth[node] === end - start + 1 && byte[node] !== bytes[end])
-      node = skip[node];
-    if (node === byte.length || depth[node] !== end - start + 1) return;
-    if (first[node] < first[node + 1]) yield end + 1;
-    node++;
+  let node = roots[bytes[start]];
+  if (node === undefined || node < 0) return;
+  for (let end = start + 1; ; end++) {
+    if (first[node] < first[node + 1]) yield end;
+    // Children follow their parent; one of them has the next byte, or no token goes on.
+    const past = skip[node];
+    if (end === bytes.length) return;
+    for (node++; node < past && byte[node] !== bytes[end]; node = skip[node]);
+    if (node >= past || depth[node] !== end - start + 1) return;
   }
 }

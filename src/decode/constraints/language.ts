@@ -16,6 +16,8 @@ export interface Language {
   shortestByte(state: number): number;
   /** The only byte that can follow, or -1 where there is a choice or the text may end. */
   onlyByte(state: number): number;
+  /** Fewest token borders inside literal text from here to an end, for a vocabulary that `ofRun` speaks for. */
+  borders(ofRun: (run: readonly number[]) => number): (state: number) => number;
   /** Bytes that lead a state back to itself, as eight words of bits. */
   loops(state: number): Uint32Array;
   /** Bytes that occur in texts of this language, as 256 times 0 or 1. */

@@ -20,6 +20,8 @@ export interface Vocabulary {
   readonly first: Int32Array;
   /** Bytes that occur below node n, as eight words of bits from 8n on. */
   readonly below: Uint32Array;
+  /** By byte: the node below the root, or -1. */
+  readonly roots: Int32Array;
   /** Most bytes of a token. */
   readonly longest: number;
   /** Bytes of a token; none for special ones. */
@@ -62,10 +64,12 @@ function createVocabulary(tokenizer: Tokenizer): Vocabulary {
 
   const longest = depth.reduce((most, each) => Math.max(most, each), 0);
   const skip = skips(depth, longest);
+  const roots = new Int32Array(256).fill(-1);
   const singleBytes = new Uint8Array(256);
-  byte.forEach((value, node) => {
-    if (depth[node] === 1 && first[node] < first[node + 1]) singleBytes[value] = 1;
-  });
+  for (let node = 0; node < byte.length; node = skip[node]) {
+    roots[byte[node]] = node;
+    if (first[node] < first[node + 1]) singleBytes[byte[node]] = 1;
+  }
   return {
     size,
     byte: Uint8Array.from(byte),
@@ -74,6 +78,7 @@ function createVocabulary(tokenizer: Tokenizer): Vocabulary {
     order: Int32Array.from(sorted),
     first: Int32Array.from(first),
     below: bytesBelow(byte, skip),
+    roots,
     longest,
     bytes: (token) => bytesOf[token],
     singleBytes,
