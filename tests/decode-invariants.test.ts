@@ -233,6 +233,26 @@ describe.each(MODELS)('$name', ({ name, open, runs }) => {
     if (name.startsWith('toy')) expect(accepted).toBeGreaterThan(0);
   });
 
+  it('drafts for another model and gives what that one writes alone', async () => {
+    if (name !== 'toy causalContext') return;
+    const verifier = createToyDenoiser({ layout: 'causal', seed: 5 });
+    // Token 1 is a mask for the drafter alone.
+    const alone: DecodeOptions = { logitBias: { 1: -100 } };
+    await holds(async (canvas, options) => {
+      fc.pre(canvas.answerStart > 0 && !['fixedSteps', 'random'].includes(options.policy as string));
+      const given = canvas.ids.includes(1) ? appendCanvas([2], 9) : canvas;
+      const { done } = await run(denoiser, given, { ...options, ...alone, verifier });
+      const { temperature, topK, topP, seed } = options;
+      const single = await run(verifier, given, { temperature, topK, topP, seed, ...alone });
+      expect(done.ids).toEqual(single.done.ids);
+      expect(done.nfe).toBeLessThanOrEqual(2 * single.done.nfe);
+    });
+    const refused = run(denoiser, appendCanvas([2], 4), {
+      verifier: createToyDenoiser({ layout: 'causal', vocabSize: 9 }),
+    });
+    await expect(refused).rejects.toThrow('vocabularies of 24 and 9 tokens');
+  });
+
   it('decides the same when an approximate cache is computed anew in every forward', async () => {
     if (denoiser.config.layout !== 'full') return;
     for (const cache of ['prefix', 'dual', 'interstep'] as const) {

@@ -68,7 +68,7 @@ async function complete(place: string, flags: CompleteFlags): Promise<void> {
   const signal = interruptSignal();
   const options = decodeOptionsOf(flags);
   const gap = await readGap(place, flags);
-  const model = await openTextModel(flags.model, flags.threads);
+  const model = await openTextModel(flags.model, flags.threads, flags.draft);
   const { tokenizer } = model;
   try {
     const completion = streamCompletion(model, gap, { ...options, signal });

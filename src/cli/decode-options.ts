@@ -14,11 +14,13 @@ import {
 import { POLICIES, POLICY_PARAMETERS } from '../decode/policies/index.ts';
 import type { PolicyParameter } from '../decode/policies/index.ts';
 import { TintypeError } from '../errors.ts';
+import type { Draft } from './text-model.ts';
 
 /** What commander collects, by the names that the schema knows, and a few of its own. */
 export interface DecodeFlags {
   maxTokens?: number;
   context?: number;
+  draft?: Draft;
   logitBias?: string;
   schema?: string;
   regex?: string;
@@ -29,11 +31,12 @@ export interface DecodeFlags {
 const numberOf = (text: string): number | string =>
   text.trim() === '' || Number.isNaN(Number(text)) ? text : Number(text);
 
-const flagOf = (name: string): string => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+const flagOf = (name: string): string =>
+  `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 /** `0.9; edit: 0.7`: the default of a parameter in each policy that reads it. */
 function defaultsOf(parameter: string): string {
-  const entries: Record<string, { defaults: Record<string, unknown> }> = POLICIES;
+  const entries: Record<string, { defaults: Record<string, string | number | null> }> = POLICIES;
   return Object.entries(entries)
     .filter(([, { defaults }]) => parameter in defaults)
     .map(([policy, { defaults }]) => `${policy} ${defaults[parameter] ?? 'one a position'}`)
@@ -54,6 +57,12 @@ export function addDecodeOptions(command: Command): Command {
         'diffusion commits in parallel, verify drafts and keeps what ar would write, ar writes one token at a time',
       ).choices(MODES),
     )
+    .addOption(
+      new Option(
+        '--draft <who>',
+        'who verifies the drafts: the model itself, or its autoregressive twin, the folder MODEL-ar (default: self)',
+      ).choices(['self', 'ar']),
+    )
     .option('--block-length <n>', "positions denoised together (default: the model's)", numberOf)
     .addOption(
       new Option('--policy <name>', 'what a forward commits (default: confidenceThreshold)').choices(
@@ -71,9 +80,10 @@ export function addDecodeOptions(command: Command): Command {
   }
   return command
     .addOption(
-      new Option('--cache <mode>', 'what is not computed again (default: block, full attention none)').choices(
-        CACHE_MODES,
-      ),
+      new Option(
+        '--cache <mode>',
+        'what is not computed again (default: block, full attention none)',
+      ).choices(CACHE_MODES),
     )
     .option('--refresh-every <n>', 'forwards after which an approximate cache is computed anew', numberOf)
     .option('--active-blocks <n>', 'blocks that may be active at once (default: 1)', numberOf)

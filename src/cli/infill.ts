@@ -58,7 +58,7 @@ async function infill(file: string, flags: InfillFlags): Promise<void> {
       wanted: `${HOLE} where text is missing`,
     });
   }
-  const model = await openTextModel(flags.model, flags.threads);
+  const model = await openTextModel(flags.model, flags.threads, flags.draft);
   try {
     const holes: { text: string; promptTokens: number; events: object[] }[] = [];
     for await (const { completion } of infillText(model, text, { ...options, signal })) {

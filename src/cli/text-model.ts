@@ -23,10 +23,29 @@ export function bundledModel(): string {
   });
 }
 
+/** `self`: a model verifies its own drafts. `ar`: its autoregressive twin does, the folder MODEL-ar. */
+export type Draft = 'self' | 'ar';
+
 /** Errors: those of `loadDenoiser`; `bad_tokenizer` for a model without one. */
-export async function openTextModel(dir = bundledModel(), threads?: number): Promise<OpenTextModel> {
+export async function openTextModel(
+  dir = bundledModel(),
+  threads?: number,
+  draft: Draft = 'self',
+): Promise<OpenTextModel> {
   const { denoiser, tokenizer } = await loadDenoiser(dir, { threads });
-  if (tokenizer) return { id: basename(resolve(dir)), denoiser, tokenizer, close: () => denoiser.close() };
+  if (tokenizer) {
+    const twin = draft === 'ar' ? await loadDenoiser(`${resolve(dir)}-ar`, { threads }) : null;
+    return {
+      id: basename(resolve(dir)),
+      denoiser,
+      tokenizer,
+      ...(twin ? { verifier: twin.denoiser } : {}),
+      close: async () => {
+        await denoiser.close();
+        await twin?.denoiser.close();
+      },
+    };
+  }
   await denoiser.close();
   throw new TintypeError('bad_tokenizer', {
     what: `the model in ${dir} has no tokenizer, so it writes no text`,

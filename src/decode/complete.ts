@@ -20,6 +20,8 @@ import type { DecodeOptions } from './options.ts';
 export interface TextModel {
   denoiser: Denoiser;
   tokenizer: Tokenizer;
+  /** Checks what the denoiser drafts (`DecodeOptions.verifier`). */
+  verifier?: Denoiser;
 }
 
 export interface Gap {
@@ -61,7 +63,7 @@ export interface CompletionStream {
 
 /** Starts a completion; nothing is computed until the events are read. Throws `bad_option`, `bad_tokenizer`. */
 export function streamCompletion(
-  { denoiser, tokenizer }: TextModel,
+  { denoiser, tokenizer, verifier }: TextModel,
   gap: Gap,
   {
     maxTokens,
@@ -99,6 +101,7 @@ export function streamCompletion(
   };
   const canvas = appendCanvas(prompt.ids, limits.maxTokens);
   const events = decode(denoiser, canvas, {
+    verifier,
     ...options,
     constraint: options.constraint ?? constraintOf(tokenizer, denoiser.config, { schema, regex }),
     stop: stop.length === 0 ? undefined : (settled) => textBeforeStop(settled).stopped,

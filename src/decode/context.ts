@@ -39,11 +39,20 @@ export interface Look {
   query: readonly number[];
 }
 
+/** What it found. */
+export interface Looked {
+  /** Of the queried positions, in their order. */
+  statistics: Statistics;
+  /** Rows that ran. */
+  positions: number;
+  forwards: number;
+}
+
 export interface Context {
   /** Positions whose keys and values are kept for good. */
   readonly length: number;
-  /** One forward; distributions at the queried positions, in their order. */
-  look(look: Look, want: StatisticsRequest): Promise<{ statistics: Statistics; positions: number }>;
+  /** One forward (two where another model verifies): distributions at the queried positions. */
+  look(look: Look, want: StatisticsRequest): Promise<Looked>;
   /** Forgets kept positions from here on: their text has changed. */
   truncate(length: number): void;
   /** Ends the use of the cache and hands it over, for others to begin with. */
@@ -139,7 +148,7 @@ function createExactContext(
         : blockCausalRun(look, cache.length);
       const [statistics] = await denoiser.forward([run], want);
       length = contextEnd;
-      return { statistics, positions: run.ids.length - (recompute ? before : 0) };
+      return { statistics, positions: run.ids.length - (recompute ? before : 0), forwards: 1 };
     },
     truncate(to) {
       length = Math.min(length, to);

@@ -23,6 +23,7 @@ import { resolveOptions } from './options.ts';
 import type { DecodeOptions } from './options.ts';
 import type { Candidate } from './policies/policy.ts';
 import { createSampler } from './sampling.ts';
+import { createVerifiedContext } from './verified.ts';
 
 /**
  * Fills a canvas; the canvas itself stays as it is. Events come as they happen, `done` is the last. An abort ends the
@@ -36,7 +37,7 @@ export async function* decode(
 ): AsyncGenerator<DecodeEvent, void, void> {
   const { config } = denoiser;
   checkCanvas(canvas, config);
-  const settings = resolveOptions(options, config, canvas);
+  const settings = resolveOptions(options, denoiser, canvas);
   const { policy, verify, stop, signal, now, rng, bias, prefixCache } = settings;
   const ids = canvas.ids.slice();
   const { answerStart } = canvas;
@@ -46,14 +47,17 @@ export async function* decode(
   });
   const prompt = ids.subarray(0, answerStart);
   const known = plan.context && settings.cache.mode === 'block' ? prefixCache?.take(prompt, plan) : null;
-  const context = createContext(denoiser, plan, settings.cache, known);
+  const own = createContext(denoiser, plan, settings.cache, known);
+  const context = settings.verifier
+    ? createVerifiedContext(own, createContext(settings.verifier, plan, settings.cache), config.vocabSize)
+    : own;
   const sampler = createSampler(settings.sampling, policy.needs, config);
   const memory = policy.start?.();
   const blocks = createBlocks(plan, canvas, settings);
 
   const startMs = now();
   const forwards: Record<ForwardKind, number> = { prefill: 0, denoise: 0 };
-  const cachedTokens = context.length;
+  const cachedTokens = own.length;
   let prefillMs = 0;
   let [drafted, accepted] = [0, 0];
   let settledEnd = answerStart;
@@ -67,6 +71,9 @@ export async function* decode(
   /** Nothing from the first end of text on is computed or counted. */
   const answerEnd = (): number => endOfText(ids, canvas, config);
 
+  /** Whether all is settled; a drafted end of text must be confirmed first. */
+  const isOver = (): boolean =>
+    settledEnd >= answerEnd() && (!verify || confirmedEnd > answerEnd() || confirmedEnd >= ids.length);
   /** How far the text is finished. */
   const reachedEnd = (): number =>
     plan.slides ? firstMask(ids, settledEnd, answerEnd()) : blocks.given(ids, answerEnd());
@@ -117,7 +124,7 @@ export async function* decode(
     yield* write(bias.forced(), []);
     yield* settle(reachedEnd());
 
-    while (settledEnd < answerEnd() || (verify && confirmedEnd <= answerEnd() && confirmedEnd < ids.length)) {
+    while (!isOver()) {
       signal?.throwIfAborted();
       // ---- look
       // Where the committed text ends; what of it is not settled is a draft, with its end of text if it has one.
@@ -138,13 +145,13 @@ export async function* decode(
       );
       const query = [...probes, ...asked.flat()];
       const want = { ...sampler.request(query), logitBias: bias.rows(query) };
-      const { statistics, positions } = await context.look({ ids, contextEnd, window, query }, want);
+      const looked = await context.look({ ids, contextEnd, window, query }, want);
       signal?.throwIfAborted();
       const kind = nfe() === 0 ? 'prefill' : 'denoise';
-      forwards[kind]++;
+      forwards[kind] += looked.forwards;
       const elapsedMs = now() - startMs;
       if (kind === 'prefill') prefillMs = elapsedMs;
-      const candidates = sampler.read(statistics, query, ids);
+      const candidates = sampler.read(looked.statistics, query, ids);
       const events: DecodeEvent[] = [];
 
       // ---- check
@@ -195,7 +202,7 @@ export async function* decode(
         type: 'step',
         nfe: nfe(),
         kind,
-        positions,
+        positions: looked.positions,
         block: window,
         masksLeft: masksLeft.length,
         elapsedMs,

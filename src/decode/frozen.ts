@@ -87,7 +87,7 @@ export function createFrozenContext(denoiser: Denoiser, { mode, refreshEvery }: 
         want,
       );
       for (const position of kept) frozen.set(position, ids[position]);
-      return { statistics, positions: rows.length };
+      return { statistics, positions: rows.length, forwards: 1 };
     },
     truncate() {},
     release: () => null,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { TintypeError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
+import type { Denoiser } from '../model/denoiser.ts';
 import { createRng } from '../rng.ts';
 import type { Rng } from '../rng.ts';
 import { createBias } from './bias.ts';
@@ -16,6 +17,7 @@ import type { UnmaskPolicy } from './policies/policy.ts';
 import type { PrefixCache } from './prefix-cache.ts';
 import { MOST_CANDIDATES } from './sampling.ts';
 import type { Sampling } from './sampling.ts';
+import { checkVerifier } from './verified.ts';
 
 export const POLICY_NAMES = Object.keys(POLICIES) as [PolicyName, ...PolicyName[]];
 
@@ -87,6 +89,8 @@ export type DecodeOptions = Omit<z.input<typeof decodeOptionsSchema>, 'policy'> 
   policy?: (typeof POLICY_NAMES)[number] | UnmaskPolicy | undefined;
   /** A language that the answer must belong to, over the model's tokens. */
   constraint?: TokenAutomaton | undefined;
+  /** With `verify`: an autoregressive model of the same vocabulary that checks the drafts instead of this one. */
+  verifier?: Denoiser | undefined;
   /** Keys and values of earlier prompts, to begin with and to add to. */
   prefixCache?: PrefixCache | undefined;
   /** Asked after each stretch of text with the settled answer; true ends the text here. */
@@ -102,6 +106,7 @@ export interface DecodeSettings {
   blockLength: number;
   /** Commits are drafts until the causal pass has checked them. */
   verify: boolean;
+  verifier: Denoiser | null;
   policy: UnmaskPolicy;
   cache: CacheSettings;
   activeBlocks: number;
@@ -116,10 +121,12 @@ export interface DecodeSettings {
 }
 
 /** Checks options against their ranges and a model, and fills in what was not said. Throws `bad_option`. */
-export function resolveOptions(options: DecodeOptions, config: ModelConfig, canvas: Canvas): DecodeSettings {
+export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canvas: Canvas): DecodeSettings {
+  const { config } = denoiser;
   const {
     policy,
     constraint,
+    verifier,
     prefixCache,
     stop = () => false,
     signal,
@@ -130,8 +137,10 @@ export function resolveOptions(options: DecodeOptions, config: ModelConfig, canv
   const parsed = parseOptions(decodeOptionsSchema, { ...plain, policy: own ? undefined : policy });
   const { layout } = config;
 
-  const mode = parsed.mode ?? (layout === 'causal' ? 'ar' : 'diffusion');
+  const mode = parsed.mode ?? (verifier ? 'verify' : layout === 'causal' ? 'ar' : 'diffusion');
   checkMode(mode, layout);
+  if (verifier && mode !== 'verify') throw badOption('mode', mode, 'verify, where another model verifies');
+  if (verifier) checkVerifier(denoiser, verifier);
   const blockLength = mode === 'ar' ? 1 : (parsed.blockLength ?? config.blockLength);
   if (layout === 'causal' && (parsed.blockLength ?? 1) !== 1) {
     throw badOption(
@@ -172,6 +181,7 @@ export function resolveOptions(options: DecodeOptions, config: ModelConfig, canv
   return {
     blockLength,
     verify: mode === 'verify',
+    verifier: verifier ?? null,
     policy: chosen,
     cache: { mode: cacheMode, refreshEvery: parsed.refreshEvery ?? Infinity },
     activeBlocks: parsed.activeBlocks,
