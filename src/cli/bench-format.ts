@@ -36,13 +36,23 @@ export function formatBench(result: BenchResult): string {
     `${prompts} gaps, ${repeat} times each${isInterrupted ? ', interrupted: what was measured until then' : ''}`,
     formatTable(header, runs.map(row)),
   ];
-  const compared = Object.entries(ratios).map(([name, value]) => {
+  // A row for each configuration, a column for each reference.
+  const references = [...new Set(Object.keys(ratios).map((name) => name.split('/')[1]))];
+  const ratio = (name: string): string | null => {
+    if (ratios[name] === undefined) return null;
     const [low, high] = ratioIntervals[name];
-    const cpu = cpuRatios[name]?.toFixed(2) ?? null;
-    return [name, `${value.toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]`, cpu];
-  });
-  if (compared.length > 0)
-    parts.push(formatTable(['useful tokens/s over', 'ratio [95 %]', 'by CPU time'], compared));
+    const cpu = cpuRatios[name] === undefined ? '' : ` cpu ${cpuRatios[name].toFixed(2)}`;
+    return `${ratios[name].toFixed(2)} [${low.toFixed(2)}, ${high.toFixed(2)}]${cpu}`;
+  };
+  if (references.length > 0) {
+    const compared = runs.map(({ name }) => [name, ...references.map((each) => ratio(`${name}/${each}`))]);
+    parts.push(
+      formatTable(
+        ['useful tokens/s over', ...references],
+        compared.filter((row) => row.slice(1).some((cell) => cell !== null)),
+      ),
+    );
+  }
   const areas = Object.entries(aup).map(([mode, area]) => [mode, area === null ? null : area.toFixed(2)]);
   parts.push(formatTable(['mode', 'accuracy under parallelism'], areas));
   return parts.join('\n\n');

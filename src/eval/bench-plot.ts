@@ -35,9 +35,10 @@ const SYMBOL_PX = 36;
 const labelOf = ({ name, mode }: BenchRun): string =>
   mode === 'llama' ? name.replace('llama-', '') : (name.split('@')[1] ?? '');
 
-/** Labels of settings: how far above its point each stands, so that those of near points do not cover each other. */
-const LABEL_PX = 15;
+/** Where the label of a setting may stand, pixels below its point; the first place that no other label takes. */
+const LABEL_PLACES_PX = [-16, 17, -31, 32, -46, 47];
 const LABEL_WIDTH_PX = 40;
+const LABEL_HEIGHT_PX = 14;
 
 interface Placed extends BenchRun {
   label: string;
@@ -52,13 +53,21 @@ function placeLabels(points: readonly Placed[], toPx: (point: Placed) => { x: nu
   for (const point of points) {
     if (point.label === '') continue;
     const { x, y } = toPx(point);
-    const collides = (): boolean =>
-      taken.some(
-        (other) => Math.abs(other.x - x) < LABEL_WIDTH_PX && Math.abs(other.y - y - point.dy) < LABEL_PX,
+    const isFree = (dy: number): boolean =>
+      taken.every(
+        (other) => Math.abs(other.x - x) >= LABEL_WIDTH_PX || Math.abs(other.y - y - dy) >= LABEL_HEIGHT_PX,
       );
-    while (collides()) point.dy -= LABEL_PX;
+    point.dy = LABEL_PLACES_PX.find(isFree) ?? point.dy;
     taken.push({ x, y: y + point.dy });
   }
+}
+
+/** From somewhat below the worst, since differences are what the picture is for; speed starts at 0, so that ratios show. */
+function qualityDomain(points: readonly Placed[]): [number, number] {
+  const values = points.map(({ percent }) => percent);
+  const [worst, best] = [Math.min(...values), Math.max(...values)];
+  const room = Math.max(best - worst, 2);
+  return [Math.max(0, worst - room), best + 0.4 * room];
 }
 
 /** @param title what was measured: model, prompts */
@@ -67,7 +76,7 @@ export function plotBench({ runs, prompts, repeat }: BenchResult, title: string)
   const isExact = runs.some(({ exactMatch }) => exactMatch > 0);
   const points = runs.map((run): Placed => {
     const percent = 100 * (isExact ? run.exactMatch : run.editSimilarity);
-    return { ...run, label: labelOf(run), percent, colour: LOOKS[run.mode].colour, dy: -LABEL_PX };
+    return { ...run, label: labelOf(run), percent, colour: LOOKS[run.mode].colour, dy: LABEL_PLACES_PX[0] };
   });
   const series = [...new Set(runs.map(({ mode }) => mode))].map((mode) => ({
     look: LOOKS[mode],
@@ -76,11 +85,11 @@ export function plotBench({ runs, prompts, repeat }: BenchResult, title: string)
   }));
   const domain = {
     x: [0, 1.06 * Math.max(...runs.map(({ intervalHigh }) => intervalHigh))],
-    y: [0, 1.2 * Math.max(1, ...points.map(({ percent }) => percent))],
+    y: qualityDomain(points),
   };
   placeLabels(points, ({ usefulTokensPerSecond, percent }) => ({
     x: (usefulTokensPerSecond / domain.x[1]) * (WIDTH - LEFT - RIGHT),
-    y: HEIGHT - BOTTOM - (percent / domain.y[1]) * (HEIGHT - TOP - BOTTOM),
+    y: ((domain.y[1] - percent) / (domain.y[1] - domain.y[0])) * (HEIGHT - TOP - BOTTOM),
   }));
   const at = { x: 'usefulTokensPerSecond', y: 'percent' } as const;
   const bar = { y: 'percent', x1: 'intervalLow', x2: 'intervalHigh' } as const;
@@ -135,7 +144,7 @@ export function plotBench({ runs, prompts, repeat }: BenchResult, title: string)
       Plot.gridY({ stroke: '#d8dee4', strokeOpacity: 1, ticks: 5 }),
       Plot.axisY({ label: null, tickSize: 0, color: GREY, ticks: 5, tickFormat: (y: number) => `${y} %` }),
       Plot.axisX({ label: null, color: GREY, ticks: 8 }),
-      Plot.ruleY([0], { stroke: GREY }),
+      Plot.ruleY([domain.y[0]], { stroke: GREY }),
       ...marks,
       ...labels,
       above(title, 16 - LEFT, -78, { fontSize: 19, fontWeight: 700, fill: INK }),
