@@ -267,6 +267,21 @@ describe.each(MODELS)('$name', ({ name, open, runs }) => {
     }
   });
 
+  it('grows until it sees the end, and fills what it has grown', async () => {
+    if (denoiser.config.layout !== 'full') return;
+    await holds(async (canvas, options) => {
+      fc.pre(canvas.answerStart > 0);
+      const grown = await run(denoiser, canvas, { ...options, grow: 3, blockLength: 2 });
+      expect(grown.done.ids).not.toContain(MASKED);
+      const committed = only(grown.events, 'commit').flatMap(({ tokens }) => tokens);
+      const ended = committed.some(({ id }) => denoiser.config.tokens.eos.includes(id));
+      expect(grown.done.reason).toBe(ended ? 'eos' : 'length');
+      // As many masks as there may ever be, from the start: nothing grows.
+      const whole = await run(denoiser, canvas, { ...options, grow: 99 });
+      expect(whole).toEqual(await run(denoiser, canvas, options));
+    });
+  });
+
   it('runs fewer rows where something is frozen, and still fills the canvas', async () => {
     if (denoiser.config.layout !== 'full') return;
     const canvas = appendCanvas([3, 4, 5, 6], 16);

@@ -92,6 +92,11 @@ export function addDecodeOptions(command: Command): Command {
       'a block starts when this share of the one before is committed (default: 0.5)',
       numberOf,
     )
+    .option(
+      '--grow <n>',
+      'full attention: begin with n masks and add n while no end of text is in sight (default: all at once)',
+      numberOf,
+    )
     .option('--temperature <t>', '0 takes the best token (default: 0)', numberOf)
     .option('--top-p <p>', 'sample from the fewest tokens that reach this probability', numberOf)
     .option('--top-k <k>', 'sample from the k best tokens', numberOf)

@@ -46,14 +46,6 @@ export function openStart({ ids }: Canvas): number {
   return ids.findLastIndex((id) => id !== MASKED) + 1;
 }
 
-/** Where the answer ends: at its first end of text, else with the canvas. */
-export function endOfText(ids: Int32Array, canvas: Canvas, { tokens }: ModelConfig): number {
-  for (let p = Math.max(openStart(canvas), canvas.answerStart); p < ids.length; p++) {
-    if (tokens.eos.includes(ids[p])) return p;
-  }
-  return ids.length;
-}
-
 /** Throws `prompt_too_long`, `bad_request` or `unsupported` when a model cannot work on this canvas. */
 export function checkCanvas(canvas: Canvas, config: ModelConfig): void {
   const { ids, answerStart } = canvas;

@@ -14,7 +14,7 @@
 import { assert } from '../errors.ts';
 import type { Denoiser } from '../model/denoiser.ts';
 import { createBlocks } from './blocks.ts';
-import { checkCanvas, endOfText, MASKED, maskedPositions } from './canvas.ts';
+import { checkCanvas, MASKED, maskedPositions, openStart } from './canvas.ts';
 import type { Canvas, Span } from './canvas.ts';
 import { createContext } from './context.ts';
 import type { CommittedToken, DecodeEvent, DoneEvent, ForwardKind } from './events.ts';
@@ -68,8 +68,14 @@ export async function* decode(
   /** Whether the policy wants to know about a committed position too. */
   const isReviewed = (p: number): boolean =>
     policy.needs.committed === true && canvas.ids[p] === MASKED && !verify;
+  /** The canvas may begin shorter than it may become (`grow`). */
+  let visibleEnd = settings.grow === null ? ids.length : Math.min(answerStart + settings.grow, ids.length);
+  const endMayStandFrom = Math.max(openStart(canvas), answerStart);
   /** Nothing from the first end of text on is computed or counted. */
-  const answerEnd = (): number => endOfText(ids, canvas, config);
+  const answerEnd = (): number => {
+    for (let p = endMayStandFrom; p < visibleEnd; p++) if (config.tokens.eos.includes(ids[p])) return p;
+    return visibleEnd;
+  };
 
   /** Whether all is settled; a drafted end of text must be confirmed first. */
   const isOver = (): boolean =>
@@ -143,9 +149,13 @@ export async function* decode(
       const asked = active.map(({ span }) =>
         range(span.start, Math.min(span.end, answerEnd())).filter((p) => ids[p] === MASKED || isReviewed(p)),
       );
-      const query = [...probes, ...asked.flat()];
+      const tail = visibleEnd < ids.length ? [visibleEnd - 1] : [];
+      const query = [...probes, ...asked.flat(), ...tail];
       const want = { ...sampler.request(query), logitBias: bias.rows(query) };
-      const looked = await context.look({ ids, contextEnd, window, query }, want);
+      const looked = await context.look(
+        { ids: ids.subarray(0, visibleEnd), contextEnd, window, query },
+        want,
+      );
       signal?.throwIfAborted();
       const kind = nfe() === 0 ? 'prefill' : 'denoise';
       forwards[kind] += looked.forwards;
@@ -183,10 +193,15 @@ export async function* decode(
           );
           const lead = plan.slides ? seen[0] : undefined;
           const others = choice.commit.filter(({ position }) => position !== lead?.position);
-          const commit = bias.agree(lead ? [lead, ...others] : others);
           const remask = choice.remask ?? [];
-          const masks = seen.some(({ current }) => current === null);
-          assert(commit.length > 0 || i > 0 || !masks, `${policy.name} chose nothing, which would never end`);
+          const masks = seen.filter(({ current }) => current === null);
+          let commit = bias.agree(lead ? [lead, ...others] : others);
+          // A constraint may refuse all that the policy chose, but never what the model says of the first mask.
+          if (commit.length === 0 && others.length > 0 && i === 0) commit = bias.agree(masks.slice(0, 1));
+          assert(
+            commit.length > 0 || i > 0 || masks.length === 0,
+            `${policy.name} chose nothing, which would never end`,
+          );
           remask.forEach((position) => sampler.redraw(position));
           blocks.stepped(block, commit.length + remask.length > 0);
           events.push(...write(commit, remask));
@@ -195,6 +210,8 @@ export async function* decode(
         // ---- settle
         confirmedEnd = contextEnd + 1;
         events.push(...settle(verify ? Math.min(confirmedEnd, answerEnd()) : reachedEnd()));
+        if (tail.length > 0 && (settledEnd === visibleEnd || !seesEnd(candidates.at(-1)!, config.tokens.eos)))
+          visibleEnd = Math.min(visibleEnd + settings.grow!, ids.length);
       }
 
       const masksLeft = maskedPositions(ids, { start: window.start, end: Math.min(window.end, answerEnd()) });
@@ -222,6 +239,10 @@ export async function* decode(
 
 const range = (start: number, end: number): number[] =>
   Array.from({ length: Math.max(0, end - start) }, (_, i) => start + i);
+
+/** Whether the last visible mask is more likely than not behind the end of the text (DAEDAL 2508.00819, section 3.1). */
+const seesEnd = ({ id, probability, current }: Candidate, eos: readonly number[]): boolean =>
+  current === null && eos.includes(id) && probability >= 0.5;
 
 /** The first masked position of [start, end), or end. */
 function firstMask(ids: Int32Array, start: number, end: number): number {

@@ -44,7 +44,8 @@ export function createFrozenContext(denoiser: Denoiser, { mode, refreshEvery }: 
   }
 
   function observe(ids: Int32Array): void {
-    if (seen === null) unchanged = new Int32Array(ids.length).fill(SETTLED_LOOKS);
+    if (seen === null || seen.length !== ids.length)
+      unchanged = new Int32Array(ids.length).fill(SETTLED_LOOKS);
     else ids.forEach((id, i) => (unchanged[i] = id === seen![i] ? unchanged[i] + 1 : 0));
     seen = ids.slice();
   }

@@ -7,6 +7,7 @@ import { createRng } from '../rng.ts';
 import type { Rng } from '../rng.ts';
 import { createBias } from './bias.ts';
 import type { Bias } from './bias.ts';
+import { openStart } from './canvas.ts';
 import type { Canvas } from './canvas.ts';
 import type { TokenAutomaton } from './constraints/tokens.ts';
 import { CACHE_MODES } from './context.ts';
@@ -63,6 +64,11 @@ export const decodeOptionsSchema = z.strictObject({
   activeBlocks: integer(1, 16).default(1),
   /** A block starts ahead of its turn when this share of the one before it is committed. */
   activateAt: number(0, 1).default(0.5),
+  /**
+   * Full attention: begin with so many masks, and add as many whenever the last of them does not look like the end of
+   * the text. By default all of the answer's masks are there from the start.
+   */
+  grow: integer(1, 65_536).optional(),
   /** 0 is greedy. */
   temperature: number(0, 10).default(0),
   /** Keeps the fewest tokens whose probabilities reach this sum. */
@@ -111,6 +117,7 @@ export interface DecodeSettings {
   cache: CacheSettings;
   activeBlocks: number;
   activateAt: number;
+  grow: number | null;
   sampling: Sampling;
   bias: Bias;
   prefixCache: PrefixCache | undefined;
@@ -178,6 +185,9 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
         : 'none, prefix, dual or interstep, since with full attention every token changes all others',
     );
   }
+  if (parsed.grow !== undefined && (exact || openStart(canvas) > canvas.answerStart)) {
+    throw badOption('grow', parsed.grow, 'full attention and an answer at the end of the canvas');
+  }
   return {
     blockLength,
     verify: mode === 'verify',
@@ -186,6 +196,7 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     cache: { mode: cacheMode, refreshEvery: parsed.refreshEvery ?? Infinity },
     activeBlocks: parsed.activeBlocks,
     activateAt: parsed.activateAt,
+    grow: parsed.grow ?? null,
     sampling: {
       temperature: parsed.temperature,
       topK: parsed.topK,
