@@ -3,6 +3,12 @@ import { createConstraintCanvas, isAllowed } from '../../src/decode/constraints/
 import type { TokenAutomaton } from '../../src/decode/constraints/tokens.ts';
 import type { Rng } from '../../src/rng.ts';
 
+/** Processor time of this process: what else the machine does is not counted. */
+export function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 export interface FillOptions {
   budget: number;
   /** Positions denoised together. */
@@ -29,7 +35,7 @@ export function fillRandomly(
 ): Filled {
   const canvas = createConstraintCanvas(automaton, { budget });
   const ids = new Int32Array(budget).fill(-1);
-  const started = performance.now();
+  const started = cpuMs();
   let [forced, steps, slowestStepMs] = [0, 0, 0];
   const force = (): void => {
     for (const { position, token } of canvas.commitForced()) {
@@ -41,7 +47,7 @@ export function fillRandomly(
   for (let block = 0; block < budget && !canvas.isComplete; block += blockLength) {
     const end = Math.min(budget, block + blockLength);
     while (canvas.settled < end && !canvas.isComplete) {
-      const before = performance.now();
+      const before = cpuMs();
       const masks = Array.from({ length: end - block }, (_, i) => block + i).filter((p) => ids[p] < 0);
       const chosen = masks.filter(() => rng.next() < 0.3).sort(() => rng.next() - 0.5);
       let committed = 0;
@@ -61,7 +67,7 @@ export function fillRandomly(
       force();
       if (committed === 0) throw new Error('a step without a commit');
       steps++;
-      slowestStepMs = Math.max(slowestStepMs, performance.now() - before);
+      slowestStepMs = Math.max(slowestStepMs, cpuMs() - before);
     }
   }
   const ending = ids.findIndex((id) => automaton.ends.includes(id));
@@ -73,7 +79,7 @@ export function fillRandomly(
     forced,
     steps,
     slowestStepMs,
-    elapsedMs: performance.now() - started,
+    elapsedMs: cpuMs() - started,
   };
 }
 

@@ -94,19 +94,51 @@ function asRules(table: Table, classes: readonly number[][]): Node {
   return made.get(kindOf[0])!.node;
 }
 
-/** Numbers states so that those which behave alike have the same number. */
-function refine({ next }: Table, steps: Float64Array): readonly number[] {
-  // Alike states are equally far from the end, which tells most others apart at once.
-  let kinds: readonly number[] = Array.from(steps);
-  for (let count = new Set(kinds).size; ;) {
-    const numbers = new Map<string, number>();
-    const current = kinds;
-    kinds = next.map((row, state) => {
-      const key = `${current[state]}:${Array.from(row, (target) => (target === DEAD || steps[target] === Infinity ? '' : current[target])).join()}`;
-      if (!numbers.has(key)) numbers.set(key, numbers.size);
-      return numbers.get(key)!;
-    });
-    if (numbers.size === count) return kinds;
-    count = numbers.size;
+/**
+ * Numbers states so that those which behave alike have the same number. Where the longest ending is finite, states are
+ * taken by its length, so that those they lead to are numbered already (Revuz 1992); bounded lengths make most states
+ * such ones. The others are told apart round by round until nothing changes.
+ */
+function refine(table: Table, steps: Float64Array): readonly number[] {
+  const { accepting, next } = table;
+  const kinds = new Array<number>(next.length).fill(DEAD);
+  const numbers = new Map<string, number>();
+  const numberOf = (key: string): number => {
+    if (!numbers.has(key)) numbers.set(key, numbers.size);
+    return numbers.get(key)!;
+  };
+  const keyOf = (state: number): string =>
+    `${kinds[state]}:${next[state].map((target) => (target === DEAD ? DEAD : kinds[target])).join()}`;
+
+  const { finite, others } = byHeight(table, steps);
+  for (const state of finite) {
+    kinds[state] = accepting[state] ? 1 : 0;
+    kinds[state] = numberOf(`finite ${keyOf(state)}`);
   }
+  // Alike states are equally far from the end, which tells many apart at once.
+  for (const state of others) kinds[state] = numberOf(`steps ${steps[state]}`);
+  for (let count = 0; ;) {
+    const keys = others.map(keyOf);
+    const distinct = new Set(keys).size;
+    if (distinct === count) return kinds;
+    count = distinct;
+    others.forEach((state, i) => (kinds[state] = numberOf(keys[i])));
+  }
+}
+
+/** States by the length of their longest ending, and those where it has no bound. What has no ending is left out. */
+function byHeight({ next }: Table, steps: Float64Array): { finite: number[]; others: number[] } {
+  const isLive = (state: number): boolean => state !== DEAD && steps[state] < Infinity;
+  const open = next.map((row) => new Set(row.filter(isLive)).size);
+  const sources: number[][] = next.map(() => []);
+  next.forEach((row, state) => {
+    if (isLive(state)) for (const target of new Set(row.filter(isLive))) sources[target].push(state);
+  });
+  const live = next.flatMap((_, state) => (isLive(state) ? [state] : []));
+  const finite = live.filter((state) => open[state] === 0);
+  for (const state of finite) {
+    for (const source of sources[state]) if (--open[source] === 0) finite.push(source);
+  }
+  const done = new Set(finite);
+  return { finite, others: live.filter((state) => !done.has(state)) };
 }

@@ -91,7 +91,16 @@ export function repeat(node: Node, min: number, max: number): Node {
   if (max === 0 || body.kind === 'empty') return EMPTY;
   if (body.kind === 'none') return least === 0 ? EMPTY : NONE;
   if (least === 1 && max === 1) return body;
+  if (body.kind === 'repeat' && isGapless(body, least)) {
+    // (x{a,b}){c,d} is x{ac,bd}, which needs one counter instead of two that run against each other.
+    return repeat(body.body, body.min * least, body.max * max);
+  }
   return { kind: 'repeat', body, min: least, max };
+}
+
+/** Whether so many repetitions of x{a,b} and more leave out no number of x. */
+function isGapless({ min, max }: RepeatNode, times: number): boolean {
+  return times === 0 ? min <= 1 : max * times + 1 >= min * (times + 1);
 }
 
 /** One repetition fewer. */
