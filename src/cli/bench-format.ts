@@ -81,6 +81,6 @@ export function formatSizes({ models, cached, measuredLayers }: SizeResult): str
       digits(msPerRow),
     ]),
   );
-  const how = `${cached} cached tokens, random weights, ${measuredLayers} layers and the head measured, scaled to all layers`;
+  const how = `${cached} cached tokens, random weights; from ${measuredLayers + 1} layers and a part of the head, scaled to the whole`;
   return `${how}\n\n${formatTable(['model', 'rows', 'ms a step', 'ms a row'], rows)}`;
 }

@@ -3,9 +3,9 @@
  * of one step over 1, 4, 8 and 32 rows with 512 tokens cached. The curve over rows is what decides between diffusion and one
  * token at a time (ARCHITECTURE.md 3): eight rows that cost as much as two must give more than two tokens.
  *
- * A whole model would take gigabytes, so parts are measured and scaled, which is said in the result: a few layers under a
- * small head, no layers under the same head (the difference is that of the layers, proportional to their number), and no
- * layers under a share of the real head (proportional to its rows). Values of weights do not change the time.
+ * A whole model would take gigabytes, so small ones are measured and scaled, which is said in the result: one layer under a
+ * small head; a few layers more, which tells what a layer takes; and a larger head, which tells what its rows take. Values of
+ * weights do not change the time.
  */
 import type { Runtime } from '../graph/session.ts';
 import { parameterShapes, elementCount, type ModelConfig, parameterCount } from '../model/config.ts';
@@ -65,7 +65,7 @@ const HEAD_ROWS = 32_768;
 const SMALL_HEAD_ROWS = 512;
 
 export interface SizeOptions {
-  /** Layers that are measured. Default 2. */
+  /** Layers that are measured beside the first. Default 2. */
   layers?: number | undefined;
   threads: number;
   precision?: Precision | undefined;
@@ -81,6 +81,7 @@ export interface SizeSteps {
   /** Of a step of the whole model, scaled. */
   ms: number;
   msPerRow: number;
+  /** All layers, with what a step costs whatever its size. */
   layersMs: number;
   headMs: number;
 }
@@ -130,9 +131,9 @@ export async function benchShape(
   const { precision = 'fp32' } = options;
   const headRows = Math.min(HEAD_ROWS, shape.vocabSize);
   const parts: [layers: number, vocabSize: number][] = [
-    [options.layers, SMALL_HEAD_ROWS],
-    [0, SMALL_HEAD_ROWS],
-    [0, headRows],
+    [1, SMALL_HEAD_ROWS],
+    [1 + options.layers, SMALL_HEAD_ROWS],
+    [1, headRows],
   ];
   const times: number[][] = [];
   for (const [index, [layers, vocabSize]] of parts.entries()) {
@@ -146,11 +147,13 @@ export async function benchShape(
     }
     options.onProgress?.(index + 1, parts.length, name);
   }
-  const [withLayers, without, withHead] = times;
+  const [small, deeper, wider] = times;
   const steps = BENCH_ROWS.map((rows, i): SizeSteps => {
-    // Noise can make the small part look cheaper than nothing.
-    const layersMs = (Math.max(0, withLayers[i] - without[i]) / options.layers) * shape.layers;
-    const headMs = (withHead[i] / headRows) * shape.vocabSize;
+    // Noise can make a small part look cheaper than nothing.
+    const layerMs = Math.max(0, deeper[i] - small[i]) / options.layers;
+    const headMs =
+      (Math.max(0, wider[i] - small[i]) / (headRows - SMALL_HEAD_ROWS)) * (shape.vocabSize - SMALL_HEAD_ROWS);
+    const layersMs = small[i] + layerMs * (shape.layers - 1);
     const ms = layersMs + headMs;
     return { rows, ms, msPerRow: ms / rows, layersMs, headMs };
   });
