@@ -47,8 +47,8 @@ export function storedBytes(type: GgmlType, elements: number): number {
 
 /**
  * Q8_0: for each 32 values an f16 scale d = max|x| / 127 and 32 signed bytes round(x / d), halves away from zero. The
- * arithmetic is that of ggml's `quantize_row_q8_0_ref`, in f32 at each step; on the 6.7M weights of tintype-code-ar the
- * bytes were the same.
+ * arithmetic is that of ggml's `quantize_row_q8_0_ref`, in f32 at each step; on the matrices of
+ * tintype-code-ar, and on made-up blocks from 1e-8 to 1e4, the bytes were the same.
  * @param floats a multiple of 32
  */
 export function quantizeQ8(floats: Float32Array): Uint8Array {
