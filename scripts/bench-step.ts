@@ -1,5 +1,6 @@
 /**
- * What one forward costs: rows over a cached prefix, prefills, several sequences at once. Medians of interleaved rounds.
+ * What one forward costs: rows over a cached prefix, prefills, several sequences at once. Interleaved rounds: the median of
+ * processor time, which says something on a busy machine too, and the best of elapsed time.
  *
  *     npx tsx scripts/bench-step.ts [--model models/tintype-code] [--threads 1] [--rounds 40] [--against DIR] [--profile]
  *
@@ -24,6 +25,7 @@ const { values: flags } = parseArgs({
     only: { type: 'string' },
     against: { type: 'string' },
     precision: { type: 'string' },
+    againstPrecision: { type: 'string' },
     profile: { type: 'boolean', default: false },
   },
 });
@@ -94,24 +96,34 @@ const ours = flags.precision ? { precision: flags.precision } : {};
 const names = ['this', ...(flags.against ? ['against'] : [])];
 const denoisers = [
   await load(flags.root, ours),
-  ...(flags.against ? [await load(resolve(flags.against))] : []),
+  ...(flags.against
+    ? [
+        await load(
+          resolve(flags.against),
+          flags.againstPrecision ? { precision: flags.againstPrecision } : {},
+        ),
+      ]
+    : []),
 ];
 for (const each of CASES) {
   const steps = await Promise.all(denoisers.map((denoiser) => prepare(denoiser, each)));
   const times: number[][] = steps.map(() => []);
+  const work: number[][] = steps.map(() => []);
   const rounds = each.rows > 100 ? Math.ceil(Number(flags.rounds) / 8) : Number(flags.rounds);
   for (let round = -3; round < rounds; round++) {
     for (const [i, step] of steps.entries()) {
-      const started = performance.now();
+      const [started, before] = [performance.now(), process.cpuUsage()];
       await step();
-      if (round >= 0) times[i].push(performance.now() - started);
+      const { user, system } = process.cpuUsage(before);
+      if (round < 0) continue;
+      times[i].push(performance.now() - started);
+      work[i].push((user + system) / 1000);
     }
   }
   const shown = times.map(
-    (t, i) =>
-      `${names[i]} ${median(t).toFixed(2)} ms (p10 ${percentile(t, 0.1).toFixed(2)}, best ${Math.min(...t).toFixed(2)})`,
+    (t, i) => `${names[i]} ${median(work[i]).toFixed(2)} ms of work, best ${Math.min(...t).toFixed(2)} ms`,
   );
-  const ratio = times[1] ? `  x${(median(times[1]) / median(times[0])).toFixed(2)}` : '';
+  const ratio = work[1] ? `  x${(median(work[1]) / median(work[0])).toFixed(2)}` : '';
   console.log(`${each.name.padEnd(12)} ${shown.join('   ')}${ratio}`);
 }
 for (const denoiser of denoisers) await denoiser.close();

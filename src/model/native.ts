@@ -9,6 +9,7 @@ import type { ModelConfig } from './config.ts';
 import type { Denoiser, ForwardRun, Statistics, StatisticsRequest } from './denoiser.ts';
 import { createFeeder } from './feeds.ts';
 import { piecesOf, type Piece } from './pieces.ts';
+import { isQuantized, quantizeWeights, type Precision, type Weights } from './quantize.ts';
 import { seesEverything } from './run-mask.ts';
 import { readStatistics } from './statistics.ts';
 import { joinStatistics, rowsOf } from './statistics-rows.ts';
@@ -17,13 +18,20 @@ import { buildSteppingGraph, type SteppingVariant, type Tensors } from './steppi
 /** Sequences of one graph: a forward of five is one of four and one of one. */
 const GROUPS = [8, 4, 2, 1];
 
-/** @param tensors one for each of `parameterShapes(config)` */
+export interface DenoiserOptions extends SessionOptions {
+  /** Arithmetic of matrix products; weights in floating point are quantised. Default: as the weights are. */
+  precision?: Precision | undefined;
+}
+
+/** @param tensors one for each of `parameterShapes(config)`, or what `quantizeWeights` made of them */
 export function createDenoiser(
   runtime: Runtime,
   config: ModelConfig,
-  tensors: Tensors,
-  options: SessionOptions = {},
+  tensors: Weights,
+  { precision = 'f32', ...options }: DenoiserOptions = {},
 ): Denoiser {
+  const isFloat = ![...tensors.values()].some(isQuantized);
+  const weights = isFloat ? quantizeWeights(config, tensors as Tensors, precision) : tensors;
   // Only the CPU's kernels read and write the memory of JavaScript itself.
   const inPlace = options.device !== 'webgpu';
   const feeder = createFeeder(runtime, config, { inPlace });
@@ -32,7 +40,7 @@ export function createDenoiser(
     const key = JSON.stringify(variant);
     let session = sessions.get(key);
     if (!session) {
-      session = createSession(runtime, buildSteppingGraph(config, tensors, variant), options);
+      session = createSession(runtime, buildSteppingGraph(config, weights, variant), options);
       sessions.set(key, session);
     }
     return session;

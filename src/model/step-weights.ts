@@ -1,85 +1,135 @@
-/** Weights of the stepping graph: constants, joined where they multiply the same input, query heads reordered. */
+/**
+ * Weights of the stepping graph: constants, joined where they multiply the same input, query heads reordered, in
+ * whatever precision they come.
+ */
+import { assert } from '../errors.ts';
 import type { Graph, Value } from '../graph/graph.ts';
-import { linear } from '../graph/ops.ts';
-import { split } from '../graph/ops.ts';
-import { parameterShapes, type ModelConfig } from './config.ts';
+import { linear, linearNBits, split } from '../graph/ops.ts';
+import { type ModelConfig, parameterShapes } from './config.ts';
+import { type FloatTensor, isQuantized, type Weight, type Weights } from './quantize.ts';
 import { projections } from './transformer.ts';
 
-export type Tensors = ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
-
 export interface StepWeights {
+  /** A parameter in floating point. */
   constant: (name: string) => Value;
   /** x Wᵀ for each name, in one product; `join` leaves the results side by side. */
   project: (x: Value, names: readonly string[], options?: { join?: boolean }) => Value[];
-  /** The q and k norms of one layer, a row a head: [1, H + K, d] */
+  /** The q and k norms of one layer, a row a head. [1, H + K, d] */
   headNorm: (layer: number) => Value;
+  /** Hidden states [M, D] to logits [M, V]. */
+  head: (hidden: Value) => Value;
 }
 
-export function constantWeights(graph: Graph, config: ModelConfig, tensors: Tensors): StepWeights {
+export function constantWeights(graph: Graph, config: ModelConfig, weights: Weights): StepWeights {
   const { heads: H, kvHeads: K, headDim: d } = config;
-  const G = H / K;
   const shapes = new Map(parameterShapes(config).map(({ name, shape }) => [name, shape]));
   const made = new Map<string, Value>();
+
+  const floats = (name: string): FloatTensor => {
+    const weight = weights.get(name);
+    assert(weight && !isQuantized(weight), `${name} in floating point`);
+    return weight;
+  };
   const constant = (name: string): Value => {
     let value = made.get(name);
     if (!value) {
-      value = graph.constant(name, ordered(name), shapes.get(name)!);
+      value = graph.constant(name, floats(name).data, shapes.get(name)!);
       made.set(name, value);
     }
     return value;
   };
 
-  /** Where query head j of the reordered weights was. */
-  const source = (j: number): number => (j % K) * G + Math.floor(j / K);
-
-  const ordered = (name: string): Float32Array => {
-    const { data } = tensors.get(name)!;
-    if (G === 1 || K === 1) return data;
-    if (name.endsWith('.q_proj.weight')) {
-      const chunk = d * config.width;
-      const out = new Float32Array(data.length);
-      for (let j = 0; j < H; j++) {
-        out.set(data.subarray(source(j) * chunk, (source(j) + 1) * chunk), j * chunk);
-      }
-      return out;
+  const multiply = (x: Value, name: string, parts: readonly Weight[]): Value => {
+    const rows = parts.reduce((n, { shape }) => n + shape[0], 0);
+    const columns = parts[0].shape[1];
+    if (parts.every(isQuantized)) {
+      const [{ bits, block }] = parts;
+      const blocks = Math.ceil(columns / block);
+      const packed = parts.length === 1 ? parts[0].packed : joinBytes(parts.map((part) => part.packed));
+      const scales = parts.length === 1 ? parts[0].scales : joinFloats(parts.map((part) => part.scales));
+      const blobBytes = (block * bits) / 8;
+      return linearNBits(x, {
+        packed: graph.constant(name, packed, [rows, blocks, blobBytes]),
+        scales: graph.constant(`${name}.scales`, scales, [rows, blocks]),
+        columns,
+        bits,
+        block,
+      });
     }
-    if (name.endsWith('.o_proj.weight')) {
-      const out = new Float32Array(data.length);
-      for (let row = 0; row < config.width; row++) {
-        const at = row * H * d;
-        for (let j = 0; j < H; j++) {
-          const from = at + source(j) * d;
-          out.set(data.subarray(from, from + d), at + j * d);
-        }
-      }
-      return out;
-    }
-    return data;
+    const data = (parts as FloatTensor[]).map((part) => part.data);
+    return linear(x, graph.constant(name, data.length === 1 ? data[0] : joinFloats(data), [rows, columns]));
   };
 
   return {
     constant,
     project: (x, names, { join = false } = {}) => {
-      if (names.length === 1) return [linear(x, constant(names[0]))];
-      const parts = names.map(ordered);
-      const rows = names.map((name) => shapes.get(name)![0]);
-      const total = rows.reduce((a, b) => a + b, 0);
-      const joined = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
-      let at = 0;
-      for (const part of parts) {
-        joined.set(part, at);
-        at += part.length;
-      }
-      const fused = linear(x, graph.constant(names.join('+'), joined, [total, shapes.get(names[0])![1]]));
-      return join ? [fused] : split(fused, x.shape.length - 1, rows);
+      const parts = names.map((name) => reordered(name, weights.get(name)!, config));
+      const fused = multiply(x, names.join('+'), parts);
+      if (join || names.length === 1) return [fused];
+      return split(
+        fused,
+        x.shape.length - 1,
+        parts.map(({ shape }) => shape[0]),
+      );
     },
     headNorm: (layer) => {
       const [q, k] = projections(layer, ['self_attn.q_norm', 'self_attn.k_norm']).map(
-        (name) => tensors.get(name)!.data,
+        (name) => floats(name).data,
       ) as [Float32Array, Float32Array];
       const rows = new Float32Array((H + K) * d);
       for (let j = 0; j < H + K; j++) rows.set(j < H ? q : k, j * d);
       return graph.constant(`headNorm${layer}`, rows, [1, H + K, d]);
     },
+    head: (hidden) => {
+      const head = weights.get('lm_head.weight');
+      if (!head || (config.tiedHead && !isQuantized(head))) {
+        return linear(hidden, constant('model.embed_tokens.weight'));
+      }
+      return multiply(hidden, 'lm_head.weight', [head]);
+    },
   };
+}
+
+/** Query heads in the order of the stepping graph: rows of q, columns of o. */
+function reordered(name: string, weight: Weight, { heads: H, kvHeads: K, headDim: d }: ModelConfig): Weight {
+  const G = H / K;
+  const isQ = name.endsWith('.q_proj.weight');
+  if (G === 1 || K === 1 || !(isQ || name.endsWith('.o_proj.weight'))) return weight;
+  // One row of o is H heads; q as a whole is one row of H heads.
+  const lines = isQ ? 1 : weight.shape[0];
+  const permute = <A extends Float32Array | Uint8Array>(data: A): A => {
+    const out = data.slice() as A;
+    const chunk = data.length / lines / H;
+    for (let line = 0; line < lines; line++) {
+      for (let j = 0; j < H; j++) {
+        // Head j of the new order, g·K + k, was head k·G + g.
+        const was = (line * H + (j % K) * G + Math.floor(j / K)) * chunk;
+        out.set(data.subarray(was, was + chunk) as never, (line * H + j) * chunk);
+      }
+    }
+    return out;
+  };
+  if (!isQuantized(weight)) return { ...weight, data: permute(weight.data) };
+  assert(isQ || d % weight.block === 0, `${name}: a block spans two heads`);
+  return { ...weight, packed: permute(weight.packed), scales: permute(weight.scales) };
+}
+
+function joinFloats(parts: readonly Float32Array[]): Float32Array {
+  const out = new Float32Array(parts.reduce((n, { length }) => n + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(parts.reduce((n, { length }) => n + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
 }

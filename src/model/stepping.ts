@@ -12,14 +12,15 @@
  */
 import { Graph, type Value } from '../graph/graph.ts';
 import { rmsNorm, rope, scaledAttention, skipRmsNorm } from '../graph/layers.ts';
-import { concat, gatherAxis, gatherRows, linear, reshape, split, splitBy, add } from '../graph/ops.ts';
+import { concat, gatherAxis, gatherRows, reshape, split, splitBy, add } from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
 import type { ModelConfig } from './config.ts';
+import type { FloatTensor, Weights } from './quantize.ts';
 import { statistics, type StatisticsVariant } from './statistics.ts';
-import { constantWeights, type Tensors } from './step-weights.ts';
+import { constantWeights } from './step-weights.ts';
 import { attentionScale, projections, rotaryTables, transformer, type Attention } from './transformer.ts';
 
-export type { Tensors };
+export type Tensors = ReadonlyMap<string, FloatTensor>;
 
 export interface SteppingVariant extends StatisticsVariant {
   /** Sequences of one run. */
@@ -53,7 +54,7 @@ const joinRows = (parts: readonly Value[], rows: string): Value =>
  * [G·M, S] for the last layer, which computes the wanted rows only. With several sequences also how many rows each has
  * (`sizes`) and which of its own are wanted (`wanted`).
  */
-export function buildSteppingGraph(config: ModelConfig, tensors: Tensors, variant: SteppingVariant): Graph {
+export function buildSteppingGraph(config: ModelConfig, weights: Weights, variant: SteppingVariant): Graph {
   const graph = new Graph();
   const { heads: H, kvHeads: K, headDim: d, width: D, contextLength, normEps } = config;
   const G = H / K;
@@ -74,7 +75,7 @@ export function buildSteppingGraph(config: ModelConfig, tensors: Tensors, varian
   const mask = maskOf('mask', T);
   const lastMask = maskOf('lastMask', M);
 
-  const { constant, project, headNorm } = constantWeights(graph, config, tensors);
+  const { constant, project, headNorm, head } = constantWeights(graph, config, weights);
   const rotary = rotaryTables(graph, config, positions, contextLength);
 
   /** One sequence over its cache. q [1, T, H·d], k and v [1, T, K·d] to [1, T or M, H·d] */
@@ -117,8 +118,8 @@ export function buildSteppingGraph(config: ModelConfig, tensors: Tensors, varian
     return joinRows(mixed, layer === config.layers - 1 ? 'M' : 'N');
   };
 
-  const embedding = constant('model.embed_tokens.weight');
-  const hidden = transformer(config, gatherRows(embedding, ids), {
+  const embedded = gatherRows(constant('model.embed_tokens.weight'), ids);
+  const hidden = transformer(config, embedded, {
     project,
     addNorm: (x, delta, weight) =>
       delta
@@ -127,8 +128,7 @@ export function buildSteppingGraph(config: ModelConfig, tensors: Tensors, varian
     attention,
     keep: (x) => gatherAxis(x, rows, 1),
   });
-  const head = config.tiedHead ? embedding : constant('lm_head.weight');
-  let logits = linear(reshape(hidden, ['M', D]), head);
+  let logits = head(reshape(hidden, ['M', D]));
   if (variant.logitBias) logits = add(logits, graph.input('logitBias', 'float32', ['M', config.vocabSize]));
   statistics(graph, logits, config, variant);
   return graph;
