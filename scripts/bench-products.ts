@@ -81,7 +81,7 @@ for (const shape of flags.shapes.split(',')) {
     try {
       sessions.set(name, await createSession(await nodeRuntime(), graph, { threads: Number(flags.threads) }));
     } catch (error) {
-      console.log(`${name} ${shape}: ${String((error as Error).message).slice(0, 160)}`);
+      console.log(`${name} ${shape}: ${(error as Error).message.slice(0, 160)}`);
     }
   }
   console.log(`\nN ${N}, K ${K}`.padEnd(24), [...sessions.keys()].map((name) => name.padStart(12)).join(''));

@@ -13,6 +13,7 @@ import {
 import type { Json } from '../model/families.ts';
 import { sha256OfFile } from '../model/files.ts';
 import { describeCheckpoint } from '../model/hf.ts';
+import type { Precision } from '../model/quantize.ts';
 import { formatFields, formatTable, printJson, printLine } from './output.ts';
 import { formatCount } from './progress.ts';
 
@@ -35,6 +36,8 @@ export interface Inspection {
   ropeTheta: number;
   tiedHead: boolean;
   dtype: string;
+  /** `int8`, `int4`: of the matrices; `dtype` is then that of the rest. */
+  precision: Precision;
   tokens: ModelConfig['tokens'];
   tokenizer: { kind: string; size: number; special: { id: number; content: string }[] } | null;
   /** `verified`: the hash is the one recorded in the folder. */
@@ -44,7 +47,7 @@ export interface Inspection {
 
 /** Reads every file of the folder once or twice, and no weight into memory. Errors: those of `describeCheckpoint`. */
 export async function inspectCheckpoint(dir: string): Promise<Inspection> {
-  const { config, dtype, sha256, tokenizerJson, warnings } = await describeCheckpoint(dir);
+  const { config, dtype, precision, sha256, tokenizerJson, warnings } = await describeCheckpoint(dir);
   const { width, layers, heads, kvHeads, headDim, ffnWidth, vocabSize } = config;
   const files: Inspection['files'] = [];
   for (const { name } of (await readdir(dir, { withFileTypes: true })).filter(
@@ -67,6 +70,7 @@ export async function inspectCheckpoint(dir: string): Promise<Inspection> {
     ropeTheta: config.ropeTheta,
     tiedHead: config.tiedHead,
     dtype,
+    precision,
     tokens: config.tokens,
     tokenizer: tokenizerJson && inspectTokenizer(tokenizerJson),
     files: files.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
@@ -143,7 +147,7 @@ export function formatInspection(inspection: Inspection): string {
     `${pc.bold(inspection.name)}: ${formatCount(parameters.total)} parameters, ${LAYOUT_WORDS[inspection.layout](inspection.blockLength)}`,
     formatFields({
       family: inspection.family,
-      stored: `${inspection.dtype}, head ${inspection.tiedHead ? 'tied to the embedding' : 'of its own'}`,
+      stored: `${inspection.precision === 'f32' ? '' : `${inspection.precision}, the rest `}${inspection.dtype}, head ${inspection.tiedHead ? 'tied to the embedding' : 'of its own'}`,
       dimensions: `${d.layers} layers, width ${d.width}, feed-forward ${d.ffnWidth}, vocabulary ${d.vocabSize}`,
       attention: `${d.heads} heads and ${d.kvHeads} kv-heads of ${d.headDim}, RoPE theta ${inspection.ropeTheta}`,
       context: `${inspection.contextLength} tokens`,

@@ -12,6 +12,7 @@ import { register as registerInfill } from './infill.ts';
 import { register as registerInspect } from './inspect.ts';
 import { describeError } from './output.ts';
 import { register as registerPlot } from './plot.ts';
+import { register as registerQuantize } from './quantize.ts';
 import { register as registerServe } from './serve.ts';
 import { register as registerTrain } from './train.ts';
 
@@ -40,6 +41,7 @@ const commands = [
   registerInspect,
   registerCorpus,
   registerExport,
+  registerQuantize,
   registerBench,
 ];
 for (const register of commands) register(program);

@@ -8,6 +8,7 @@ import { TintypeError } from '../errors.ts';
 import { elementCount, type ModelConfig, parameterShapes } from './config.ts';
 import { configFromJson, configToJson, type Json } from './families.ts';
 import { commitFiles, type Disk, readTextIfAny, settle, verifyHashes } from './files.ts';
+import { type Precision, PRECISIONS } from './quantize.ts';
 import {
   bytesFromFloats,
   createHeader,
@@ -33,8 +34,10 @@ export interface Description {
   tokenizerJson: Json | null;
   /** Texts of the tokenizer's files by name, so that saving copies them byte for byte. */
   tokenizerFiles: Record<string, string>;
-  /** How most weights are stored. */
+  /** How most weights are stored, those aside that are quantised. */
   dtype: FloatDtype;
+  /** `f32`: no weights are quantised. */
+  precision: Precision;
   /** Header of model.safetensors; null for shards. */
   header: SafetensorsHeader | null;
   /** Files that hold the weights. */
@@ -55,8 +58,8 @@ export interface LoadOptions {
   verify?: boolean;
 }
 
-const CONFIG = 'config.json';
-const GENERATION = 'generation_config.json';
+export const CONFIG = 'config.json';
+export const GENERATION = 'generation_config.json';
 const TOKENIZER_FILES = [
   'tokenizer.json',
   'tokenizer_config.json',
@@ -68,11 +71,12 @@ const TOKENIZER_FILES = [
 ];
 
 /**
- * Loads a folder into float32. Errors: `not_found`; `bad_config`; `bad_tokenizer`; `unsupported`; `bad_checkpoint` for
- * a broken file, a wrong hash, and missing, extra or misshapen tensors.
+ * Loads a folder into float32. Errors: `not_found`; `bad_config`; `bad_tokenizer`; `unsupported`, also for quantised
+ * weights, which only decode; `bad_checkpoint` for a broken file, a wrong hash, and missing, extra or misshapen tensors.
  */
 export async function loadCheckpoint(dir: string, options: LoadOptions = {}): Promise<Checkpoint> {
   return withFolder(dir, options, async (description, stored) => {
+    wantFloats(description);
     const tensors = new Map<string, Tensor>();
     for (const { name, shape } of parameterShapes(description.config)) {
       const { file, entry } = stored.get(name)!;
@@ -97,7 +101,31 @@ export async function describeCheckpoint(dir: string, options: LoadOptions = {})
   return withFolder(dir, options, async (description) => description);
 }
 
-async function withFolder<T>(
+/** Errors: `unsupported` for quantised weights. */
+export function wantFloats({ dir, precision }: Description): void {
+  if (precision === 'f32') return;
+  throw new TintypeError('unsupported', {
+    what: `the weights in ${dir} are quantised`,
+    got: precision,
+    wanted: 'weights in floating point',
+    next: 'use the model that it was made from',
+  });
+}
+
+function precisionOf(config: Json, where: string): Precision {
+  const { tintype_precision: stated = 'f32' } = config;
+  const precision = PRECISIONS.find((each) => each === stated);
+  if (precision) return precision;
+  throw new TintypeError('bad_config', {
+    what: `${where} states an unknown tintype_precision`,
+    got: JSON.stringify(stated),
+    wanted: PRECISIONS.join(', '),
+    next: 'make the quantised model again',
+  });
+}
+
+/** Opens a folder, checks all of it but the values of its weights, and closes it after `use`. */
+export async function withFolder<T>(
   dir: string,
   { verify = true }: LoadOptions,
   use: (description: Description, stored: ReadonlyMap<string, StoredTensor>) => Promise<T>,
@@ -125,7 +153,8 @@ async function withFolder<T>(
   });
   if (tokenizerJson) checkTokenizer(tokenizerJson, config, dir);
 
-  const weights = await openWeights(dir, config);
+  const precision = precisionOf(rawConfig, join(dir, CONFIG));
+  const weights = await openWeights(dir, config, precision);
   try {
     const weightFiles = weights.files.map(({ path }) => basename(path));
     const present = [
@@ -142,6 +171,7 @@ async function withFolder<T>(
       tokenizerJson,
       tokenizerFiles,
       dtype: weights.dtype,
+      precision,
       header: weightFiles[0] === WEIGHTS ? weights.files[0].header : null,
       weightFiles,
       sha256: verify ? await verifyHashes(dir, present) : {},

@@ -3,8 +3,9 @@ import { nodeRuntime } from '../graph/node.ts';
 import { createTokenizer } from '../text/json.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import type { Denoiser } from './denoiser.ts';
-import { loadCheckpoint, type Description } from './hf.ts';
+import type { Description } from './hf.ts';
 import { createDenoiser, type DenoiserOptions } from './native.ts';
+import { loadWeights } from './quantized-folder.ts';
 
 export interface LoadedModel {
   denoiser: Denoiser;
@@ -13,11 +14,14 @@ export interface LoadedModel {
   description: Description;
 }
 
-/** Loads a Hugging Face folder. Errors: those of `loadCheckpoint`. */
-export async function loadDenoiser(dir: string, options: DenoiserOptions = {}): Promise<LoadedModel> {
-  const { tensors, ...description } = await loadCheckpoint(dir);
+/** Loads a Hugging Face folder. Errors: those of `loadWeights`. */
+export async function loadDenoiser(
+  dir: string,
+  { precision, ...options }: DenoiserOptions = {},
+): Promise<LoadedModel> {
+  const { weights, description } = await loadWeights(dir, { precision });
   return {
-    denoiser: createDenoiser(await nodeRuntime(), description.config, tensors, options),
+    denoiser: createDenoiser(await nodeRuntime(), description.config, weights, options),
     tokenizer: description.tokenizerJson ? createTokenizer(description.tokenizerJson) : null,
     description,
   };

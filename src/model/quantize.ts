@@ -45,6 +45,18 @@ const EMBEDDING = 'model.embed_tokens.weight';
 const BLOCK = { 8: 64, 4: 32 } as const;
 const SMALLEST_BLOCK = 16;
 
+/** How a folder stores the scales of a quantised matrix. */
+export const scalesOf = (name: string): string => `${name}_scales`;
+
+/** [N, blocks, bytes of a block] */
+export function storedShapeOf({
+  shape: [rows, columns],
+  bits,
+  block,
+}: BlockFormat & { shape: readonly [number, number] }): readonly [number, number, number] {
+  return [rows, Math.ceil(columns / block), (block * bits) / 8];
+}
+
 /** The matrices that are quantised, by name: what each is made from, its shape, and how. */
 export function quantizedFormats(
   config: ModelConfig,

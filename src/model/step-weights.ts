@@ -104,7 +104,7 @@ function reordered(name: string, weight: Weight, { heads: H, kvHeads: K, headDim
       for (let j = 0; j < H; j++) {
         // Head j of the new order, g·K + k, was head k·G + g.
         const was = (line * H + (j % K) * G + Math.floor(j / K)) * chunk;
-        out.set(data.subarray(was, was + chunk) as never, (line * H + j) * chunk);
+        out.set(data.subarray(was, was + chunk), (line * H + j) * chunk);
       }
     }
     return out;

@@ -5,6 +5,7 @@ import { type ErrorCode, TintypeError } from '../errors.ts';
 import { elementCount, type ModelConfig, parameterShapes } from './config.ts';
 import type { Json } from './families.ts';
 import { openSafetensors, readTextIfAny, type SafetensorsFile } from './files.ts';
+import { type Precision, quantizedFormats, scalesOf, storedShapeOf } from './quantize.ts';
 import { type FloatDtype, isFloatDtype, type TensorEntry } from './safetensors.ts';
 
 export const WEIGHTS = 'model.safetensors';
@@ -46,7 +47,11 @@ export async function readJson(path: string, code: ErrorCode): Promise<Json | nu
  * Opens model.safetensors, or the shards of its index, and checks names and shapes against the config without
  * reading a weight. Errors: `not_found`, `bad_checkpoint`.
  */
-export async function openWeights(dir: string, config: ModelConfig): Promise<StoredWeights> {
+export async function openWeights(
+  dir: string,
+  config: ModelConfig,
+  precision: Precision = 'f32',
+): Promise<StoredWeights> {
   const files: SafetensorsFile[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(files.map((file) => file.close()));
@@ -54,7 +59,7 @@ export async function openWeights(dir: string, config: ModelConfig): Promise<Sto
   try {
     for (const name of await weightFiles(dir)) files.push(await openSafetensors(join(dir, name)));
     const stored = collect(files);
-    checkTensors(stored, config, dir);
+    checkTensors(stored, config, precision, dir);
     return { files, stored, dtype: mainDtype([...stored.values()].map(({ entry }) => entry)), close };
   } catch (error) {
     await close();
@@ -103,10 +108,19 @@ function someOf(items: readonly string[]): string {
   return items.length > 4 ? `${shown} and ${items.length - 4} more` : shown;
 }
 
-function checkTensors(stored: ReadonlyMap<string, StoredTensor>, config: ModelConfig, dir: string): void {
+function checkTensors(
+  stored: ReadonlyMap<string, StoredTensor>,
+  config: ModelConfig,
+  precision: Precision,
+  dir: string,
+): void {
   const wanted = new Map(parameterShapes(config).map(({ name, shape }) => [name, shape]));
+  for (const [name, format] of quantizedFormats(config, precision)) {
+    wanted.set(name, storedShapeOf(format));
+    wanted.set(scalesOf(name), storedShapeOf(format).slice(0, 2));
+  }
   const missing = [...wanted.keys()].filter((name) => !stored.has(name));
-  if (config.tiedHead) wanted.set(HEAD, [config.vocabSize, config.width]);
+  if (config.tiedHead && precision === 'f32') wanted.set(HEAD, [config.vocabSize, config.width]);
   const extra = [...stored.keys()].filter((name) => !wanted.has(name) && !DERIVED.test(name));
   const misshapen: string[] = [];
   for (const [name, shape] of wanted) {

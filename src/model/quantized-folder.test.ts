@@ -1,0 +1,76 @@
+/** Folders with quantised weights: the same numbers as quantising at load, and clear refusals. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { positionsFrom, type Statistics } from './denoiser.ts';
+import { describeCheckpoint, loadCheckpoint } from './hf.ts';
+import { loadDenoiser } from './load.ts';
+import type { Precision } from './quantize.ts';
+import { quantizeFolder } from './quantized-folder.ts';
+
+const fixture = (name: string): string =>
+  fileURLToPath(new URL(`../../fixtures/checkpoints/${name}`, import.meta.url));
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'tintype-quantize-'));
+});
+afterAll(() => rm(root, { recursive: true }));
+
+async function statisticsOf(dir: string, precision?: Precision): Promise<Statistics> {
+  const { denoiser } = await loadDenoiser(dir, { threads: 1, precision });
+  const ids = Int32Array.of(3, 8, 1, 9, 4, 7);
+  const run = { ids, positions: positionsFrom(0, 6), cache: null, write: 0, query: positionsFrom(0, 6) };
+  const [statistics] = await denoiser.forward([{ ...run, attention: { kind: 'full' } }], {
+    topK: denoiser.config.vocabSize,
+    entropy: true,
+  });
+  await denoiser.close();
+  return statistics;
+}
+
+// One with a tied head and one with a head of its own.
+describe.each(['ar-qwen3', 'sdar'])('%s', (name) => {
+  it.each(['int8', 'int4'] as const)(
+    'quantised ahead to %s is what quantising at load gives',
+    async (precision) => {
+      const out = join(root, `${name}-${precision}`);
+      await quantizeFolder(fixture(name), out, precision);
+      const ahead = await statisticsOf(out);
+      expect(ahead).toEqual(await statisticsOf(fixture(name), precision));
+      expect(await statisticsOf(out, precision)).toEqual(ahead);
+      expect(ahead).not.toEqual(await statisticsOf(fixture(name)));
+      expect(await describeCheckpoint(out)).toMatchObject({ precision, dtype: 'F32' });
+    },
+  );
+});
+
+describe('a quantised folder', () => {
+  it('is refused where floating point is needed, and for another precision', async () => {
+    const out = join(root, 'int8');
+    await quantizeFolder(fixture('sdar'), out, 'int8');
+    await expect(quantizeFolder(out, join(root, 'twice'), 'int4')).rejects.toMatchObject({
+      code: 'unsupported',
+      parts: { got: 'int8', next: 'use the model that it was made from' },
+    });
+    await expect(loadCheckpoint(out)).rejects.toMatchObject({ code: 'unsupported' });
+    await expect(loadDenoiser(out, { precision: 'int4' })).rejects.toMatchObject({
+      code: 'bad_option',
+      parts: { wanted: 'int8' },
+    });
+    await expect(quantizeFolder(out, out, 'int8')).rejects.toMatchObject({ code: 'bad_option' });
+  });
+
+  it('with a config of another precision, or an unknown one, says so', async () => {
+    const out = join(root, 'mixed');
+    await quantizeFolder(fixture('sdar'), out, 'int8');
+    const path = join(out, 'config.json');
+    const config = JSON.parse(await readFile(path, 'utf8'));
+    await writeFile(path, JSON.stringify({ ...config, tintype_precision: 'int4' }));
+    await expect(loadDenoiser(out)).rejects.toMatchObject({ code: 'bad_checkpoint' });
+    await writeFile(path, JSON.stringify({ ...config, tintype_precision: 'int3' }));
+    await expect(loadDenoiser(out)).rejects.toMatchObject({ code: 'bad_config' });
+  });
+});

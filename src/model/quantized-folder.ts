@@ -1,0 +1,146 @@
+/**
+ * Model folders with quantised weights: those of `hf.ts`, but that config.json says `tintype_precision` and that a
+ * quantised matrix is stored as bytes [N, blocks, bytes of a block] beside its scales [N, blocks]. What such a folder
+ * loads is bit for bit what quantising the original at load gives.
+ */
+import { resolve } from 'node:path';
+import { TintypeError } from '../errors.ts';
+import { type ModelConfig, parameterShapes } from './config.ts';
+import { commitFiles, type SafetensorsFile } from './files.ts';
+import { CONFIG, type Description, GENERATION, type LoadOptions, wantFloats, withFolder } from './hf.ts';
+import {
+  type Precision,
+  quantize,
+  quantizedFormats,
+  type QuantizedTensor,
+  scalesOf,
+  storedShapeOf,
+  type Weight,
+  type Weights,
+} from './quantize.ts';
+import { createHeader, type Dtype, safetensorsChunks } from './safetensors.ts';
+import { type StoredTensor, WEIGHTS } from './weights.ts';
+
+export interface LoadedWeights {
+  description: Description;
+  weights: Weights;
+}
+
+/**
+ * Weights as a denoiser takes them, quantised matrix by matrix unless they are stored so.
+ * @param precision default: as stored
+ * Errors: those of `loadCheckpoint`, without its refusal; `bad_option` for another precision than the stored one.
+ */
+export async function loadWeights(
+  dir: string,
+  { precision, ...options }: LoadOptions & { precision?: Precision | undefined } = {},
+): Promise<LoadedWeights> {
+  return withFolder(dir, options, async (description, stored) => {
+    const { config, precision: storedAs } = description;
+    if (precision !== undefined && storedAs !== 'f32' && precision !== storedAs) {
+      throw new TintypeError('bad_option', {
+        what: `the weights in ${dir} are quantised already`,
+        got: `precision ${precision}`,
+        wanted: storedAs,
+        next: 'leave the precision out, or use the model that it was made from',
+      });
+    }
+    const weights =
+      storedAs === 'f32' ? new Map<string, Weight>() : await readQuantized(config, storedAs, stored);
+    const formats = quantizedFormats(config, precision ?? storedAs);
+    const quantizedFrom = new Map([...formats].map(([name, format]) => [format.source, { name, ...format }]));
+    for (const { name, shape } of parameterShapes(config)) {
+      if (weights.has(name)) continue;
+      const { file, entry } = stored.get(name)!;
+      const data = await file.readFloats(entry);
+      const format = quantizedFrom.get(name);
+      if (format && !weights.has(format.name)) {
+        weights.set(format.name, quantize(data, format.shape, format));
+        // The embedding stays, whether or not the head was made from it.
+        if (format.name === name) continue;
+      }
+      weights.set(name, { shape, data });
+    }
+    return { description, weights };
+  });
+}
+
+async function readQuantized(
+  config: ModelConfig,
+  precision: Precision,
+  stored: ReadonlyMap<string, StoredTensor>,
+): Promise<Map<string, Weight>> {
+  const weights = new Map<string, Weight>();
+  for (const [name, { shape, bits, block }] of quantizedFormats(config, precision)) {
+    const { file, entry } = stored.get(name)!;
+    if (entry.dtype !== 'U8') throw wrongDtype(file, name, entry.dtype);
+    const packed = await file.read(entry);
+    const scales = stored.get(scalesOf(name))!;
+    weights.set(name, { shape, bits, block, packed, scales: await scales.file.readFloats(scales.entry) });
+  }
+  return weights;
+}
+
+const wrongDtype = ({ path }: SafetensorsFile, name: string, got: Dtype): TintypeError =>
+  new TintypeError('bad_checkpoint', {
+    what: `${name} in ${path} is not quantised`,
+    got,
+    wanted: 'U8',
+    next: 'make the quantised model again',
+  });
+
+/**
+ * Writes a folder with quantised weights; tensors that stay in floating point are copied as they are stored.
+ * Errors: those of `loadCheckpoint`; `bad_option` where both folders are one; `io`.
+ */
+export async function quantizeFolder(
+  from: string,
+  to: string,
+  precision: Exclude<Precision, 'f32'>,
+  onTensor: (done: number, total: number) => void = () => {},
+): Promise<void> {
+  if (resolve(from) === resolve(to)) {
+    throw new TintypeError('bad_option', {
+      what: 'a quantised model cannot replace the model it is made from',
+      got: to,
+      wanted: 'another folder',
+    });
+  }
+  await withFolder(from, {}, async (description, stored) => {
+    wantFloats(description);
+    const { config, rawConfig, generationConfig, tokenizerFiles } = description;
+    const tensors = new Map<string, { dtype: Dtype; shape: readonly number[]; bytes: Uint8Array }>();
+    const formats = quantizedFormats(config, precision);
+    const total = formats.size;
+    for (const [name, format] of formats) {
+      const { file, entry } = stored.get(format.source)!;
+      const quantized: QuantizedTensor = quantize(await file.readFloats(entry), format.shape, format);
+      const shape = storedShapeOf(format);
+      tensors.set(name, { dtype: 'U8', shape, bytes: quantized.packed });
+      const { buffer, byteLength } = quantized.scales;
+      tensors.set(scalesOf(name), {
+        dtype: 'F32',
+        shape: shape.slice(0, 2),
+        bytes: new Uint8Array(buffer, 0, byteLength),
+      });
+      onTensor(tensors.size / 2, total);
+    }
+    for (const { name, shape } of parameterShapes(config)) {
+      if (tensors.has(name)) continue;
+      const { file, entry } = stored.get(name)!;
+      tensors.set(name, { dtype: entry.dtype, shape, bytes: await file.read(entry) });
+    }
+    const header = createHeader([...tensors].map(([name, { dtype, shape }]) => ({ name, dtype, shape })));
+    const json = (value: object): Uint8Array[] => [
+      new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`),
+    ];
+    await commitFiles(to, [
+      [CONFIG, json({ ...rawConfig, tintype_precision: precision })],
+      ...(generationConfig ? [[GENERATION, json(generationConfig)] as const] : []),
+      ...Object.entries(tokenizerFiles).map(
+        ([name, content]) => [name, [new TextEncoder().encode(content)]] as const,
+      ),
+      [WEIGHTS, safetensorsChunks(header, ({ name }) => tensors.get(name)!.bytes)],
+    ]);
+  });
+}
