@@ -14,10 +14,12 @@ import { DEAD } from './language.ts';
 import type { Language } from './language.ts';
 import { lessOnce } from './nodes.ts';
 import type { ByteSet, Node } from './nodes.ts';
+import { createFamilies } from './families.ts';
+import type { Family } from './families.ts';
 import { allBytes, minBytes } from './settle.ts';
 import { createWeights, onlyByteOf } from './weights.ts';
 
-interface Thread {
+export interface Thread {
   readonly id: number;
   /** What comes next; null at the end of the text. */
   readonly head: Node | null;
@@ -162,6 +164,8 @@ export function createAutomaton(root: Node): Language | null {
     return reads(threads[0], byte) ? stateAfter(threads[0]) : DEAD;
   };
   const loopsOf: (Uint32Array | undefined)[] = [];
+  const familyOf: (Family | undefined)[] = [];
+  const families = createFamilies();
 
   return {
     start,
@@ -179,6 +183,7 @@ export function createAutomaton(root: Node): Language | null {
       }
       return (loopsOf[state] = loops);
     },
+    family: (state) => (familyOf[state] ??= families(states[state].threads)),
     borders(ofRun) {
       const weights = createWeights(root, ofRun);
       const known = new Map<Thread, number>();

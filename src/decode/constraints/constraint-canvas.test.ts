@@ -27,7 +27,7 @@ const { pattern } = fc.letrec<{ pattern: string }>((tie) => ({
     fc.tuple(tie('pattern'), tie('pattern')).map(([left, right]) => `${left}${right}`),
     fc.tuple(tie('pattern'), tie('pattern')).map(([left, right]) => `(?:${left}|${right})`),
     fc
-      .tuple(tie('pattern'), fc.constantFrom('*', '+', '?', '{2}', '{1,3}'))
+      .tuple(tie('pattern'), fc.constantFrom('*', '+', '?', '{2}', '{1,3}', '{0,2}', '{0,3}'))
       .map(([inner, times]) => `(?:${inner})${times}`),
   ),
 }));

@@ -11,8 +11,9 @@
  * within the tokens that are left. A token is allowed where it leads from the one to the other. An end-of-text token
  * may be followed only by others; what stands behind the first counts as nothing.
  *
- * Sets can grow without end in a recursive language; a position whose set is larger than `MOST_STATES` allows nothing
- * *yet*. Commits further left make it small again, and the first masked position always allows something.
+ * Of states that differ only in how much more of something may come (a string of bounded length) the set holds the one
+ * that allows most: what the others allow, it allows. Even so sets can grow without end in a recursive language; a
+ * position whose set is larger than `MOST_STATES` allows nothing *yet*. Commits further left make it small again, and the first masked position always allows something.
  */
 import { assert, TintypeError } from '../../errors.ts';
 import { forcedTokens } from './forced.ts';
@@ -85,10 +86,10 @@ export function createConstraintCanvas(
     for (const from of states) {
       if (token !== MASKED) next.add(automaton.next(from, token));
       else for (const target of automaton.edges(from).targets) next.add(target);
-      if (next.size > MOST_STATES) return null;
     }
     next.delete(DEAD);
-    return Int32Array.from(next);
+    const widest = automaton.widest(next);
+    return widest.length > MOST_STATES ? null : widest;
   };
 
   const canComplete = (position: number, from: number): boolean => {

@@ -101,7 +101,7 @@ function asRules(table: Table, classes: readonly number[][]): Node {
  */
 function refine(table: Table, steps: Float64Array): readonly number[] {
   const { accepting, next } = table;
-  const kinds = new Array<number>(next.length).fill(DEAD);
+  const kinds: number[] = next.map(() => DEAD);
   const numbers = new Map<string, number>();
   const numberOf = (key: string): number => {
     if (!numbers.has(key)) numbers.set(key, numbers.size);

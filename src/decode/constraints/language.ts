@@ -18,6 +18,11 @@ export interface Language {
   onlyByte(state: number): number;
   /** Fewest token borders inside literal text from here to an end, for a vocabulary that `ofRun` speaks for. */
   borders(ofRun: (run: readonly number[]) => number): (state: number) => number;
+  /**
+   * States of one family differ in one counter only, as inside a string of bounded length: the one with the greater
+   * `count` matches all that the others match.
+   */
+  family(state: number): { readonly key: number; readonly count: number };
   /** Bytes that lead a state back to itself, as eight words of bits. */
   loops(state: number): Uint32Array;
   /** Bytes that occur in texts of this language, as 256 times 0 or 1. */

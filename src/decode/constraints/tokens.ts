@@ -18,6 +18,8 @@ import type { Vocabulary } from './vocabulary.ts';
 /** The state after a token that ends the text: only such tokens may follow, and mean nothing. */
 export const ENDED = -2;
 
+const AFTER_END = { key: -1, count: 0 };
+
 /** Tokens that may follow a state, by where they lead. */
 export interface Edges {
   /** Each state once; `ENDED` among them where the text may end. */
@@ -34,6 +36,8 @@ export interface TokenAutomaton {
   /** Tokens that end a text. */
   readonly ends: readonly number[];
   edges(state: number): Edges;
+  /** The states without those of which another matches all that they match. */
+  widest(states: Iterable<number>): Int32Array;
   /** Tokens of groups, one bit each: token t is bit `t & 31` of word `t >> 5`. [ceil(V / 32)] */
   maskOf(groups: Iterable<number>): Uint32Array;
   /** Every token that may follow, as such bits. */
@@ -110,6 +114,16 @@ export function createTokenAutomaton(
     language,
     ends: [...isEnd],
     edges,
+    widest(states) {
+      const best = new Map<number, number>();
+      for (const state of states) {
+        const { key, count } = state === ENDED ? AFTER_END : language.family(state);
+        const other = best.get(key);
+        if (other === undefined || (other !== ENDED && count > language.family(other).count))
+          best.set(key, state);
+      }
+      return Int32Array.from(best.values());
+    },
     maskOf,
     allowed: (state) => maskOf(edges(state).groups),
     next(state, token) {
