@@ -16,6 +16,7 @@ import { hasLlama, LLAMA_INSTALL } from '../eval/llama.ts';
 import { describeMachine } from '../eval/machine.ts';
 import { nodeRuntime } from '../graph/node.ts';
 import { loadDenoiser } from '../model/load.ts';
+import { PRECISIONS, type Precision } from '../model/quantize.ts';
 import { formatBench, formatMachine, formatSizes, formatSudokuBench } from './bench-format.ts';
 import { interruptSignal } from './interrupt.ts';
 import { toNumber, whole } from './options.ts';
@@ -31,6 +32,7 @@ interface BenchFlags {
   limit: number;
   modes?: string[];
   thresholds: number[];
+  precision: Precision[];
   maxTokens: number;
   context?: number;
   blockLength?: number;
@@ -51,7 +53,8 @@ the next, and again for each --repeat. Times are whole requests (prompt, prefill
 repeats; only tokens before the end of the text or the line break count; intervals are 95 % over prompts. Compare ratios
 within a run, not speeds of two runs. "outside products" is the share of a request's time that is no matrix product, from
 ONNX Runtime's profiler over two requests apart from the measurement. MB are weights and keys/values of the longest
-request, computed and not measured. "per CPU s" counts the work of the cores in place of the clock: other programs disturb
+request, computed and not measured. --precision adds our decoder with 8 or 4 bit weights (the first of the list with
+--sudoku). "per CPU s" counts the work of the cores in place of the clock: other programs disturb
 it less, but with more than one thread it counts cores that spin.
 
 Configurations: diffusion and verify at each of --thresholds (above 1: one token a forward), ar (the same file, one token
@@ -83,6 +86,15 @@ function toSizes(text: string): SizeName[] {
   });
 }
 
+function toPrecisions(text: string): Precision[] {
+  return words(text).map((word) => {
+    const precision = PRECISIONS.find((each) => each === word);
+    if (precision !== undefined) return precision;
+    const wanted = PRECISIONS.join(', ');
+    throw new TintypeError('bad_option', { what: '--precision has no such word', got: word, wanted });
+  });
+}
+
 export function register(program: Command): void {
   program
     .command('bench')
@@ -101,6 +113,12 @@ export function register(program: Command): void {
       'of diffusion and verify',
       (text) => words(text).map((word) => toNumber('--thresholds', word, 0, 2)),
       [...DEFAULT_THRESHOLDS],
+    )
+    .option(
+      '--precision <list>',
+      `of our decoder, each is measured: ${PRECISIONS.join(', ')}`,
+      toPrecisions,
+      ['f32'] satisfies Precision[],
     )
     .option('--max-tokens <n>', 'most tokens to write', whole('--max-tokens', 1), 32)
     .option(
@@ -181,6 +199,7 @@ async function runInfill(flags: BenchFlags): Promise<void> {
   const { plans, skipped } = planBench({
     words: flags.modes ?? null,
     thresholds,
+    precisions: flags.precision,
     hasTwin: twin !== null,
     layout: model.checkpoint.config.layout,
     hasLlama: server !== undefined || (await hasLlama()),
@@ -232,15 +251,17 @@ async function runSudoku({
   repeat = 1,
   seed,
   threads,
+  precision: [precision],
   json,
   ...flags
 }: BenchFlags): Promise<void> {
   const signal = interruptSignal();
   const modelDir = required('--model', flags.model);
   const machine = await describeMachine();
-  const { denoiser } = await loadDenoiser(modelDir, { threads });
+  const { denoiser } = await loadDenoiser(modelDir, { threads, precision });
   try {
-    const twin = flags.twin === undefined ? null : (await loadDenoiser(flags.twin, { threads })).denoiser;
+    const twin =
+      flags.twin === undefined ? null : (await loadDenoiser(flags.twin, { threads, precision })).denoiser;
     try {
       const progress = lazyProgress('sudoku', 'grids');
       const result = await benchSudoku(denoiser, twin, {
@@ -253,7 +274,7 @@ async function runSudoku({
       });
       progress.finish();
       const names = { model: nameOf(modelDir), twin: flags.twin === undefined ? null : nameOf(flags.twin) };
-      if (json) printJson({ machine, ...names, threads, seed, ...result });
+      if (json) printJson({ machine, ...names, threads, seed, precision, ...result });
       else printLine(`${formatMachine(machine)}, ${threads} threads\n${formatSudokuBench(result)}`);
     } finally {
       await twin?.close();
@@ -263,7 +284,14 @@ async function runSudoku({
   }
 }
 
-async function runSizes({ sizes, layers, repeat, threads, json }: BenchFlags): Promise<void> {
+async function runSizes({
+  sizes,
+  layers,
+  repeat,
+  threads,
+  precision: precisions,
+  json,
+}: BenchFlags): Promise<void> {
   const signal = interruptSignal();
   const machine = await describeMachine();
   const progress = lazyProgress('sizes', 'parts');
@@ -271,6 +299,7 @@ async function runSizes({ sizes, layers, repeat, threads, json }: BenchFlags): P
   const result = await benchSizes(await nodeRuntime(), names, {
     layers,
     threads,
+    precisions,
     repeat: repeat ?? 5,
     signal,
     onProgress: progress.update,

@@ -2,6 +2,7 @@
 import { completeText, streamCompletion, type CompleteOptions, type TextModel } from '../decode/complete.ts';
 import type { DecodeEvent } from '../decode/events.ts';
 import { parameterCount, type ModelConfig } from '../model/config.ts';
+import { type Precision, quantizedFormats } from '../model/quantize.ts';
 import { ggufWeightBytes, type GgufType } from '../model/gguf-write.ts';
 import type { BenchConfiguration, BenchMode, BenchReply } from './bench.ts';
 import type { InfillRow } from './documents.ts';
@@ -9,15 +10,22 @@ import { isSingleLine } from './fim.ts';
 import { countTokens } from './infill.ts';
 import type { LlamaModel } from './llama.ts';
 
-/** How a model's weights are held: bytes of each. */
-export type Precision = 'fp32';
-const WEIGHT_BYTES: Record<Precision, number> = { fp32: 4 };
-
 const F32_BYTES = 4;
 const F16_BYTES = 2;
 
 /** Keys and values of one position. */
 const cachedNumbers = ({ layers, kvHeads, headDim }: ModelConfig): number => 2 * layers * kvHeads * headDim;
+
+/** As our decoder holds them: a quantised matrix takes the place of its own, but for a tied embedding, which stays. */
+export function weightBytes(config: ModelConfig, precision: Precision): number {
+  let bytes = parameterCount(config) * F32_BYTES;
+  for (const { source, shape, bits, block } of quantizedFormats(config, precision).values()) {
+    const [rows, columns] = shape;
+    bytes += rows * Math.ceil(columns / block) * ((block * bits) / 8 + F32_BYTES);
+    if (source !== 'model.embed_tokens.weight') bytes -= rows * columns * F32_BYTES;
+  }
+  return bytes;
+}
 
 /** A row whose truth is a single line asks for a single line, as an editor does. */
 const stopOf = ({ middle }: InfillRow): string[] => (isSingleLine(middle) ? ['\n'] : []);
@@ -33,13 +41,13 @@ export interface DecoderPlan {
 }
 
 export function decoderConfiguration(plan: DecoderPlan): BenchConfiguration {
-  const { name, mode, model, options, precision = 'fp32' } = plan;
+  const { name, mode, model, options, precision = 'f32' } = plan;
   const { config } = model.denoiser;
   const nowMs = plan.nowMs ?? (() => performance.now());
   return {
     name,
     mode,
-    options: { ...options },
+    options: { ...options, precision },
     complete: async (row, signal) => {
       const { prefix, suffix } = row;
       const startMs = nowMs();
@@ -63,7 +71,7 @@ export function decoderConfiguration(plan: DecoderPlan): BenchConfiguration {
       };
     },
     memoryBytes: (positions) =>
-      parameterCount(config) * WEIGHT_BYTES[precision] + cachedNumbers(config) * F32_BYTES * positions,
+      weightBytes(config, precision) + cachedNumbers(config) * F32_BYTES * positions,
     nonMatmulShare: plan.nonMatmulShare ?? null,
   };
 }

@@ -9,6 +9,7 @@ import type { Runtime } from '../graph/session.ts';
 import { writeGguf } from '../model/gguf-write.ts';
 import { type Checkpoint, loadCheckpoint } from '../model/hf.ts';
 import { createDenoiser } from '../model/native.ts';
+import type { Precision } from '../model/quantize.ts';
 import { createTokenizer } from '../text/json.ts';
 import type { BenchConfiguration } from './bench.ts';
 import { decoderConfiguration, llamaConfiguration } from './bench-configurations.ts';
@@ -22,7 +23,7 @@ const PROFILED_ROWS = 2;
 
 export interface BenchModel {
   checkpoint: Checkpoint;
-  open: (runtime: Runtime) => TextModel;
+  open: (runtime: Runtime, precision: Precision) => TextModel;
 }
 
 /** Errors: those of `loadCheckpoint`; `bad_tokenizer` for a model without one. */
@@ -35,8 +36,8 @@ export async function loadBenchModel(dir: string, threads: number): Promise<Benc
     });
   }
   const tokenizer = createTokenizer(tokenizerJson);
-  const open = (runtime: Runtime): TextModel => ({
-    denoiser: createDenoiser(runtime, config, tensors, { threads }),
+  const open: BenchModel['open'] = (runtime, precision) => ({
+    denoiser: createDenoiser(runtime, config, tensors, { threads, precision }),
     tokenizer,
   });
   return { checkpoint, open };
@@ -69,11 +70,13 @@ export async function openBench(request: OpenRequest): Promise<OpenBench> {
     for (const each of closing.splice(0).toReversed()) await each();
   };
   const runtime = await nodeRuntime();
-  const opened = new Map<BenchModel, TextModel>();
-  const open = (source: BenchModel): TextModel => {
-    const found = opened.get(source) ?? source.open(runtime);
-    if (!opened.has(source)) closing.push(() => found.denoiser.close());
-    opened.set(source, found);
+  const opened = new Map<BenchModel, Map<Precision, TextModel>>();
+  const open = (source: BenchModel, precision: Precision = 'f32'): TextModel => {
+    const byPrecision = opened.get(source) ?? new Map<Precision, TextModel>();
+    opened.set(source, byPrecision);
+    const found = byPrecision.get(precision) ?? source.open(runtime, precision);
+    if (!byPrecision.has(precision)) closing.push(() => found.denoiser.close());
+    byPrecision.set(precision, found);
     return found;
   };
   try {
@@ -88,7 +91,9 @@ export async function openBench(request: OpenRequest): Promise<OpenBench> {
         const own = plan.options.mode === 'ar' ? shared : { ...shared, blockLength };
         const decoder = { ...plan, options: { ...own, ...plan.options } };
         const nonMatmulShare = await profile(source, decoder, rows.slice(0, PROFILED_ROWS), signal);
-        configurations.push(decoderConfiguration({ ...decoder, model: open(source), nonMatmulShare }));
+        configurations.push(
+          decoderConfiguration({ ...decoder, model: open(source, plan.precision), nonMatmulShare }),
+        );
         continue;
       }
       const source = twin ?? model;
@@ -120,7 +125,7 @@ async function profile(
 ): Promise<number | null> {
   if (rows.length === 0) return null;
   return measureNonMatmulShare(async (runtime) => {
-    const model = source.open(runtime);
+    const model = source.open(runtime, plan.precision);
     const { complete } = decoderConfiguration({ ...plan, model });
     let elapsedMs = 0;
     for (const row of rows) elapsedMs += (await complete(row, signal)).elapsedMs;

@@ -4,13 +4,13 @@ import { codeTokenizer } from '../../tests/text-model.ts';
 import { tinyConfig, tinyDenoiser } from '../../tests/tiny.ts';
 import type { DecodeEvent } from '../decode/events.ts';
 import { nodeRuntime } from '../graph/node.ts';
-import type { ModelConfig } from '../model/config.ts';
+import { type ModelConfig, parameterCount } from '../model/config.ts';
 import { createDenoiser } from '../model/native.ts';
 import { createParameters, initialise, toTensors } from '../model/parameters.ts';
 import { createRng } from '../rng.ts';
 import { SUDOKU_TOKENS } from '../train/sudoku-source.ts';
 import type { BenchResult, BenchRun } from './bench.ts';
-import { decoderConfiguration, llamaConfiguration, settledMs } from './bench-configurations.ts';
+import { decoderConfiguration, llamaConfiguration, settledMs, weightBytes } from './bench-configurations.ts';
 import { planBench } from './bench-plan.ts';
 import { plotBench } from './bench-plot.ts';
 import { productMs } from './bench-profile.ts';
@@ -21,6 +21,7 @@ describe('plans', () => {
   const request = {
     words: null,
     thresholds: [0.5, 0.9],
+    precisions: ['f32'],
     hasTwin: true,
     layout: 'causalContext',
     hasLlama: true,
@@ -48,6 +49,25 @@ describe('plans', () => {
       'diffusion@0.7',
       'twin',
     ]);
+  });
+});
+
+describe('precisions', () => {
+  it('are configurations of their own, with fewer bytes', () => {
+    const { plans } = planBench({
+      words: ['diffusion@0.7', 'llama-q8_0'],
+      thresholds: [],
+      precisions: ['f32', 'int8'],
+      hasTwin: false,
+      layout: 'causalContext',
+      hasLlama: true,
+    });
+    expect(plans.map(({ name }) => name)).toEqual(['diffusion@0.7', 'diffusion@0.7-int8', 'llama-q8_0']);
+    const config = { ...tinyConfig('causal'), width: 64, ffnWidth: 128, headDim: 16 };
+    const [f32, int8, int4] = (['f32', 'int8', 'int4'] as const).map((each) => weightBytes(config, each));
+    expect(f32).toBe(4 * parameterCount(config));
+    expect(int8).toBeLessThan(0.5 * f32);
+    expect(int4).toBeLessThan(int8);
   });
 });
 
@@ -220,7 +240,7 @@ it('a shape is measured in parts and scaled to all its layers and its whole head
     { name: 'toy', shape },
     { layers: 1, threads: 1, repeat: 2 },
   );
-  expect(size).toMatchObject({ name: 'toy', layers: 10, precision: 'fp32' });
+  expect(size).toMatchObject({ name: 'toy', layers: 10, precision: 'f32' });
   expect(size.parameters).toBe(65_536 * 32 + 32 + 10 * (32 * (32 + 2 * 16 + 32 + 3 * 48) + 2 * 8 + 2 * 32));
   expect(size.steps.map(({ rows }) => rows)).toEqual([...BENCH_ROWS]);
   for (const { rows, ms, msPerRow, layersMs, headMs } of size.steps) {

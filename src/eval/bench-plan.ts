@@ -7,19 +7,28 @@ import type { CompleteOptions } from '../decode/complete.ts';
 import { TintypeError } from '../errors.ts';
 import type { Layout } from '../model/config.ts';
 import { GGUF_TYPES, type GgufType } from '../model/gguf-write.ts';
+import type { Precision } from '../model/quantize.ts';
 import type { BenchMode } from './bench.ts';
 
 export const BENCH_MODES: readonly BenchMode[] = ['diffusion', 'verify', 'ar', 'twin', 'llama'];
 export const DEFAULT_THRESHOLDS: readonly number[] = [0.5, 0.7, 0.9, 1.1];
 
 export type BenchPlan =
-  | { kind: 'decoder'; name: string; mode: Exclude<BenchMode, 'llama'>; options: CompleteOptions }
+  | {
+      kind: 'decoder';
+      name: string;
+      mode: Exclude<BenchMode, 'llama'>;
+      options: CompleteOptions;
+      precision: Precision;
+    }
   | { kind: 'llama'; name: string; mode: 'llama'; type: GgufType };
 
 export interface PlanRequest {
   /** null: whatever can be run. */
   words: readonly string[] | null;
   thresholds: readonly number[];
+  /** Of our own decoder: each of its configurations once for each, `-int8` in its name. */
+  precisions: readonly Precision[];
   hasTwin: boolean;
   /** Of the model: what it can be decoded as. */
   layout: Layout;
@@ -31,7 +40,7 @@ export interface PlanRequest {
  * that means nothing, `unsupported` for a named mode that cannot be run.
  */
 export function planBench(request: PlanRequest): { plans: BenchPlan[]; skipped: string[] } {
-  const { words, thresholds } = request;
+  const { words, thresholds, precisions } = request;
   const skipped: string[] = [];
   const plans = (words ?? BENCH_MODES).flatMap((word) => {
     const mode = BENCH_MODES.find((each) => each === word.split(/[@-]/)[0]);
@@ -45,7 +54,14 @@ export function planBench(request: PlanRequest): { plans: BenchPlan[]; skipped: 
       skipped.push(`${mode}: ${reason}`);
       return [];
     }
-    return plansOf(mode, detail, thresholds, word);
+    return plansOf(mode, detail, thresholds, word).flatMap((plan): BenchPlan[] =>
+      plan.kind === 'llama'
+        ? [plan]
+        : precisions.map((precision) => {
+            const suffix = precision === 'f32' ? '' : `-${precision}`;
+            return { ...plan, name: plan.name + suffix, precision };
+          }),
+    );
   });
   const byName = new Map(plans.map((plan) => [plan.name, plan]));
   return { plans: [...byName.values()], skipped };
@@ -77,12 +93,18 @@ function plansOf(mode: BenchMode, detail: string, thresholds: readonly number[],
   }
   if (mode === 'ar' || mode === 'twin') {
     if (detail !== '') throw unknown(word);
-    return [{ kind: 'decoder', name: mode, mode, options: { mode: 'ar' } }];
+    return [{ kind: 'decoder', name: mode, mode, options: { mode: 'ar' }, precision: 'f32' }];
   }
   if (detail !== '' && !/^@[\d.]+$/.test(detail)) throw unknown(word);
   return (detail === '' ? thresholds : [Number(detail.slice(1))]).map((threshold) => {
     parseOptions(decodeOptionsSchema.pick({ threshold: true }), { threshold });
-    return { kind: 'decoder', name: `${mode}@${threshold}`, mode, options: { mode, threshold } };
+    return {
+      kind: 'decoder',
+      name: `${mode}@${threshold}`,
+      mode,
+      options: { mode, threshold },
+      precision: 'f32',
+    };
   });
 }
 

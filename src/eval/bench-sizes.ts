@@ -11,8 +11,8 @@ import type { Runtime } from '../graph/session.ts';
 import { parameterShapes, elementCount, type ModelConfig, parameterCount } from '../model/config.ts';
 import { type Denoiser, positionsFrom } from '../model/denoiser.ts';
 import { createDenoiser } from '../model/native.ts';
+import type { Precision } from '../model/quantize.ts';
 import { createRng } from '../rng.ts';
-import type { Precision } from './bench-configurations.ts';
 import { percentile } from './metrics.ts';
 
 export const SIZES = ['0.5b', '0.6b', '1.7b'] as const;
@@ -68,7 +68,8 @@ export interface SizeOptions {
   /** Layers that are measured beside the first. Default 2. */
   layers?: number | undefined;
   threads: number;
-  precision?: Precision | undefined;
+  /** Each is measured. Default: f32. */
+  precisions?: readonly Precision[] | undefined;
   /** Steps timed for each point; the median counts. Default 5. */
   repeat?: number | undefined;
   signal?: AbortSignal | undefined;
@@ -107,28 +108,27 @@ export async function benchSizes(
   names: readonly SizeName[],
   options: SizeOptions,
 ): Promise<SizeResult> {
+  const { precisions = ['f32'], layers = 2, onProgress } = options;
+  const cases = names.flatMap((name) => precisions.map((precision) => ({ ...SHAPES[name], precision })));
   const models: ModelSize[] = [];
-  const measuredLayers = options.layers ?? 2;
-  for (const [index, name] of names.entries()) {
-    const label = SHAPES[name].name;
+  for (const [index, each] of cases.entries()) {
     models.push(
-      await benchShape(runtime, SHAPES[name], {
+      await benchShape(runtime, each, {
         ...options,
-        layers: measuredLayers,
-        onProgress: (done, total) => options.onProgress?.(index * total + done, names.length * total, label),
+        layers,
+        onProgress: (done, total, note) => onProgress?.(index * total + done, cases.length * total, note),
       }),
     );
   }
-  return { cached: CACHED, measuredLayers, headRows: HEAD_ROWS, models };
+  return { cached: CACHED, measuredLayers: layers, headRows: HEAD_ROWS, models };
 }
 
 /** One shape; exported for tests with a small one. */
 export async function benchShape(
   runtime: Runtime,
-  { name, shape }: { name: string; shape: Shape },
+  { name, shape, precision = 'f32' }: { name: string; shape: Shape; precision?: Precision },
   options: SizeOptions & { layers: number },
 ): Promise<ModelSize> {
-  const { precision = 'fp32' } = options;
   const headRows = Math.min(HEAD_ROWS, shape.vocabSize);
   const parts: [layers: number, vocabSize: number][] = [
     [1, SMALL_HEAD_ROWS],
@@ -139,13 +139,16 @@ export async function benchShape(
   for (const [index, [layers, vocabSize]] of parts.entries()) {
     options.signal?.throwIfAborted();
     const config: ModelConfig = { ...BASE, ...shape, layers, vocabSize };
-    const denoiser = createDenoiser(runtime, config, randomTensors(config), { threads: options.threads });
+    const denoiser = createDenoiser(runtime, config, randomTensors(config), {
+      threads: options.threads,
+      precision,
+    });
     try {
       times.push(await timeSteps(denoiser, options));
     } finally {
       await denoiser.close();
     }
-    options.onProgress?.(index + 1, parts.length, name);
+    options.onProgress?.(index + 1, parts.length, `${name} ${precision}`);
   }
   const [small, deeper, wider] = times;
   const steps = BENCH_ROWS.map((rows, i): SizeSteps => {
