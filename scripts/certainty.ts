@@ -82,7 +82,7 @@ for (let done = 0; done < Number(flags.rows); done += shape.rows) {
     for (const at of masked) noisy[at] = mask;
     const weights = new Float32Array(masked.length).fill(1);
     const noise = { noisy, masked: Int32Array.from(masked), weights, eligible: masked.length };
-    const inputs = blockDiffusionInputs(batch, noise, blocks, 'causalContext', 1, 0);
+    const inputs = blockDiffusionInputs(batch, noise, blocks, 'causalContext', 1, { certainty: 0 });
     return { inputs, ...(await pass.score(inputs)) };
   };
 

@@ -14,14 +14,16 @@ import { SUDOKU_TOKENS } from '../train/sudoku-source.ts';
 import { toNumber, whole } from './options.ts';
 import { resumedConfig, runInWorker, type RunFlags } from './train.ts';
 
-/** The certainty term of each method. */
+/** What each method changes of the objective. */
 const METHODS = {
-  /** LLaDA2.0 (2512.15745). */
-  cap: { weight: 1, temperature: 1 },
-  /** dParallel (2509.26488). */
-  certainty: { weight: 2, temperature: 0.5 },
+  /** Certain of what is right: LLaDA2.0 (2512.15745). */
+  cap: { certainty: { weight: 1, temperature: 1 } },
+  /** The same, sharper: dParallel (2509.26488). */
+  certainty: { certainty: { weight: 2, temperature: 0.5 } },
+  /** Blocks become what the model itself would write there, token by token. */
+  own: { targets: 'own', certainty: null },
   /** The masks alone. */
-  none: null,
+  none: { certainty: null },
 } as const;
 
 const MASKINGS = ['exactCount', 'suffix', 'trajectory'] as const;
@@ -46,7 +48,7 @@ export function register(program: Command): void {
     .addOption(
       new Option(
         '--method <name>',
-        'what makes right guesses sure: cap, certainty (sharper, stronger), none',
+        'what makes guesses sure: cap, certainty (sharper, stronger), own (learn from what it writes itself), none',
       ).choices(Object.keys(METHODS)),
     )
     .addOption(
@@ -110,7 +112,7 @@ export function distillConfig(model: ModelConfig, dir: string, flags: DistillFla
     model: { ...shape, layout, tiedHead, normEps, ropeTheta, contextLength, blockLength },
     objective: {
       ...preset.objective,
-      ...(flags.method === undefined ? {} : { certainty: METHODS[flags.method] }),
+      ...(flags.method === undefined ? {} : METHODS[flags.method]),
       ...(flags.masking === undefined ? {} : { masking: flags.masking }),
       ...(layout === 'full' ? {} : { blockLengths: [blockLength] }),
     },

@@ -6,7 +6,7 @@
  */
 import { Graph, type Value } from '../graph/graph.ts';
 import { attend, crossEntropy } from '../graph/layers.ts';
-import { concat, gatherRows, linear, reshape, split } from '../graph/ops.ts';
+import { concat, gatherRows, gemm, linear, reshape, split } from '../graph/ops.ts';
 import { parameterShapes, type ModelConfig } from './config.ts';
 import {
   attentionScale,
@@ -33,17 +33,20 @@ export interface ScoringShape {
   streams: 1 | 2;
   /** Temperature of the certainty term (`crossEntropy`); null: the loss has none. */
   certainty?: number | null;
+  /** Says which token each row would predict. */
+  guesses?: boolean;
 }
 
 /**
  * Inputs: `ids` [B, S] int32 and `positions` [B, S] int64 with S = T or 2T (clean, then noisy); `bias` [B,1,1,T,T];
  * with two streams `noisyBias` [B,1,1,T,2T]; `lossRows` [M] int32 into the flattened [B·S]; `targets` [M,1] int32;
  * `weights` [M,1]; with certainty `certaintyWeights` [M,1]. Outputs: `loss` (scalar, Σ weight · nll and the certainty
- * term), `nll` [M,1] nats; with certainty `best` [M,1], the probability of the best guess.
+ * term), `nll` [M,1] nats; with certainty `best` [M,1], the probability of the best guess; with guesses `guess` [M],
+ * the best token.
  */
 export function buildScoringGraph(
   config: ModelConfig,
-  { rows: B, length: T, streams, certainty = null }: ScoringShape,
+  { rows: B, length: T, streams, certainty = null, guesses = false }: ScoringShape,
 ): ScoringGraph {
   const graph = new Graph();
   const parameters = new Map(
@@ -90,5 +93,16 @@ export function buildScoringGraph(
   graph.output('loss', loss);
   graph.output('nll', nll);
   if (best) graph.output('best', best);
+  if (guesses) {
+    const logits = gemm(scored, head, null, false, true);
+    const guess = graph.op({
+      op: 'ArgMax',
+      inputs: [logits],
+      shape: ['M'],
+      dtype: 'int64',
+      attributes: { axis: { int: 1 }, keepdims: { int: 0 } },
+    });
+    graph.output('guess', guess);
+  }
   return { graph, parameters, loss, nll };
 }

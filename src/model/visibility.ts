@@ -48,14 +48,19 @@ export function cleanBias(layout: Layout, { rows, length: T, segments, blocks }:
 
 /**
  * Bias of the noisy stream over [clean | noisy] keys, [B, 1, 1, T, 2T] (BD3-LM 2503.09573, section 3.3): a block
- * sees the clean tokens before it and itself, noisy, in both directions.
+ * sees the clean tokens before it and itself, noisy, in both directions. With `causal` it sees of itself the past only:
+ * a continuation of the clean text that stands beside it, as an autoregressive model reads one.
  */
-export function noisyBias({ rows, length: T, segments, blocks }: Packed): Float32Array {
+export function noisyBias(
+  { rows, length: T, segments, blocks }: Packed,
+  within: 'both' | 'causal' = 'both',
+): Float32Array {
   return fill(new Float32Array(rows * T * 2 * T), rows, T, 2 * T, (row, q, k) => {
     const noisy = k >= T;
     const [query, key] = [row * T + q, row * T + (noisy ? k - T : k)];
     if (noisy && query === key) return true;
     if (segments[query] === -1 || segments[query] !== segments[key]) return false;
+    if (noisy && within === 'causal' && k > q + T) return false;
     return noisy ? blocks![key] === blocks![query] : blocks![key] < blocks![query];
   });
 }

@@ -58,6 +58,12 @@ const objectiveSchema = z.discriminatedUnion('kind', [
       .default('exactCount')
       .describe('suffix: the end of a block, with gaps; trajectory: gaps where the model itself is sure'),
     schedule: z.enum(['linear', 'cosine']).default('linear'),
+    targets: z
+      .enum(['data', 'own'])
+      .default('data')
+      .describe(
+        'what a block is to become: the text, or what the model itself would write there, best token after best token (causalContext)',
+      ),
     arWeight: z.number().min(0).default(1).describe('weight of the next-token loss (causalContext)'),
     leastMasked,
     certainty: certaintySchema,

@@ -30,10 +30,12 @@ export interface GradientPass {
 /** Asks the model without learning from it. */
 export interface ForwardPass {
   /**
-   * Of each row under the weights as they are now: nats of its target, and the probability of the best guess where the
-   * pass was compiled with certainty. [M] each
+   * Of each row under the weights as they are now: nats of its target, the probability of the best guess where the pass
+   * was compiled with certainty, and that guess where it was compiled with guesses. [M] each
    */
-  score(inputs: ScoringInputs): Promise<{ nll: Float32Array; best: Float32Array | null }>;
+  score(
+    inputs: ScoringInputs,
+  ): Promise<{ nll: Float32Array; best: Float32Array | null; guess: Int32Array | null }>;
   close(): Promise<void>;
 }
 
@@ -83,8 +85,12 @@ export async function createForwardPass(
   const fixedFeeds = fixedFeedsOf(runtime, parameters, shape);
   return {
     score: async (inputs) => {
-      const { nll, best } = await session.run({ ...fixedFeeds, ...feedsOf(runtime, inputs, shape) });
-      return { nll: nll.data as Float32Array, best: (best?.data as Float32Array | undefined) ?? null };
+      const { nll, best, guess } = await session.run({ ...fixedFeeds, ...feedsOf(runtime, inputs, shape) });
+      return {
+        nll: nll.data as Float32Array,
+        best: (best?.data as Float32Array | undefined) ?? null,
+        guess: guess ? Int32Array.from(guess.data as BigInt64Array, Number) : null,
+      };
     },
     close: () => session.close(),
   };

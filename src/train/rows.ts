@@ -119,6 +119,7 @@ export function maskedDiffusionInputs(
 /**
  * Block diffusion with the clean prefix visible. For `causalContext` the clean stream carries the autoregressive
  * loss too, times `arWeight`; for `blockCausal` it only serves as context.
+ * @param goal what the noisy blocks are to become; the text itself by default [B, T]
  */
 export function blockDiffusionInputs(
   batch: TokenBatch,
@@ -126,14 +127,10 @@ export function blockDiffusionInputs(
   blocks: Int32Array,
   layout: Extract<Layout, 'blockCausal' | 'causalContext'>,
   arWeight: number,
-  certainty: number | null = null,
+  { certainty = null, goal = batch.ids }: { certainty?: number | null; goal?: Int32Array } = {},
 ): ScoringInputs {
   const { rows: B, length: T } = batch;
-  const ids = new Int32Array(B * 2 * T);
-  for (let row = 0; row < B; row++) {
-    ids.set(batch.ids.subarray(row * T, (row + 1) * T), row * 2 * T);
-    ids.set(noise.noisy.subarray(row * T, (row + 1) * T), row * 2 * T + T);
-  }
+  const ids = twoStreams(batch, noise.noisy);
   const packed = { rows: B, length: T, segments: batch.segments, blocks };
   const autoregressive =
     layout === 'causalContext' && arWeight > 0 ? nextTokenRows(batch, 2 * T, arWeight) : null;
@@ -141,6 +138,42 @@ export function blockDiffusionInputs(
     ids,
     bias: cleanBias(layout, packed),
     noisyBias: noisyBias(packed),
-    ...assemble(maskedRows(batch, noise, 2 * T, T), autoregressive, certainty),
+    ...assemble(maskedRows({ ...batch, ids: goal }, noise, 2 * T, T), autoregressive, certainty),
   };
+}
+
+/**
+ * Asks for the token after each of the places before `places`, in blocks that go on from the clean text as `ids` say:
+ * the noisy stream read causally, so that it predicts what the clean one would. Nothing is learned from it.
+ * @param ids [B, T]
+ * @param places flat positions, none the first of its block [M]
+ */
+export function continuationInputs(
+  batch: TokenBatch,
+  ids: Int32Array,
+  places: Int32Array,
+  blocks: Int32Array,
+): ScoringInputs {
+  const { rows: B, length: T, segments } = batch;
+  const packed = { rows: B, length: T, segments, blocks };
+  return {
+    ids: twoStreams(batch, ids),
+    bias: cleanBias('causalContext', packed),
+    noisyBias: noisyBias(packed, 'causal'),
+    lossRows: places.map((at) => Math.floor(at / T) * 2 * T + T + (at % T) - 1),
+    targets: places.map((at) => ids[at]),
+    weights: new Float32Array(places.length),
+    certaintyWeights: null,
+    diffusionRows: places.length,
+  };
+}
+
+/** Clean rows, each with its noisy copy behind it. [B, 2T] */
+function twoStreams({ rows: B, length: T, ids: clean }: TokenBatch, noisy: Int32Array): Int32Array {
+  const ids = new Int32Array(B * 2 * T);
+  for (let row = 0; row < B; row++) {
+    ids.set(clean.subarray(row * T, (row + 1) * T), row * 2 * T);
+    ids.set(noisy.subarray(row * T, (row + 1) * T), row * 2 * T + T);
+  }
+  return ids;
 }

@@ -68,14 +68,14 @@ const SMOOTHING = 0.98;
 
 /**
  * Matrix-product FLOPs of one step, forward and backward (backward costs twice the forward).
- * @param asks whether each micro-batch begins with a forward that nothing is learned from
+ * @param asks forwards that nothing is learned from, for each micro-batch
  */
 export function flopsOfStep(
   model: ModelConfig,
   { rows, length, microBatches }: { rows: number; length: number; microBatches: number },
   streams: number,
   scoredRows: number,
-  asks = false,
+  asks = 0,
 ): number {
   const { width: D, heads: H, kvHeads: K, headDim, ffnWidth: F, layers: L, vocabSize: V } = model;
   const positions = rows * length * streams;
@@ -83,7 +83,7 @@ export function flopsOfStep(
   // Two products over the keys that each stream sees: T for the clean one, 2T for the noisy one.
   const attention = 4 * rows * length * L * H * headDim * (streams === 1 ? length : 3 * length);
   const head = 2 * scoredRows * D * V;
-  return (asks ? 4 : 3) * (microBatches * (linear + attention) + head);
+  return (3 + asks) * (microBatches * (linear + attention) + head);
 }
 
 export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> {
@@ -128,7 +128,10 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
     const form = { ...shape, streams };
     return {
       learn: await createGradientPass(runtime, model, parameters, { ...form, certainty }, session),
-      blind: asks ? await createForwardPass(runtime, model, parameters, form, session) : null,
+      blind:
+        asks > 0
+          ? await createForwardPass(runtime, model, parameters, { ...form, guesses: true }, session)
+          : null,
     };
   };
   const release = async (): Promise<void> => {
@@ -136,7 +139,10 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent> 
     await passes.blind?.close();
   };
   let passes = await compile();
-  const ask: Ask = async (inputs) => (await passes.blind!.score(inputs)).nll;
+  const ask: Ask = async (inputs) => {
+    const { nll, guess } = await passes.blind!.score(inputs);
+    return { nll, guess: guess! };
+  };
   yield {
     type: 'start',
     parameters: parameters.flat.length,
