@@ -83,6 +83,7 @@ export function createFeeder(
       }
       feeds.ids = new Tensor('int32', ids, [1, N]);
       feeds.positions = new Tensor('int64', positions, [1, N]);
+      feeds.topK = new Tensor('int64', BigInt64Array.of(BigInt(want.topK)), [1]);
       feeds.rows = new Tensor('int32', queried, [M]);
       if (pieces.length > 1) {
         const sizes = BigInt64Array.from(pieces, (piece) => BigInt(piece.ids.length));

@@ -21,6 +21,8 @@ const GROUPS = [8, 4, 2, 1];
 export interface DenoiserOptions extends SessionOptions {
   /** Arithmetic of matrix products; weights in floating point are quantised. Default: as the weights are. */
   precision?: Precision | undefined;
+  /** The graph writes keys and values behind the cache itself. Default: on the CPU, where it can. */
+  inPlace?: boolean | undefined;
 }
 
 /** @param tensors one for each of `parameterShapes(config)`, or what `quantizeWeights` made of them */
@@ -28,12 +30,12 @@ export function createDenoiser(
   runtime: Runtime,
   config: ModelConfig,
   tensors: Weights,
-  { precision = 'f32', ...options }: DenoiserOptions = {},
+  { precision = 'f32', inPlace: asked, ...options }: DenoiserOptions = {},
 ): Denoiser {
+  // Only the CPU's kernels read and write the memory of JavaScript itself.
+  const inPlace = asked ?? options.device !== 'webgpu';
   const isFloat = ![...tensors.values()].some(isQuantized);
   const weights = isFloat ? quantizeWeights(config, tensors as Tensors, precision) : tensors;
-  // Only the CPU's kernels read and write the memory of JavaScript itself.
-  const inPlace = options.device !== 'webgpu';
   const feeder = createFeeder(runtime, config, { inPlace });
   const sessions = new Map<string, Promise<Session>>();
   const sessionFor = (variant: SteppingVariant): Promise<Session> => {
@@ -54,23 +56,24 @@ export function createDenoiser(
     want: StatisticsRequest,
   ): Promise<(Statistics | null)[]> => {
     const topK = Math.min(Math.max(1, want.topK), config.vocabSize);
-    const masked = !pieces.every(({ attention, positions, cache }) =>
-      seesEverything(attention, positions, cache.length),
-    );
+    // A mask of zeros changes no bit of the result, so several sequences do without a second graph.
+    const masked =
+      pieces.length > 1 ||
+      !pieces.every(({ attention, positions, cache }) => seesEverything(attention, positions, cache.length));
     const variant: SteppingVariant = {
       runs: pieces.length,
       masked,
       inPlace,
-      topK,
+      several: topK > 1,
       entropy: want.entropy,
       sample: want.sample !== undefined,
       logitBias: want.logitBias !== undefined,
     };
     const session = await sessionFor(variant);
-    const { feeds, fetches } = feeder.feed(pieces, want, masked);
+    const { feeds, fetches } = feeder.feed(pieces, { ...want, topK }, masked);
     const out = await session.run(feeds, fetches);
     feeder.collect(pieces, out);
-    const all = readStatistics(out, variant);
+    const all = readStatistics(out, topK, variant);
     let row = 0;
     return pieces.map(({ rows, asked }) => {
       row += rows.length;

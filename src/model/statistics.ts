@@ -8,7 +8,8 @@ import type { ModelConfig } from './config.ts';
 import type { Statistics } from './denoiser.ts';
 
 export interface StatisticsVariant {
-  topK: number;
+  /** More than one candidate a row; how many is an input. */
+  several: boolean;
   entropy: boolean;
   sample: boolean;
   logitBias: boolean;
@@ -19,15 +20,16 @@ export function statistics(
   graph: Graph,
   logits: Value,
   { vocabSize }: ModelConfig,
-  { topK, entropy, sample }: StatisticsVariant,
+  { several, entropy, sample }: StatisticsVariant,
 ): void {
   const [M] = logits.shape as [Dim];
+  const C = several ? 'C' : 1;
   const [top, ids] = graph.node({
     op: 'TopK',
-    inputs: [logits, graph.ints([topK])],
+    inputs: [logits, several ? graph.input('topK', 'int64', [1]) : graph.ints([1])],
     outputs: [
-      { dtype: 'float32', shape: [M, topK] },
-      { dtype: 'int64', shape: [M, topK] },
+      { dtype: 'float32', shape: [M, C] },
+      { dtype: 'int64', shape: [M, C] },
     ],
     attributes: { axis: { int: 1 }, largest: { int: 1 }, sorted: { int: 1 } },
   }) as [Value, Value];
@@ -96,7 +98,8 @@ function draw(graph: Graph, logits: Value, M: Dim, vocabSize: number): Value {
 /** Statistics of all M rows from the outputs of `statistics`. */
 export function readStatistics(
   out: Record<string, Tensor>,
-  { topK, entropy, sample }: StatisticsVariant,
+  topK: number,
+  { entropy, sample }: StatisticsVariant,
 ): Statistics {
   const floats = (name: string, isThere = true): Float32Array =>
     isThere ? (out[name].data as Float32Array) : new Float32Array(0);
