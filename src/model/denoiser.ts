@@ -77,6 +77,8 @@ export interface Statistics {
 
 export interface Denoiser {
   readonly config: ModelConfig;
+  /** Bytes of the weights, once, and of the cache for each token. */
+  readonly memory?: { weightBytes: number; placeBytes: number };
   createCache(): KvCache;
   /** Runs all sequences in one forward. The result of a run does not depend on its neighbours. */
   forward(runs: readonly ForwardRun[], want: StatisticsRequest): Promise<Statistics[]>;

@@ -4,12 +4,16 @@ import type { ModelConfig } from './config.ts';
 import type { StatisticsRequest } from './denoiser.ts';
 import type { Piece } from './pieces.ts';
 import { runMask } from './run-mask.ts';
-import { named } from './stepping.ts';
+import { named, type SteppingVariant } from './stepping.ts';
 
 type Named = Record<string, Tensor>;
 
 export interface Feeder {
-  feed(pieces: readonly Piece[], want: StatisticsRequest, masked: boolean): { feeds: Named; fetches?: Named };
+  feed(
+    pieces: readonly Piece[],
+    want: StatisticsRequest,
+    variant: SteppingVariant,
+  ): { feeds: Named; fetches?: Named };
   /** Moves new keys and values behind the caches' places, unless the graph wrote them there. */
   collect(pieces: readonly Piece[], out: Named): void;
 }
@@ -56,14 +60,14 @@ export function createFeeder(
   };
 
   return {
-    feed: (pieces, want, masked) => {
+    feed: (pieces, want, { masked, sample, logitBias: biased }) => {
       const N = pieces.reduce((n, { ids }) => n + ids.length, 0);
       const M = pieces.reduce((m, { rows }) => m + rows.length, 0);
       const ids = new Int32Array(N);
       const positions = new BigInt64Array(N);
       const queried = new Int32Array(M);
       // Rows that nobody asked for keep zeros here.
-      const uniforms = new Float32Array(want.sample ? M : 0);
+      const uniforms = new Float32Array(sample ? M : 0);
       const logitBias = new Float32Array(want.logitBias ? M * V : 0);
       const feeds: Named = {};
       const fetches: Named = {};
@@ -89,10 +93,14 @@ export function createFeeder(
         const sizes = BigInt64Array.from(pieces, (piece) => BigInt(piece.ids.length));
         feeds.sizes = new Tensor('int64', sizes, [pieces.length]);
       }
-      if (want.logitBias) feeds.logitBias = new Tensor('float32', logitBias, [M, V]);
-      if (want.sample) {
+      if (biased) {
+        feeds.logitBias = want.logitBias
+          ? new Tensor('float32', logitBias, [M, V])
+          : new Tensor('float32', Float32Array.of(0), [1, 1]);
+      }
+      if (sample) {
         feeds.uniforms = new Tensor('float32', uniforms, [M, 1]);
-        feeds.temperature = new Tensor('float32', Float32Array.of(want.sample.temperature), []);
+        feeds.temperature = new Tensor('float32', Float32Array.of(want.sample?.temperature ?? 1), []);
       }
       return inPlace ? { feeds, fetches } : { feeds };
     },

@@ -4,12 +4,12 @@
  */
 import { TintypeError, assert } from '../errors.ts';
 import { createSession, type Runtime, type Session, type SessionOptions } from '../graph/session.ts';
-import { createCache, type NativeCache } from './cache.ts';
+import { createCache, placeBytes, type NativeCache } from './cache.ts';
 import type { ModelConfig } from './config.ts';
 import type { Denoiser, ForwardRun, Statistics, StatisticsRequest } from './denoiser.ts';
 import { createFeeder } from './feeds.ts';
 import { piecesOf, type Piece } from './pieces.ts';
-import { isQuantized, quantizeWeights, type Precision, type Weights } from './quantize.ts';
+import { bytesOf, isQuantized, quantizeWeights, type Precision, type Weights } from './quantize.ts';
 import { seesEverything } from './run-mask.ts';
 import { readStatistics } from './statistics.ts';
 import { joinStatistics, rowsOf } from './statistics-rows.ts';
@@ -17,12 +17,20 @@ import { buildSteppingGraph, type SteppingVariant, type Tensors } from './steppi
 
 /** Sequences of one graph: a forward of five is one of four and one of one. */
 const GROUPS = [8, 4, 2, 1];
+/**
+ * Every graph holds the weights once more. From this size on there are two graphs at most, which compute all statistics
+ * always: next to the products of such a model they cost nothing.
+ */
+const LARGE_BYTES = 256e6;
+const LARGE_GROUPS = [4, 1];
 
 export interface DenoiserOptions extends SessionOptions {
   /** Arithmetic of matrix products; weights in floating point are quantised. Default: as the weights are. */
   precision?: Precision | undefined;
   /** The graph writes keys and values behind the cache itself. Default: on the CPU, where it can. */
   inPlace?: boolean | undefined;
+  /** Weights from which on graphs are shared rather than special, for tests. Default 256 MB. */
+  largeBytes?: number | undefined;
 }
 
 /** @param tensors one for each of `parameterShapes(config)`, or what `quantizeWeights` made of them */
@@ -30,12 +38,14 @@ export function createDenoiser(
   runtime: Runtime,
   config: ModelConfig,
   tensors: Weights,
-  { precision = 'f32', inPlace: asked, ...options }: DenoiserOptions = {},
+  { precision = 'f32', inPlace: asked, largeBytes, ...options }: DenoiserOptions = {},
 ): Denoiser {
   // Only the CPU's kernels read and write the memory of JavaScript itself.
   const inPlace = asked ?? options.device !== 'webgpu';
   const isFloat = ![...tensors.values()].some(isQuantized);
   const weights = isFloat ? quantizeWeights(config, tensors as Tensors, precision) : tensors;
+  const weightBytes = [...weights.values()].reduce((sum, weight) => sum + bytesOf(weight), 0);
+  const isLarge = weightBytes > (largeBytes ?? LARGE_BYTES);
   const feeder = createFeeder(runtime, config, { inPlace });
   const sessions = new Map<string, Promise<Session>>();
   const sessionFor = (variant: SteppingVariant): Promise<Session> => {
@@ -58,22 +68,23 @@ export function createDenoiser(
     const topK = Math.min(Math.max(1, want.topK), config.vocabSize);
     // A mask of zeros changes no bit of the result, so several sequences do without a second graph.
     const masked =
+      isLarge ||
       pieces.length > 1 ||
       !pieces.every(({ attention, positions, cache }) => seesEverything(attention, positions, cache.length));
     const variant: SteppingVariant = {
       runs: pieces.length,
       masked,
       inPlace,
-      several: topK > 1,
-      entropy: want.entropy,
-      sample: want.sample !== undefined,
-      logitBias: want.logitBias !== undefined,
+      several: isLarge || topK > 1,
+      entropy: isLarge || want.entropy,
+      sample: isLarge || want.sample !== undefined,
+      logitBias: isLarge || want.logitBias !== undefined,
     };
     const session = await sessionFor(variant);
-    const { feeds, fetches } = feeder.feed(pieces, { ...want, topK }, masked);
+    const { feeds, fetches } = feeder.feed(pieces, { ...want, topK }, variant);
     const out = await session.run(feeds, fetches);
     feeder.collect(pieces, out);
-    const all = readStatistics(out, topK, variant);
+    const all = readStatistics(out, { ...want, topK });
     let row = 0;
     return pieces.map(({ rows, asked }) => {
       row += rows.length;
@@ -108,7 +119,7 @@ export function createDenoiser(
         }
         const last = wave.map((job) => ({ job, piece: job.pieces.at(-1)! }));
         for (let at = 0; at < last.length;) {
-          const size = GROUPS.find((group) => group <= last.length - at)!;
+          const size = (isLarge ? LARGE_GROUPS : GROUPS).find((group) => group <= last.length - at)!;
           await take(last.slice(at, at + size));
           at += size;
         }
@@ -124,6 +135,7 @@ export function createDenoiser(
   let tail: Promise<unknown> = Promise.resolve();
   return {
     config,
+    memory: { weightBytes, placeBytes: placeBytes(config) },
     createCache: () => createCache(config),
     forward: (runs, want) => {
       const result = tail.then(() => forwardAll(runs, want));

@@ -208,3 +208,34 @@ describe('a graph that does not write caches in place', () => {
     expect(answers[1]).toEqual(answers[0]);
   });
 });
+
+describe('a large model', () => {
+  it('has fewer graphs and the same bits', async () => {
+    const [small, large] = [await tiny(), await tiny({ largeBytes: 0 })];
+    expect(large.memory).toMatchObject({ placeBytes: 2 * 2 * 2 * 8 * 4 });
+    const V = CONFIG.vocabSize;
+    const runs = Array.from({ length: 5 }, (_, i): ForwardRun => {
+      const ids = tokens(3 + i);
+      return {
+        ids,
+        positions: positionsFrom(0, ids.length),
+        attention: { kind: i % 2 === 0 ? 'full' : 'causal' },
+        cache: null,
+        write: 0,
+        query: Int32Array.of(0, 2),
+      };
+    });
+    const uniforms = Float32Array.from({ length: 10 }, (_, i) => i / 10);
+    const logitBias = Float32Array.from({ length: 10 * V }, (_, i) => (i % 7) / 3);
+    for (const want of [
+      { topK: 1, entropy: false },
+      WANT,
+      { topK: 1, entropy: false, sample: { temperature: 0.5, uniforms } },
+      { topK: 3, entropy: true, logitBias },
+    ]) {
+      expect(await large.forward(runs, want)).toEqual(await small.forward(runs, want));
+    }
+    await small.close();
+    await large.close();
+  });
+});

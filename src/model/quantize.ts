@@ -36,6 +36,9 @@ export type Weights = ReadonlyMap<string, Weight>;
 
 export const isQuantized = (weight: Weight): weight is QuantizedTensor => 'packed' in weight;
 
+export const bytesOf = (weight: Weight): number =>
+  isQuantized(weight) ? weight.packed.byteLength + weight.scales.byteLength : weight.data.byteLength;
+
 const HEAD = 'lm_head.weight';
 const EMBEDDING = 'model.embed_tokens.weight';
 /**

@@ -5,7 +5,7 @@ import { softmax } from '../graph/layers.ts';
 import { div, matmul, reshape } from '../graph/ops.ts';
 import type { Dim } from '../graph/shape.ts';
 import type { ModelConfig } from './config.ts';
-import type { Statistics } from './denoiser.ts';
+import type { Statistics, StatisticsRequest } from './denoiser.ts';
 
 export interface StatisticsVariant {
   /** More than one candidate a row; how many is an input. */
@@ -95,11 +95,10 @@ function draw(graph: Graph, logits: Value, M: Dim, vocabSize: number): Value {
   return graph.op({ op: 'Min', inputs: [count, last], shape: [M, 1], dtype: 'int32' });
 }
 
-/** Statistics of all M rows from the outputs of `statistics`. */
+/** Those statistics of all M rows that were asked for, from the outputs of `statistics`. */
 export function readStatistics(
   out: Record<string, Tensor>,
-  topK: number,
-  { entropy, sample }: StatisticsVariant,
+  { topK, entropy, sample }: StatisticsRequest,
 ): Statistics {
   const floats = (name: string, isThere = true): Float32Array =>
     isThere ? (out[name].data as Float32Array) : new Float32Array(0);
@@ -111,6 +110,6 @@ export function readStatistics(
     logSumExp,
     entropy: floats('meanLogit', entropy).map((mean, row) => logSumExp[row] - mean),
     sampled: sample ? (out.sampled.data as Int32Array) : new Int32Array(0),
-    sampledLogits: floats('sampledLogits', sample),
+    sampledLogits: floats('sampledLogits', sample !== undefined),
   };
 }

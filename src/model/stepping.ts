@@ -12,7 +12,7 @@
  */
 import { Graph, type Value } from '../graph/graph.ts';
 import { rmsNorm, rope, scaledAttention, skipRmsNorm } from '../graph/layers.ts';
-import { concat, gatherAxis, gatherRows, reshape, split, splitBy, add } from '../graph/ops.ts';
+import { concat, gatherAxis, gatherRows, reshape, split, splitBy } from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
 import type { ModelConfig } from './config.ts';
 import type { FloatTensor, Weights } from './quantize.ts';
@@ -129,7 +129,11 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
     keep: (x) => gatherAxis(x, rows, 1),
   });
   let logits = head(reshape(hidden, ['M', D]));
-  if (variant.logitBias) logits = add(logits, graph.input('logitBias', 'float32', ['M', config.vocabSize]));
+  if (variant.logitBias) {
+    // [M, V], or [1, 1] where a graph that can add one need not.
+    const bias = graph.input('logitBias', 'float32', ['biasRows', 'biasColumns']);
+    logits = graph.op({ op: 'Add', inputs: [logits, bias], shape: logits.shape });
+  }
   statistics(graph, logits, config, variant);
   return graph;
 }
