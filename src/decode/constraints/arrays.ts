@@ -3,7 +3,7 @@ import { admits } from './admits.ts';
 import type { Facts } from './facts.ts';
 import type { Compiler } from './json-schema.ts';
 import { constant, list, PUNCTUATION } from './json-text.ts';
-import { unsupported } from './limits.ts';
+import { MOST_SUBSCHEMAS, tooLarge, unsupported } from './limits.ts';
 import { choice, EMPTY, literal, NONE, sequence } from './nodes.ts';
 import type { Node } from './nodes.ts';
 import { itemSchemas } from './parts.ts';
@@ -58,9 +58,17 @@ function uniqueItems(facts: Facts, compiler: Compiler): Node {
     );
   }
   const values = alternatives.flatMap((each) =>
-    each.values!.filter((value) => admits(each, value, compiler.expand)),
+    each.values!.filter((value) => admits({ ...each, values: null }, value, compiler.expand)),
   );
   const texts = [...new Map(values.map((value) => [JSON.stringify(value), value])).values()];
+  if (texts.length * Math.min(max, texts.length) > MOST_SUBSCHEMAS) {
+    throw tooLarge(
+      'uniqueItems',
+      below(facts.place, 'uniqueItems'),
+      `${texts.length} values`,
+      MOST_SUBSCHEMAS,
+    );
+  }
   const { comma } = PUNCTUATION[compiler.spacing];
   const known = new Map<string, Node>();
   /** What may follow once `count` of the values before `from` stand there. */

@@ -17,7 +17,7 @@ import type { SchemaAt, SchemaSource } from './schema-source.ts';
 export type Expand = (schemas: readonly SchemaAt[]) => readonly Facts[];
 
 export function createExpand(source: SchemaSource): Expand {
-  const known = new Map<string, readonly Facts[]>();
+  const known = new Map<string, readonly Facts[] | 'open'>();
   const read = new Map<unknown, Keywords>();
 
   const expandAll = (schemas: readonly SchemaAt[], within: readonly unknown[]): readonly Facts[] =>
@@ -77,9 +77,14 @@ export function createExpand(source: SchemaSource): Expand {
 
   const expand: Expand = (schemas) => {
     const key = source.keyOf(schemas);
-    let alternatives = known.get(key);
-    if (!alternatives) known.set(key, (alternatives = expandAll(schemas, [])));
-    return alternatives;
+    const alternatives = known.get(key);
+    // Asked for by the proof of a `oneOf` within itself: nothing is known, which proves nothing.
+    if (alternatives === 'open') return [NO_FACTS];
+    if (alternatives) return alternatives;
+    known.set(key, 'open');
+    const found = expandAll(schemas, []);
+    known.set(key, found);
+    return found;
   };
   return expand;
 }

@@ -104,8 +104,7 @@ export const NO_FACTS: Facts = {
 export function merge(a: Facts, b: Facts): Facts | null {
   if (a === NO_FACTS) return b;
   if (b === NO_FACTS) return a;
-  const values =
-    a.values && b.values ? a.values.filter((value) => includes(b.values!, value)) : (a.values ?? b.values);
+  const values = a.values && b.values ? common(a.values, b.values) : (a.values ?? b.values);
   const types = a.types & b.types;
   if (types === 0 || values?.length === 0) return null;
   return {
@@ -126,6 +125,11 @@ export function merge(a: Facts, b: Facts): Facts | null {
     memberCount: overlap(a.memberCount, b.memberCount),
     place: a.place,
   };
+}
+
+function common(a: readonly unknown[], b: readonly unknown[]): readonly unknown[] {
+  const others = new Set(b.map(canonical));
+  return a.filter((value) => others.has(canonical(value)));
 }
 
 function overlap(a: Count, b: Count): Count {

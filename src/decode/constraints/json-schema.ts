@@ -89,7 +89,8 @@ export function compileJsonSchema(schema: unknown, { spacing = 'compact' }: Sche
 
 function valueNode(facts: Facts, compiler: Compiler): Node {
   if (facts.values) {
-    const allowed = facts.values.filter((value) => admits(facts, value, compiler.expand));
+    const others: Facts = { ...facts, values: null };
+    const allowed = facts.values.filter((value) => admits(others, value, compiler.expand));
     return choice(...allowed.map((value) => constant(value, compiler.spacing)));
   }
   const types = typesOf(facts);

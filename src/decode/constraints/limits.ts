@@ -11,6 +11,8 @@ export const MOST_BUILT_STATES = 20_000;
 export const MOST_SUBSCHEMAS = 5_000;
 /** Alternatives that the `anyOf`s of one value multiply to. */
 export const MOST_ALTERNATIVES = 256;
+/** Characters of a name that other members must not have. */
+export const MOST_NAME_CHARACTERS = 256;
 /** `allOf`, `anyOf` and `$ref` inside each other without a property or an item between. */
 export const MOST_NESTING = 64;
 

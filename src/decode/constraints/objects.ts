@@ -4,7 +4,7 @@ import type { Facts } from './facts.ts';
 import { intersect } from './intersect.ts';
 import type { Compiler } from './json-schema.ts';
 import { constant, list, PUNCTUATION, quoted, quotedExcept } from './json-text.ts';
-import { unsupported } from './limits.ts';
+import { MOST_NAME_CHARACTERS, tooLarge, unsupported } from './limits.ts';
 import { choice, EMPTY, literal, NONE, repeat, sequence } from './nodes.ts';
 import type { Node } from './nodes.ts';
 import { memberSchemas, namesOf } from './parts.ts';
@@ -35,7 +35,7 @@ export function objectNode(facts: Facts, compiler: Compiler): Node {
     );
     const rest = later === EMPTY ? EMPTY : compiler.rule(later);
     const isRequired = facts.required.has(name);
-    first = choice(sequence(member, rest), isRequired ? NONE : first);
+    first = choice(sequence(member, rest), isRequired || first === NONE ? NONE : compiler.rule(first));
     later = choice(sequence(comma, member, rest), isRequired ? NONE : rest);
   }
   return sequence(literal('{'), first, literal('}'));
@@ -50,6 +50,11 @@ function otherMember(facts: Facts, names: readonly string[], compiler: Compiler)
   if (!said && patterns.length === 0 && facts.members.length > 0) return NONE;
   if (patterns.length > 1) {
     throw unsupported('more than one pattern of patternProperties', patterns[1].place);
+  }
+
+  const longest = names.reduce((most, { length }) => Math.max(most, length), 0);
+  if (longest > MOST_NAME_CHARACTERS) {
+    throw tooLarge('a property name beside additionalProperties', facts.place, longest, MOST_NAME_CHARACTERS);
   }
 
   const limits: Node[] = [];

@@ -25,7 +25,8 @@ export function below(place: Place, ...steps: (string | number)[]): Place {
 }
 
 export function badSchema(what: string, place: Place, got: unknown, wanted: string): TintypeError {
-  const shown = JSON.stringify(got) ?? String(got);
+  // JSON has no word for some values.
+  const shown = typeof got === 'bigint' ? `${got}n` : (JSON.stringify(got) ?? typeof got);
   return new TintypeError('bad_option', {
     what: `${what} at ${place} is not JSON Schema`,
     got: shown.length > 80 ? `${shown.slice(0, 80)}…` : shown,

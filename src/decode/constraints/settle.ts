@@ -27,10 +27,10 @@ export function minBytes(node: Node): number {
 /** Settles rules; those already settled stay as they are. */
 export function settle(rules: readonly Rule[]): void {
   const open = rules.filter((rule) => rule.minBytes === null);
-  for (let changed = true; changed;) {
+  for (let changed = true; changed; open.reverse()) {
     changed = false;
-    // Later rules are mostly the inner ones, so going backwards ends in few rounds.
-    for (const rule of [...open].reverse()) {
+    // Chains of rules are made from either end; going to and fro ends in few rounds.
+    for (const rule of open) {
       const least = minBytes(rule.body);
       if (least >= (rule.minBytes ?? Infinity)) continue;
       rule.minBytes = least;

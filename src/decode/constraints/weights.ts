@@ -44,7 +44,7 @@ export function createWeights(root: Node, ofRun: (run: readonly number[]) => num
     }
   };
   const rules = rulesOf(root);
-  for (let changed = true; changed;) {
+  for (let changed = true; changed; rules.reverse()) {
     changed = false;
     for (const rule of rules) {
       const weight = weigh(rule.body);
