@@ -19,9 +19,10 @@ import { printJson } from './output.ts';
 import { drawRun } from './picture.ts';
 import { createFrameView, surroundings } from './show.ts';
 import type { FrameView } from './show.ts';
-import { openTextModel } from './text-model.ts';
+import { bundledModel, openTextModel } from './text-model.ts';
+import { addTunedOption, noteTuned, tunedDefaults, type TunedFlags } from './tuned.ts';
 
-interface CompleteFlags extends DecodeFlags {
+interface CompleteFlags extends DecodeFlags, TunedFlags {
   model?: string;
   threads?: number;
   prefix?: string;
@@ -53,7 +54,7 @@ export function register(program: Command): void {
     .option('--model <dir>', 'a model folder (default: the bundled tintype-code)')
     .option('--prefix <text>', 'with -: text before the cursor')
     .option('--suffix <text>', 'with -: text after the cursor');
-  addDecodeOptions(command)
+  addTunedOption(addDecodeOptions(command))
     .option('--threads <n>', 'threads that compute (default: one a core)', (text: string) =>
       toInteger('--threads', text, 1, 256),
     )
@@ -66,9 +67,14 @@ export function register(program: Command): void {
 
 async function complete(place: string, flags: CompleteFlags): Promise<void> {
   const signal = interruptSignal();
-  const options = decodeOptionsOf(flags);
+  // Once without defaults, so that a flag that makes no sense is refused before anything is read.
+  decodeOptionsOf(flags);
   const gap = await readGap(place, flags);
-  const model = await openTextModel(flags.model, flags.threads, flags.draft);
+  const dir = flags.model ?? bundledModel();
+  const tuned = await tunedDefaults(dir, flags.threads, flags);
+  const options = decodeOptionsOf(flags, tuned.options);
+  const model = await openTextModel(dir, flags.threads, flags.draft, tuned.precision);
+  noteTuned(tuned);
   const { tokenizer } = model;
   try {
     const completion = streamCompletion(model, gap, { ...options, signal });

@@ -4,6 +4,7 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { CompleteOptions } from '../decode/complete.ts';
 import { CACHE_MODES } from '../decode/context.ts';
+import { withDefaults } from '../decode/defaults.ts';
 import {
   completionOptionsSchema,
   decodeOptionsSchema,
@@ -106,21 +107,26 @@ export function addDecodeOptions(command: Command): Command {
     .option('--regex <pattern>', 'write text that matches as a whole');
 }
 
-/** Errors: `bad_option`, before a model is loaded. */
-export function decodeOptionsOf(flags: DecodeFlags): CompleteOptions {
+/**
+ * Errors: `bad_option`, before a model is loaded.
+ * @param defaults of what the flags leave open; the schema's own come last
+ */
+export function decodeOptionsOf(flags: DecodeFlags, defaults: CompleteOptions = {}): CompleteOptions {
   const { maxTokens, context: contextTokens, logitBias, schema, regex } = flags;
-  const said = Object.keys(decodeOptionsSchema.shape).map((name) => [name, flags[name]]);
+  const said = Object.fromEntries(Object.keys(decodeOptionsSchema.shape).map((name) => [name, flags[name]]));
   const language =
     schema !== undefined
       ? { schema: jsonOf('--schema', schema, readFileSync(schema, 'utf8')) }
       : regex !== undefined
         ? { regex }
         : {};
+  const known = flags.draft === 'ar' ? {} : defaults;
+  const { schema: _, regex: __, ...decoding } = withDefaults({ ...said, ...language }, known);
   return {
     ...parseOptions(completionOptionsSchema, { maxTokens, contextTokens }),
     ...language,
     ...parseOptions(decodeOptionsSchema, {
-      ...Object.fromEntries(said),
+      ...decoding,
       logitBias: logitBias === undefined ? undefined : jsonOf('--logit-bias', logitBias, logitBias),
     }),
   };

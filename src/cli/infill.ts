@@ -10,9 +10,10 @@ import type { DecodeFlags } from './decode-options.ts';
 import { interruptSignal } from './interrupt.ts';
 import { toInteger } from './options.ts';
 import { printJson } from './output.ts';
-import { openTextModel } from './text-model.ts';
+import { bundledModel, openTextModel } from './text-model.ts';
+import { addTunedOption, noteTuned, tunedDefaults, type TunedFlags } from './tuned.ts';
 
-interface InfillFlags extends DecodeFlags {
+interface InfillFlags extends DecodeFlags, TunedFlags {
   model?: string;
   threads?: number;
   inPlace?: boolean;
@@ -35,7 +36,7 @@ export function register(program: Command): void {
     .description(`fill every ${HOLE} in a file`)
     .argument('<file>', 'a text file, or - for standard input')
     .option('--model <dir>', 'a model folder (default: the bundled tintype-code)');
-  addDecodeOptions(command)
+  addTunedOption(addDecodeOptions(command))
     .option('--threads <n>', 'threads that compute (default: one a core)', (text: string) =>
       toInteger('--threads', text, 1, 256),
     )
@@ -47,7 +48,8 @@ export function register(program: Command): void {
 
 async function infill(file: string, flags: InfillFlags): Promise<void> {
   const signal = interruptSignal();
-  const options = decodeOptionsOf(flags);
+  // Once without defaults, so that a flag that makes no sense is refused before anything is read.
+  decodeOptionsOf(flags);
   if (flags.inPlace && file === '-') {
     throw new TintypeError('bad_option', { what: '--in-place needs a file', got: 'standard input' });
   }
@@ -58,7 +60,11 @@ async function infill(file: string, flags: InfillFlags): Promise<void> {
       wanted: `${HOLE} where text is missing`,
     });
   }
-  const model = await openTextModel(flags.model, flags.threads, flags.draft);
+  const dir = flags.model ?? bundledModel();
+  const tuned = await tunedDefaults(dir, flags.threads, flags);
+  const options = decodeOptionsOf(flags, tuned.options);
+  const model = await openTextModel(dir, flags.threads, flags.draft, tuned.precision);
+  noteTuned(tuned);
   try {
     const holes: { text: string; promptTokens: number; events: object[] }[] = [];
     for await (const { completion } of infillText(model, text, { ...options, signal })) {

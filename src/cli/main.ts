@@ -15,6 +15,7 @@ import { register as registerPlot } from './plot.ts';
 import { register as registerQuantize } from './quantize.ts';
 import { register as registerServe } from './serve.ts';
 import { register as registerTrain } from './train.ts';
+import { register as registerTune } from './tune.ts';
 
 const { version, description } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
@@ -43,6 +44,7 @@ const commands = [
   registerExport,
   registerQuantize,
   registerBench,
+  registerTune,
 ];
 for (const register of commands) register(program);
 

@@ -1,12 +1,14 @@
 /** `tintype serve`: the HTTP server over one or more models. */
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
+import { basename, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import pc from 'picocolors';
 import { interruptSignal } from './interrupt.ts';
 import { toInteger } from './options.ts';
 import { printLine } from './output.ts';
 import { bundledModel } from './text-model.ts';
+import { addTunedOption, tunedDefaults, type TunedFlags } from './tuned.ts';
 
 /** How long running requests may go on after Ctrl-C or SIGTERM before they are cut off between two steps. */
 const GRACE_MS = 10_000;
@@ -25,7 +27,7 @@ Routes:
 
 The log goes to stderr, one JSON line a request, without any text of prompts or answers.`;
 
-interface ServeOptions {
+interface ServeOptions extends TunedFlags {
   model?: string[];
   host: string;
   port: number;
@@ -34,9 +36,10 @@ interface ServeOptions {
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('serve')
-    .description('answer completions over HTTP in the shapes of the OpenAI API')
+    .description('answer completions over HTTP in the shapes of the OpenAI API');
+  addTunedOption(command)
     .option('--model <dir...>', 'model folders to load (default: the bundled tintype-code)')
     .option('--host <address>', 'address to listen on; 0.0.0.0 is every one', '127.0.0.1')
     .addOption(
@@ -70,9 +73,20 @@ async function serve(options: ServeOptions): Promise<void> {
     import('../server/listen.ts'),
   ]);
   const logger = pino({ level: options.logLevel }, pino.destination({ dest: 2, sync: true }));
+  const modelDirs = options.model ?? [bundledModel()];
+  const tuned = await Promise.all(
+    modelDirs.map(async (dir) => ({
+      id: basename(resolve(dir)),
+      ...(await tunedDefaults(dir, options.threads, options)),
+    })),
+  );
+  // In the log's own form: stderr holds one JSON document a line.
+  for (const { id, text } of tuned) if (text !== null) logger.info({ model: id, tuned: text }, 'tuned');
   const engine = await createEngine({
-    modelDirs: options.model ?? [bundledModel()],
+    modelDirs,
     threads: options.threads,
+    defaults: Object.fromEntries(tuned.map((each) => [each.id, each.options])),
+    precisions: Object.fromEntries(tuned.map((each) => [each.id, each.precision])),
   });
   const overdue = new AbortController();
   try {

@@ -4,6 +4,7 @@ import { basename, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TextModel } from '../decode/complete.ts';
 import { TintypeError } from '../errors.ts';
+import type { Precision } from '../model/quantize.ts';
 import { loadDenoiser } from '../model/load.ts';
 
 export interface OpenTextModel extends TextModel {
@@ -31,8 +32,10 @@ export async function openTextModel(
   dir = bundledModel(),
   threads?: number,
   draft: Draft = 'self',
+  precision?: Precision,
 ): Promise<OpenTextModel> {
-  const { denoiser, tokenizer } = await loadDenoiser(dir, { threads });
+  const session = { threads, precision };
+  const { denoiser, tokenizer } = await loadDenoiser(dir, session);
   if (tokenizer) {
     const twin = draft === 'ar' ? await loadDenoiser(`${resolve(dir)}-ar`, { threads }) : null;
     return {

@@ -9,13 +9,14 @@ import { loadDenoiser } from '../model/load.ts';
 import { createBatch } from './batch.ts';
 import type { Batch } from './batch.ts';
 import { completeText } from './complete.ts';
-import type { TextModel } from './complete.ts';
+import type { CompleteOptions, TextModel } from './complete.ts';
+import { withDefaults } from './defaults.ts';
 import type { CompletionReply, CompletionRequest } from './engine-types.ts';
-import type { FromWorker, SentError, ToWorker } from './engine.ts';
+import type { EngineOptions, FromWorker, SentError, ToWorker } from './engine.ts';
 import { createPrefixCache } from './prefix-cache.ts';
 import type { PrefixCache } from './prefix-cache.ts';
 
-const { modelDirs, threads } = workerData as { modelDirs: string[]; threads: number | undefined };
+const { modelDirs, threads, defaults = {}, precisions = {} } = workerData as EngineOptions;
 assert(parentPort !== null, 'this file is the entry of a worker thread');
 const port = parentPort;
 const send = (message: FromWorker): void => port.postMessage(message);
@@ -34,6 +35,7 @@ const MOST_TOGETHER = 8;
 const PREFIX_CACHE_BYTES = 256 * 2 ** 20;
 
 interface EngineModel extends TextModel {
+  defaults: CompleteOptions;
   batch: Batch;
   prefixCache: PrefixCache;
   /** Requests that wait for their turn, in order. */
@@ -47,7 +49,8 @@ async function loadModels(): Promise<Map<string, EngineModel>> {
     if (models.has(id)) {
       throw new TintypeError('bad_option', { what: 'two model folders have the same name', got: id });
     }
-    const { denoiser, tokenizer } = await loadDenoiser(dir, { threads });
+    const session = { threads, precision: precisions[id] };
+    const { denoiser, tokenizer } = await loadDenoiser(dir, session);
     if (tokenizer === null) {
       throw new TintypeError('bad_checkpoint', {
         what: 'this model has no tokenizer, so it writes no text',
@@ -56,9 +59,11 @@ async function loadModels(): Promise<Map<string, EngineModel>> {
     }
     const model = { denoiser, tokenizer };
     // The first forward builds the session, which the first request should not wait for.
-    await completeText(model, { prefix: '', suffix: null }, { maxTokens: 2 });
+    const own = defaults[id] ?? {};
+    await completeText(model, { prefix: '', suffix: null }, { ...own, maxTokens: 2 });
     models.set(id, {
       ...model,
+      defaults: own,
       batch: createBatch(denoiser),
       prefixCache: createPrefixCache({ maxBytes: PREFIX_CACHE_BYTES }),
       queue: [],
@@ -69,7 +74,7 @@ async function loadModels(): Promise<Map<string, EngineModel>> {
 
 async function complete(
   models: Map<string, EngineModel>,
-  { model, prompt, suffix, options: own, ...options }: Omit<CompletionRequest, 'signal'>,
+  { model, prompt, suffix, options: own = {}, ...options }: Omit<CompletionRequest, 'signal'>,
   signal: AbortSignal,
 ): Promise<CompletionReply> {
   const textModel = models.get(model);
@@ -80,7 +85,7 @@ async function complete(
   const denoiser = batch.join();
   const { text, promptTokens, done } = await completeText({ denoiser, tokenizer }, gap, {
     ...options,
-    ...own,
+    ...withDefaults(own, textModel.defaults),
     overflow: 'throw',
     prefixCache,
     signal,

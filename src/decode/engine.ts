@@ -4,7 +4,9 @@
  */
 import { TintypeError } from '../errors.ts';
 import type { ErrorCode, ErrorParts } from '../errors.ts';
+import type { Precision } from '../model/quantize.ts';
 import { spawnWorker } from '../worker.ts';
+import type { CompleteOptions } from './complete.ts';
 import type { CompletionEngine, CompletionReply, CompletionRequest, LoadedModel } from './engine-types.ts';
 
 export interface EngineOptions {
@@ -12,6 +14,10 @@ export interface EngineOptions {
   modelDirs: readonly string[];
   /** Threads that compute. */
   threads?: number | undefined;
+  /** By id of the model: options where a request says nothing (`withDefaults`); plain data. */
+  defaults?: Readonly<Record<string, CompleteOptions>> | undefined;
+  /** By id of the model: how its matrix products are computed. */
+  precisions?: Readonly<Record<string, Precision | undefined>> | undefined;
 }
 
 /** An error on its way between threads; classes do not survive the trip. */
@@ -44,8 +50,8 @@ const receivedError = ({ code, parts }: SentError): Error =>
   code === null ? new Error(parts.what) : new TintypeError(code, parts);
 
 /** Loads the models. Errors: those of `loadDenoiser`, and `bad_option` for two folders of the same name. */
-export async function createEngine({ modelDirs, threads }: EngineOptions): Promise<CompletionEngine> {
-  const worker = spawnWorker(import.meta.url, 'engine-worker', { workerData: { modelDirs, threads } });
+export async function createEngine(options: EngineOptions): Promise<CompletionEngine> {
+  const worker = spawnWorker(import.meta.url, 'engine-worker', { workerData: options });
   const waiting = new Map<number, Waiting>();
   let lastId = 0;
   /** Why nothing can be asked any more. */

@@ -1,0 +1,84 @@
+/**
+ * The tuner checked against brute force: every setting that it knew of, in every precision, answers every row against the
+ * clock, and the choice is compared with the fastest that keeps the bound.
+ */
+import type { InfillRow } from './documents.ts';
+import { pointOf, type TunePoint } from './tune-grid.ts';
+import { standingOf, type Outcome, type Standing } from './tune-race.ts';
+import type { Timed } from './tune-timing.ts';
+import { scoreAnswer } from './tune-trace.ts';
+import { timePoints, type TuneOptions, type TuneResult } from './tune.ts';
+
+export interface TuneCheck {
+  rows: number;
+  /** Measured speed and loss of all settings, the fastest first. */
+  points: { name: string; tokensPerSecond: number; keepsBound: boolean }[];
+  /** The fastest that keeps the bound. */
+  best: string;
+  chosen: string;
+  /** How much faster the best is than the choice, in percent of the best; 0 where it is the choice. */
+  gapPercent: number;
+  /** Median over settings of how far the predicted speed, as a multiple of the choice's, is from the measured one. */
+  predictionErrorPercent: number;
+}
+
+export async function checkTuning(
+  rows: readonly InfillRow[],
+  result: TuneResult,
+  options: TuneOptions,
+): Promise<TuneCheck> {
+  const { precisions, lossPoints } = options;
+  const tried = [result.reference, ...result.standings].map(({ trial }) => trial.point);
+  const points = new Map<string, TunePoint>();
+  for (const precision of precisions) {
+    for (const each of tried) {
+      const point = pointOf(each.options, precision);
+      points.set(point.name, point);
+    }
+  }
+  const list = [...points.values()];
+  const timed = await timePoints(rows, list, options, 'whole grid against the clock');
+  const trials = list.map((point, i) => ({
+    point,
+    outcomes: rows.map((row, r) => outcomeOf(row, timed[i], r)),
+  }));
+  const reference = trials.find(({ point }) => point.name === result.reference.trial.point.name)!;
+  const standings = trials
+    .map((trial) => standingOf(trial, reference, lossPoints))
+    .toSorted((a, b) => b.tokensPerSecond - a.tokensPerSecond);
+  const name = (standing: Standing): string => standing.trial.point.name;
+  const chosen = result.chosen.standing;
+  const measured = standings.find((each) => name(each) === name(chosen))!;
+  const best = standings.find(({ keepsBound }) => keepsBound)!;
+  return {
+    rows: rows.length,
+    points: standings.map((each) => ({
+      name: name(each),
+      tokensPerSecond: each.tokensPerSecond,
+      keepsBound: each.keepsBound,
+    })),
+    best: name(best),
+    chosen: name(chosen),
+    gapPercent: Math.max(0, 100 * (1 - measured.tokensPerSecond / best.tokensPerSecond)),
+    predictionErrorPercent: predictionError(result, standings, measured),
+  };
+}
+
+/** A measured request in the place of a predicted one. */
+function outcomeOf(row: InfillRow, { completions, elapsedMs }: Timed, r: number): Outcome {
+  const { tokens, nfe } = completions[r];
+  return { tokens, nfe, predictedMs: elapsedMs[r], ...scoreAnswer(row, completions[r]) };
+}
+
+/** How far predicted ratios of speed are from measured ones, as the median of |log ratio|, in percent. */
+function predictionError(result: TuneResult, measured: readonly Standing[], chosen: Standing): number {
+  const errors = result.standings.flatMap((predicted) => {
+    const found = measured.find(({ trial }) => trial.point.name === predicted.trial.point.name);
+    if (!found || predicted.rows < chosen.rows || found.tokensPerSecond === 0) return [];
+    const predictedRatio = predicted.tokensPerSecond / result.chosen.standing.tokensPerSecond;
+    const measuredRatio = found.tokensPerSecond / chosen.tokensPerSecond;
+    return [Math.abs(Math.log(predictedRatio / measuredRatio))];
+  });
+  errors.sort((a, b) => a - b);
+  return errors.length > 0 ? 100 * errors[Math.floor(errors.length / 2)] : 0;
+}
