@@ -47,8 +47,11 @@ export interface ConstraintCanvas {
   canCommit(position: number, token: number): boolean;
   /** Writes a token that `canCommit` allows. */
   commit(position: number, token: number): void;
-  /** Writes every token that is certain, and says which. To be called at the start and after each step's commits. */
-  commitForced(): Commit[];
+  /**
+   * Writes every token before `end` (the budget's end by default) that is certain, and says which. To be called at the
+   * start and after each step's commits.
+   */
+  commitForced(end?: number): Commit[];
   /** Makes a position masked again. */
   remask(position: number): void;
 }
@@ -85,7 +88,7 @@ export function createConstraintCanvas(
     const next = new Set<number>();
     for (const from of states) {
       if (token !== MASKED) next.add(automaton.next(from, token));
-      else for (const target of automaton.edges(from).targets) next.add(target);
+      else for (const target of automaton.edges(from).widest) next.add(target);
     }
     next.delete(DEAD);
     const widest = automaton.widest(next);
@@ -100,7 +103,7 @@ export function createConstraintCanvas(
     const token = tokens[position];
     const possible =
       token === MASKED
-        ? automaton.edges(from).targets.some((target) => canComplete(position + 1, target))
+        ? automaton.edges(from).widest.some((target) => canComplete(position + 1, target))
         : canComplete(position + 1, automaton.next(from, token));
     (possible ? good : bad)[position].add(from);
     return possible;
@@ -125,6 +128,8 @@ export function createConstraintCanvas(
     before = [];
   };
 
+  const isOver = (): boolean => state === ENDED;
+
   return {
     budget,
     get settled() {
@@ -134,7 +139,7 @@ export function createConstraintCanvas(
       return state;
     },
     get isComplete() {
-      return state === ENDED || settled === budget;
+      return isOver() || settled === budget;
     },
     canCommit,
     commit,
@@ -150,16 +155,16 @@ export function createConstraintCanvas(
       }
       return automaton.maskOf(groups);
     },
-    commitForced() {
+    commitForced(end = budget) {
       const written: Commit[] = [];
-      for (let position = settled; position < budget && !isOver(); position++) {
+      for (let position = settled; position < end && !isOver(); position++) {
         if (tokens[position] !== MASKED) continue;
         const states = statesAt(position);
         if (states === null || (position > filled && states.length > 1)) break;
         if (states.length > 1 || states[0] === ENDED) continue;
         let at = position;
         for (const token of forcedTokens(automaton, states[0])) {
-          if (!canCommit(at, token)) break;
+          if (at >= end || !canCommit(at, token)) break;
           commit(at, token);
           written.push({ position: at++, token });
         }
@@ -177,10 +182,6 @@ export function createConstraintCanvas(
         state = automaton.next(state, tokens[settled]);
     },
   };
-
-  function isOver(): boolean {
-    return state === ENDED;
-  }
 }
 
 /** Whether a bit of `allowedAt` is set. */

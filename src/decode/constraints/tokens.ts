@@ -26,6 +26,8 @@ export interface Edges {
   readonly targets: Int32Array;
   /** Index for `maskOf`, beside each target. */
   readonly groups: Int32Array;
+  /** The targets, without those of which another matches all that they match. */
+  readonly widest: Int32Array;
 }
 
 export interface TokenAutomaton {
@@ -68,10 +70,24 @@ export function createTokenAutomaton(
   const groups = createGroups();
   /** Stands for the tokens that end the text. */
   const endGroup = groups.indexOf([]);
-  const afterEnd: Edges = { targets: Int32Array.of(ENDED), groups: Int32Array.of(endGroup) };
+  const afterEnd: Edges = {
+    targets: Int32Array.of(ENDED),
+    groups: Int32Array.of(endGroup),
+    widest: Int32Array.of(ENDED),
+  };
   const edgesOf: (Edges | undefined)[] = [];
   const walk = createWalk(language, vocabulary);
 
+  const widest = (states: Iterable<number>): Int32Array => {
+    const best = new Map<number, number>();
+    for (const state of states) {
+      const { key, count } = state === ENDED ? AFTER_END : language.family(state);
+      const other = best.get(key);
+      if (other === undefined || (other !== ENDED && count > language.family(other).count))
+        best.set(key, state);
+    }
+    return Int32Array.from(best.values());
+  };
   const edges = (state: number): Edges => {
     if (state === ENDED) return afterEnd;
     const known = edgesOf[state];
@@ -83,7 +99,11 @@ export function createTokenAutomaton(
       targets.push(ENDED);
       indices.push(endGroup);
     }
-    return (edgesOf[state] = { targets: Int32Array.from(targets), groups: Int32Array.from(indices) });
+    return (edgesOf[state] = {
+      targets: Int32Array.from(targets),
+      groups: Int32Array.from(indices),
+      widest: widest(targets),
+    });
   };
   const maskOf = (indices: Iterable<number>): Uint32Array => {
     const mask = new Uint32Array(Math.ceil(size / 32));
@@ -114,16 +134,7 @@ export function createTokenAutomaton(
     language,
     ends: [...isEnd],
     edges,
-    widest(states) {
-      const best = new Map<number, number>();
-      for (const state of states) {
-        const { key, count } = state === ENDED ? AFTER_END : language.family(state);
-        const other = best.get(key);
-        if (other === undefined || (other !== ENDED && count > language.family(other).count))
-          best.set(key, state);
-      }
-      return Int32Array.from(best.values());
-    },
+    widest,
     maskOf,
     allowed: (state) => maskOf(edges(state).groups),
     next(state, token) {
