@@ -73,7 +73,7 @@ async function complete(place: string, flags: CompleteFlags): Promise<void> {
   const dir = flags.model ?? bundledModel();
   const tuned = await tunedDefaults(dir, flags.threads, flags);
   const options = decodeOptionsOf(flags, tuned.options);
-  const model = await openTextModel(dir, flags.threads, flags.draft, tuned.precision);
+  const model = await openTextModel(dir, flags.threads, flags.draft, flags.precision ?? tuned.precision);
   noteTuned(tuned);
   const { tokenizer } = model;
   try {

@@ -15,6 +15,8 @@ import {
 import { POLICIES, POLICY_PARAMETERS } from '../decode/policies/index.ts';
 import type { PolicyParameter } from '../decode/policies/index.ts';
 import { TintypeError } from '../errors.ts';
+import { PRECISIONS } from '../model/quantize.ts';
+import type { Precision } from '../model/quantize.ts';
 import type { Draft } from './text-model.ts';
 
 /** What commander collects, by the names that the schema knows, and a few of its own. */
@@ -22,6 +24,7 @@ export interface DecodeFlags {
   maxTokens?: number;
   context?: number;
   draft?: Draft;
+  precision?: Precision;
   logitBias?: string;
   schema?: string;
   regex?: string;
@@ -102,6 +105,7 @@ export function addDecodeOptions(command: Command): Command {
     .option('--top-p <p>', 'sample from the fewest tokens that reach this probability', numberOf)
     .option('--top-k <k>', 'sample from the k best tokens', numberOf)
     .option('--seed <n>', 'same seed, same text (default: 0)', numberOf)
+    .addOption(new Option('--precision <precision>', 'weights in memory (default: f32)').choices(PRECISIONS))
     .option('--logit-bias <json>', 'added to the logits of tokens: {"id": bias}')
     .option('--schema <file>', 'write JSON that is valid by this JSON Schema')
     .option('--regex <pattern>', 'write text that matches as a whole');

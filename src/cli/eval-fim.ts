@@ -73,7 +73,7 @@ async function runFim(flags: FimFlags): Promise<void> {
   const rows = (await readInfillRows(data)).slice(0, limit);
   // Defaults are filled in, so that the JSON names every setting.
   const settings = decodeOptionsOf(flags);
-  const textModel = await openTextModel(model, threads, flags.draft);
+  const textModel = await openTextModel(model, threads, flags.draft, flags.precision);
   try {
     const complete = createInfill(textModel, settings);
     // Now, so that a path that cannot be written is known before the work is done.

@@ -63,7 +63,7 @@ async function infill(file: string, flags: InfillFlags): Promise<void> {
   const dir = flags.model ?? bundledModel();
   const tuned = await tunedDefaults(dir, flags.threads, flags);
   const options = decodeOptionsOf(flags, tuned.options);
-  const model = await openTextModel(dir, flags.threads, flags.draft, tuned.precision);
+  const model = await openTextModel(dir, flags.threads, flags.draft, flags.precision ?? tuned.precision);
   noteTuned(tuned);
   try {
     const holes: { text: string; promptTokens: number; events: object[] }[] = [];

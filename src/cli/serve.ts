@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { basename, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import pc from 'picocolors';
+import { addDecodeOptions, decodeOptionsOf, type DecodeFlags } from './decode-options.ts';
 import { interruptSignal } from './interrupt.ts';
 import { toInteger } from './options.ts';
 import { printLine } from './output.ts';
@@ -14,20 +15,24 @@ import { addTunedOption, tunedDefaults, type TunedFlags } from './tuned.ts';
 const GRACE_MS = 10_000;
 
 const EXAMPLES = `
+The options of decoding are defaults here, for requests that do not say otherwise: {"tintype": {"mode": "verify", …}} in the
+body of a request takes the same names.
+
 Examples:
   $ tintype serve
+  $ tintype serve --precision int8 --threshold 0.6
   $ tintype serve --port 9000 --model models/tintype-code models/tintype-code-ar
   $ TINTYPE_PORT=9000 tintype serve
 
 Routes:
   GET  /health               {"status":"ok"} once the models are loaded
   GET  /v1/models            what is loaded
-  POST /v1/fim/completions   {"prompt","suffix","max_tokens","temperature","top_p","seed","stop"}: fills a gap
+  POST /v1/fim/completions   {"prompt","suffix","max_tokens","temperature","top_p","seed","stop","logit_bias","tintype"}
   POST /v1/completions       the same; without "suffix" it continues the prompt
 
 The log goes to stderr, one JSON line a request, without any text of prompts or answers.`;
 
-interface ServeOptions extends TunedFlags {
+interface ServeOptions extends TunedFlags, DecodeFlags {
   model?: string[];
   host: string;
   port: number;
@@ -58,9 +63,8 @@ export function register(program: Command): void {
       new Option('--log-level <level>', 'what to log')
         .choices(['info', 'warn', 'error', 'silent'])
         .default('info'),
-    )
-    .addHelpText('after', EXAMPLES)
-    .action(serve);
+    );
+  addDecodeOptions(command).addHelpText('after', EXAMPLES).action(serve);
 }
 
 async function serve(options: ServeOptions): Promise<void> {
@@ -85,8 +89,8 @@ async function serve(options: ServeOptions): Promise<void> {
   const engine = await createEngine({
     modelDirs,
     threads: options.threads,
-    defaults: Object.fromEntries(tuned.map((each) => [each.id, each.options])),
-    precisions: Object.fromEntries(tuned.map((each) => [each.id, each.precision])),
+    defaults: Object.fromEntries(tuned.map((each) => [each.id, decodeOptionsOf(options, each.options)])),
+    precisions: Object.fromEntries(tuned.map((each) => [each.id, options.precision ?? each.precision])),
   });
   const overdue = new AbortController();
   try {
