@@ -105,6 +105,7 @@ const random = Array.from({ length: Number(flags.schemas) }, (_, i) => {
   const seed = Number(flags.seed) + i;
   const row = check(`random ${seed}`, randomSchema(createRng(seed, 'schema')), seed);
   if (row.compileMs > 1000 || row.stepMs > 200) console.log(show(row));
+  if ((i + 1) % 100 === 0) console.error(`${i + 1} random schemas`);
   return row;
 });
 const refusals = new Map<string, number>();
