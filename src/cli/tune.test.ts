@@ -143,7 +143,8 @@ describe('a stored choice', () => {
     const engine = await createEngine({
       modelDirs: [model],
       threads: 1,
-      defaults: { model: { mode: 'ar' } },
+      // A request always says its length and temperature.
+      defaults: { model: { mode: 'ar', maxTokens: 2, temperature: 1 } },
       precisions: { model: 'int8' },
     });
     try {
@@ -151,6 +152,7 @@ describe('a stored choice', () => {
       const rest = { temperature: 0, topP: 1, seed: 1, stop: [] };
       const tuned = await engine.complete({ ...request, ...rest });
       expect(tuned.nfe).toBe(tuned.completionTokens + Number(tuned.finishReason === 'stop'));
+      expect(tuned.completionTokens).toBeGreaterThan(2);
       const own = await engine.complete({
         ...request,
         ...rest,

@@ -22,6 +22,8 @@ it.each<[CompleteOptions, CompleteOptions, CompleteOptions]>([
   [{ mode: 'ar' }, TUNED, { mode: 'ar' }],
   [{ regex: 'a+' }, { ...TUNED, mode: 'verify' }, { regex: 'a+', blockLength: 16 }],
   [{ blockLength: 8 }, { mode: 'ar' }, { blockLength: 8 }],
+  // Defaults of other things stay.
+  [{ policy: 'klass' }, { ...TUNED, cache: 'none' }, { policy: 'klass', blockLength: 16, cache: 'none' }],
   [{ seed: 1 }, {}, { seed: 1 }],
 ])('%j over %j is %j', (said, defaults, both) => {
   expect(withDefaults(said, defaults)).toEqual(both);

@@ -84,8 +84,7 @@ async function complete(
   if (batch.size >= MOST_TOGETHER) await new Promise<void>((resolve) => queue.push(resolve));
   const denoiser = batch.join();
   const { text, promptTokens, done } = await completeText({ denoiser, tokenizer }, gap, {
-    ...options,
-    ...withDefaults(own, textModel.defaults),
+    ...withDefaults({ ...options, ...own }, textModel.defaults),
     overflow: 'throw',
     prefixCache,
     signal,

@@ -38,7 +38,7 @@ export interface TuneOptions {
   rounds?: number | undefined;
   /** Rows that finalists are timed on. Default 12. */
   timedRows?: number | undefined;
-  /** Requests for each of them. Default 2. */
+  /** Requests for each of them, of which the median counts. Default 3. */
   repeat?: number | undefined;
   nowMs?: (() => number) | undefined;
   signal?: AbortSignal | undefined;
@@ -162,7 +162,7 @@ export async function tune(rows: readonly InfillRow[], options: TuneOptions): Pr
 async function timeFinalists(
   rows: readonly InfillRow[],
   standings: readonly Standing[],
-  { timedRows = 12, repeat = 2, ...options }: TuneOptions,
+  { timedRows = 12, repeat = 3, ...options }: TuneOptions,
 ): Promise<Finalist[]> {
   const points = standings.map(({ trial }) => trial.point);
   const timed = await timePoints(
