@@ -112,6 +112,8 @@ export function distillConfig(model: ModelConfig, dir: string, flags: DistillFla
     model: { ...shape, layout, tiedHead, normEps, ropeTheta, contextLength, blockLength },
     objective: {
       ...preset.objective,
+      // What a block would become token by token is told by causal rows, which this layout lacks.
+      ...(layout === 'blockCausal' ? { targets: 'data', masking: 'trajectory', ...METHODS.cap } : {}),
       ...(flags.method === undefined ? {} : METHODS[flags.method]),
       ...(flags.masking === undefined ? {} : { masking: flags.masking }),
       ...(layout === 'full' ? {} : { blockLengths: [blockLength] }),

@@ -168,6 +168,18 @@ export function parseTrainConfig(input: unknown): TrainConfig {
       wanted: wantedObjective,
     });
   }
+  const { objective, model } = config;
+  if (
+    objective.kind === 'blockDiffusion' &&
+    objective.targets === 'own' &&
+    model.layout !== 'causalContext'
+  ) {
+    throw new TintypeError('bad_config', {
+      what: 'only a causal context tells what the model itself would write',
+      got: `objective.targets own with layout ${model.layout}`,
+      wanted: 'layout causalContext, or targets data',
+    });
+  }
   if (config.model.heads % config.model.kvHeads !== 0) {
     throw new TintypeError('bad_config', {
       what: 'model.kvHeads must divide model.heads',

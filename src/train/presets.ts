@@ -22,6 +22,22 @@ const CODE_BATCH: Preset['batch'] = {
   stages: [{ fromTokens: 1_300_000, rows: 1, length: 1024 }],
 };
 
+const CODE_CONTINUED: Preset['schedule'] = {
+  warmupTokens: 100_000,
+  totalTokens: 4_000_000,
+  decayTokens: 1_400_000,
+};
+
+const CODE_CONTINUED_BATCH: Preset['batch'] = {
+  rows: 4,
+  length: 256,
+  microBatches: 4,
+  stages: [
+    { fromTokens: 1_900_000, rows: 2, length: 512 },
+    { fromTokens: 3_600_000, rows: 1, length: 1024 },
+  ],
+};
+
 const SUDOKU_MODEL = {
   width: 96,
   layers: 4,
@@ -65,6 +81,30 @@ export const PRESETS = {
     schedule: CODE_BRANCH,
     init: 'runs/code-base/model',
   },
+  /** `code` taken up again after its decay: warmed up anew, rows that grow to the whole context, more gaps suffix first. */
+  'code-continued': {
+    name: 'tintype-code',
+    model: { layout: 'causalContext', blockLength: 8 },
+    objective: { kind: 'blockDiffusion', blockLengths: [4, 8, 8, 16], arWeight: 1 },
+    data: { ...TEXT, spmRate: 0.8 },
+    batch: CODE_CONTINUED_BATCH,
+    optimizer: CODE_OPTIMIZER,
+    schedule: CODE_CONTINUED,
+    init: 'models/tintype-code',
+    seed: 2,
+  },
+  /** The twin: the same tokens again. */
+  'code-ar-continued': {
+    name: 'tintype-code-ar',
+    model: { layout: 'causal' },
+    objective: { kind: 'autoregressive' },
+    data: { ...TEXT, spmRate: 0.8 },
+    batch: CODE_CONTINUED_BATCH,
+    optimizer: CODE_OPTIMIZER,
+    schedule: CODE_CONTINUED,
+    init: 'models/tintype-code-ar',
+    seed: 2,
+  },
   /** Fills the blanks of a 6x6 sudoku in any order. */
   sudoku: {
     name: 'tintype-sudoku',
@@ -92,9 +132,9 @@ export const PRESETS = {
     objective: {
       kind: 'blockDiffusion',
       blockLengths: [8],
-      masking: 'trajectory',
+      masking: 'suffix',
       leastMasked: 0.5,
-      certainty: { weight: 1, temperature: 1 },
+      targets: 'own',
     },
     data: { ...TEXT, spmRate: 0.8 },
     batch: { rows: 4, length: 256, microBatches: 4 },
