@@ -62,7 +62,7 @@ describe('tintype complete', () => {
     expect(run).toMatchObject({
       model: 'model',
       text: expect.any(String),
-      options: { maxTokens: 12, threshold: 0.9 },
+      options: { maxTokens: 12, policy: 'confidenceThreshold' },
     });
     expect(run.promptTokens).toBe(3 + readFileSync(file, 'utf8').length);
     const types = new Set(run.events.map((event: { type: string }) => event.type));
