@@ -22,8 +22,8 @@ export function withDefaults<T extends CompleteOptions>(said: T, defaults: Compl
     (isConstrained && defaults.mode === 'verify') ||
     // Whoever names a block length does not want one token at a time.
     (isSaid('blockLength') && defaults.mode === 'ar');
-  const dropped = !own ? [] : isSaid('mode') ? [...STRATEGY, 'blockLength'] : STRATEGY;
-  const kept = Object.entries(defaults).filter(([name]) => !(dropped as string[]).includes(name));
+  const dropped: readonly string[] = !own ? [] : isSaid('mode') ? [...STRATEGY, 'blockLength'] : STRATEGY;
+  const kept = Object.entries(defaults).filter(([name]) => !dropped.includes(name));
   const given = Object.entries(said).filter(([, value]) => value !== undefined);
   return Object.fromEntries([...kept, ...given]) as T;
 }

@@ -153,6 +153,12 @@ export function createConstraintCanvas(
           groups.add(edges.groups[i]);
         }
       }
+      if (isOpen && position === settled && groups.size === 0) {
+        const e = automaton.edges(state);
+        console.log('EMPTY', { position, filled, state, left: budget - position, fits: automaton.fits(state, budget - position), shortest: automaton.shortest(state), min: automaton.language.minBytes(state) });
+        for (const t of e.targets) console.log('  target', t, t >= 0 && [automaton.fits(t, budget - position - 1), automaton.shortest(t), automaton.language.minBytes(t)], canComplete(position + 1, t), e.widest.includes(t), bad[position+1].has(t));
+        console.log([...tokens.slice(settled - 5, filled)].join(' '));
+      }
       return automaton.maskOf(groups);
     },
     commitForced(end = budget) {
