@@ -76,11 +76,17 @@ export function createConstraintCanvas(
   const good = Array.from({ length: budget }, () => new Set<number>());
   const bad = Array.from({ length: budget }, () => new Set<number>());
 
+  /**
+   * No way leads through a state that was found bad. With exact distances that would say nothing new; where they only
+   * suffice (see `distance.ts`) it keeps both directions of one mind, so that a commit never relies on a way that the
+   * first masked position cannot take.
+   */
   const statesAt = (position: number): Int32Array | null => {
     if (before.length === 0) before[settled] = Int32Array.of(state);
     while (before.length <= position) {
       const last = before.length - 1;
-      before.push(before[last] && advance(before[last], tokens[last]));
+      const open = before[last]?.filter((from) => !bad[last].has(from));
+      before.push(open ? advance(open, tokens[last]) : null);
     }
     return before[position];
   };
@@ -106,6 +112,7 @@ export function createConstraintCanvas(
         ? automaton.edges(from).widest.some((target) => canComplete(position + 1, target))
         : canComplete(position + 1, automaton.next(from, token));
     (possible ? good : bad)[position].add(from);
+    if (!possible && before.length > position + 1) before.length = position + 1;
     return possible;
   };
 
@@ -152,12 +159,6 @@ export function createConstraintCanvas(
           if (groups.has(edges.groups[i]) || !canComplete(position + 1, edges.targets[i])) continue;
           groups.add(edges.groups[i]);
         }
-      }
-      if (isOpen && position === settled && groups.size === 0) {
-        const e = automaton.edges(state);
-        console.log('EMPTY', { position, filled, state, left: budget - position, fits: automaton.fits(state, budget - position), shortest: automaton.shortest(state), min: automaton.language.minBytes(state) });
-        for (const t of e.targets) console.log('  target', t, t >= 0 && [automaton.fits(t, budget - position - 1), automaton.shortest(t), automaton.language.minBytes(t)], canComplete(position + 1, t), e.widest.includes(t), bad[position+1].has(t));
-        console.log([...tokens.slice(settled - 5, filled)].join(' '));
       }
       return automaton.maskOf(groups);
     },
