@@ -79,6 +79,33 @@ describe('the canvas against every possible answer', () => {
     );
   });
 
+  it('is never stuck where distances are only known to suffice', () => {
+    fc.assert(
+      fc.property(pattern, fc.integer({ min: 0, max: 4 }), fc.nat(), (source, room, seed) => {
+        const rng = createRng(seed);
+        const automaton = createTokenAutomaton(compileRegex(source), tiny, {
+          ends: [END],
+          mostExpansions: 0,
+        });
+        const budget = automaton.shortest(automaton.start) + room;
+        fc.pre(budget > 0 && budget < 12);
+        const canvas = createConstraintCanvas(automaton, { budget });
+        const ids = Array.from({ length: budget }, () => -1);
+        while (ids.includes(-1)) {
+          const open = ids.flatMap((id, position) => (id < 0 ? [position] : []));
+          const position = choose(rng, open);
+          for (const asked of [...open].sort(() => rng.next() - 0.5)) canvas.allowedAt(asked);
+          expect(tokensOf(canvas.allowedAt(canvas.settled))).not.toEqual([]);
+          const allowed = tokensOf(canvas.allowedAt(position));
+          if (allowed.length > 0) canvas.commit(position, (ids[position] = choose(rng, allowed)));
+        }
+        const end = ids.includes(END) ? ids.indexOf(END) : budget;
+        expect(tiny.decode(ids.slice(0, end))).toMatch(new RegExp(`^(?:${source})$`));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   it('forces only what every text has, and stays completable', () => {
     fc.assert(
       fc.property(pattern, fc.integer({ min: 1, max: 4 }), fc.nat(), (source, budget, seed) => {

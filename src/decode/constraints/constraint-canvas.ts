@@ -85,11 +85,13 @@ export function createConstraintCanvas(
     if (before.length === 0) before[settled] = Int32Array.of(state);
     while (before.length <= position) {
       const last = before.length - 1;
-      const open = before[last]?.filter((from) => !bad[last].has(from));
-      before.push(open ? advance(open, tokens[last]) : null);
+      const open = withoutBad(last);
+      before.push(open && advance(open, tokens[last]));
     }
-    return before[position];
+    return withoutBad(position);
   };
+  const withoutBad = (position: number): Int32Array | null =>
+    before[position]?.filter((from) => !bad[position].has(from)) ?? null;
   const advance = (states: Int32Array, token: number): Int32Array | null => {
     const next = new Set<number>();
     for (const from of states) {

@@ -12,7 +12,8 @@ import type { Language } from './language.ts';
 import type { Vocabulary } from './vocabulary.ts';
 import { createRunWeight } from './weights.ts';
 
-const MOST_EXPANSIONS = 1_000;
+/** States that one search opens. */
+export const MOST_EXPANSIONS = 1_000;
 
 export interface Distance {
   shortest(state: number): number;
@@ -23,6 +24,7 @@ export function createDistance(
   language: Language,
   vocabulary: Vocabulary,
   targetsOf: (state: number) => Int32Array,
+  mostExpansions: number,
 ): Distance {
   const { longest } = vocabulary;
   /** Numbers of tokens that suffice. */
@@ -76,7 +78,7 @@ export function createDistance(
     for (let layer = [start], depth = 1; layer.length > 0 && depth <= bound; depth++) {
       const nextLayer: number[] = [];
       for (const state of layer) {
-        if (++expansions > MOST_EXPANSIONS) {
+        if (++expansions > mostExpansions) {
           givenUp.set(start, bound);
           return false;
         }

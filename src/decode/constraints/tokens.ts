@@ -9,7 +9,7 @@
  */
 import { TintypeError } from '../../errors.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
-import { createDistance } from './distance.ts';
+import { createDistance, MOST_EXPANSIONS } from './distance.ts';
 import { DEAD } from './language.ts';
 import type { Language } from './language.ts';
 import { vocabularyOf } from './vocabulary.ts';
@@ -61,7 +61,7 @@ export interface TokenAutomaton {
 export function createTokenAutomaton(
   language: Language,
   tokenizer: Tokenizer,
-  { ends }: { ends: readonly number[] },
+  { ends, mostExpansions = MOST_EXPANSIONS }: { ends: readonly number[]; mostExpansions?: number },
 ): TokenAutomaton {
   const vocabulary = vocabularyOf(tokenizer);
   checkAlphabet(language, vocabulary.singleBytes);
@@ -125,7 +125,7 @@ export function createTokenAutomaton(
     }
     return mask;
   };
-  const distance = createDistance(language, vocabulary, (state) => edges(state).targets);
+  const distance = createDistance(language, vocabulary, (state) => edges(state).targets, mostExpansions);
 
   return {
     start: language.start,
