@@ -69,6 +69,11 @@ export function formatTune(result: TuneResult, lossPoints: number): string {
   const lossy = standings.filter(({ isLossy }) => isLossy).length;
   const timed = [...new Set([...finalists, baseline])];
   const { trial, exactLoss, similarityLoss } = chosen.standing;
+  // A loss needs something to lose.
+  const idle =
+    reference.exactMatch === 0
+      ? `; ${pc.yellow('one token a step matches none of them exactly, so the bound on exact match says nothing')}`
+      : '';
   return [
     ...curves.map(formatCurve),
     `${pc.bold('Quality against predicted speed')}: what no other setting beats in both, of ${standings.length} on up to ${rows} gaps
@@ -81,7 +86,7 @@ ${formatTable(
   timed.map((each) => timedRow(each, baseline)),
 )}`,
     `${pc.bold('Chosen')}: ${pc.bold(trial.point.name)}
-${why}; it loses ${signed(exactLoss)} points of exact match (at most ${lossPoints}) and ${signed(similarityLoss)} of edit similarity (at most ${2 * lossPoints}) on ${rows} gaps`,
+${why}; it loses ${signed(exactLoss)} points of exact match (at most ${lossPoints}) and ${signed(similarityLoss)} of edit similarity (at most ${2 * lossPoints}) on ${rows} gaps${idle}`,
   ].join('\n\n');
 }
 
@@ -104,5 +109,5 @@ export function formatCheck({
 ${formatTable(['setting', 'tokens/s', 'keeps the bound'], shown)}
 those in front once more, with repeats: fastest ${best}
 chosen: ${chosen}, ${gapPercent.toFixed(1)} % slower [${low}, ${high}] (wanted: at most 5 %)
-predicted ratios of speed are off by ${predictionErrorPercent.toFixed(1)} % (median)`;
+predicted speeds are off by ${predictionErrorPercent.toFixed(1)} % (median, but for a common factor)`;
 }

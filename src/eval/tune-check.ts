@@ -22,7 +22,7 @@ export interface TuneCheck {
   gapPercent: number;
   /** Its 95 % interval over rows. */
   gapInterval: [low: number, high: number];
-  /** Median over settings of how far the predicted speed, as a multiple of the choice's, is from the measured one. */
+  /** Median over settings of how far predicted speeds are from those measured once, but for a common factor. */
   predictionErrorPercent: number;
 }
 
@@ -76,7 +76,7 @@ export async function checkTuning(
     chosen: name(chosen),
     gapPercent: 100 * (1 - ratio.value),
     gapInterval: [100 * (1 - ratio.high), 100 * (1 - ratio.low)],
-    predictionErrorPercent: predictionError(result, standings, measured),
+    predictionErrorPercent: predictionError(result, standings),
   };
 }
 
@@ -86,14 +86,20 @@ function outcomeOf(row: InfillRow, { completions, elapsedMs }: Timed, r: number)
   return { tokens, nfe, predictedMs: elapsedMs[r], ...scoreAnswer(row, completions[r]) };
 }
 
-/** How far predicted ratios of speed are from measured ones, as the median of |log ratio|, in percent. */
-function predictionError(result: TuneResult, measured: readonly Standing[], chosen: Standing): number {
-  const errors = result.standings.flatMap((predicted) => {
+/**
+ * How far predicted speeds are from measured ones, as the median of |log ratio| in percent, once the factor that they have in
+ * common is taken out: a machine that is slower for all settings changes no choice.
+ */
+function predictionError(result: TuneResult, measured: readonly Standing[]): number {
+  const logs = result.standings.flatMap((predicted) => {
     const found = measured.find(({ trial }) => trial.point.name === predicted.trial.point.name);
-    if (!found || predicted.rows < chosen.rows || found.tokensPerSecond === 0) return [];
-    const predictedRatio = predicted.tokensPerSecond / result.chosen.standing.tokensPerSecond;
-    const measuredRatio = found.tokensPerSecond / chosen.tokensPerSecond;
-    return [Math.abs(Math.log(predictedRatio / measuredRatio))];
+    const isComparable = found && predicted.rows === found.rows && predicted.tokensPerSecond > 0;
+    return isComparable && found.tokensPerSecond > 0
+      ? [Math.log(predicted.tokensPerSecond / found.tokensPerSecond)]
+      : [];
   });
-  return errors.length > 0 ? 100 * percentile(errors, 0.5) : 0;
+  if (logs.length === 0) return 0;
+  const common = percentile(logs, 0.5);
+  const errors = logs.map((log) => Math.abs(log - common));
+  return 100 * percentile(errors, 0.5);
 }
