@@ -54,6 +54,22 @@ describe('compileJsonSchema', () => {
     );
   });
 
+  // Each of these once led into a canvas that nothing could complete.
+  it.each([
+    [374, 1],
+    [429, 1],
+    [674, 1],
+  ])('is never stuck in a tight budget whose distances only suffice: %i', (seed, fill) => {
+    const language = compileJsonSchema(randomSchema(createRng(seed, 'schema')));
+    for (const mostExpansions of [0, 3]) {
+      const automaton = createTokenAutomaton(language, tokenizer, { ends, mostExpansions });
+      const rng = createRng(seed, fill);
+      const budget = Math.max(1, automaton.shortest(automaton.start) + rng.int(25));
+      const { tokens } = fillRandomly(automaton, { budget, blockLength: 32, rng, endChance: 0.1 });
+      expect(tokens).toBeLessThanOrEqual(budget);
+    }
+  });
+
   it.each([
     [{ type: 'integer', minimum: -3, exclusiveMaximum: 12 }, [-3, -1, 0, 9, 11], [-4, 12, 1.5, 100]],
     [{ type: 'integer', multipleOf: 7, minimum: 20 }, [21, 700], [14, 22, -21]],
