@@ -45,3 +45,25 @@ export function createRng(seed: number, ...labels: (string | number)[]): Rng {
   for (let i = 0; i < 15; i++) rng.next();
   return rng;
 }
+
+/** Puts the items into a random order, in place (Fisher–Yates). @returns the items */
+export function shuffle<A extends { [index: number]: unknown; readonly length: number }>(
+  items: A,
+  rng: Rng,
+): A {
+  for (let i = items.length - 1; i > 0; i--) {
+    const j = rng.int(i + 1);
+    [items[i], items[j]] = [items[j], items[i]];
+  }
+  return items;
+}
+
+/** `count` of the items, every subset equally likely (the head of a Fisher–Yates shuffle). */
+export function choose<T>(items: readonly T[], count: number, rng: Rng): T[] {
+  const pool = [...items];
+  for (let i = 0; i < count; i++) {
+    const j = i + rng.int(pool.length - i);
+    [pool[i], pool[j]] = [pool[j], pool[i]];
+  }
+  return pool.slice(0, count);
+}

@@ -14,7 +14,7 @@ import { paretoFront, type Standing } from '../eval/tune-race.ts';
 import { tune, type Finalist, type TuneOptions, type TuneResult } from '../eval/tune.ts';
 import { tunedKey, writeTuned, type Tuned } from '../eval/tuned-store.ts';
 import { describeCheckpoint } from '../model/hf.ts';
-import { createRng } from '../rng.ts';
+import { createRng, shuffle } from '../rng.ts';
 import { formatMachine } from './bench-format.ts';
 import { interruptSignal } from './interrupt.ts';
 import { toNumber, whole } from './options.ts';
@@ -118,13 +118,7 @@ function cpuMs(): number {
 
 /** Rows in a random order, so that a limit takes a fair sample and a larger one adds to it. */
 function sample(rows: readonly InfillRow[], limit: number, seed: number): InfillRow[] {
-  const order = [...rows];
-  const rng = createRng(seed, 'tune-rows');
-  for (let i = order.length - 1; i > 0; i--) {
-    const j = rng.int(i + 1);
-    [order[i], order[j]] = [order[j], order[i]];
-  }
-  return order.slice(0, limit);
+  return shuffle([...rows], createRng(seed, 'tune-rows')).slice(0, limit);
 }
 
 /** A progress line for each stage. */

@@ -17,6 +17,7 @@
  * would commit each token) the l masks are the latest and no longer any; with `leastMasked` l has a lower end.
  */
 import { assert } from '../errors.ts';
+import { choose, shuffle } from '../rng.ts';
 import type { Rng } from '../rng.ts';
 import type { NoiseSchedule } from './schedule.ts';
 
@@ -65,11 +66,7 @@ function collectGroups(eligible: Uint8Array, groups: Int32Array): number[][] {
 /** n numbers, each uniform in [0, 1), one in each interval [i/n, (i+1)/n), in random order. */
 export function stratified(n: number, rng: Rng): Float64Array {
   const levels = Float64Array.from({ length: n }, (_, i) => (i + rng.next()) / n);
-  for (let i = n - 1; i > 0; i--) {
-    const j = rng.int(i + 1);
-    [levels[i], levels[j]] = [levels[j], levels[i]];
-  }
-  return levels;
+  return shuffle(levels, rng);
 }
 
 /** Masks a batch. @param ids clean tokens, [N] */
@@ -108,16 +105,6 @@ export function corrupt(ids: Int32Array, corruption: Corruption): Corrupted {
 
 function* positionsWhere(weights: Float32Array): Generator<number> {
   for (let at = 0; at < weights.length; at++) if (weights[at] > 0) yield at;
-}
-
-/** `count` of the positions, every subset equally likely (the head of a Fisher–Yates shuffle). */
-function choose(positions: readonly number[], count: number, rng: Rng): number[] {
-  const pool = [...positions];
-  for (let i = 0; i < count; i++) {
-    const j = i + rng.int(pool.length - i);
-    [pool[i], pool[j]] = [pool[j], pool[i]];
-  }
-  return pool.slice(0, count);
 }
 
 /** The `count` positions that are committed last. */

@@ -13,7 +13,7 @@
  * The harness knows nothing of models: a configuration is a name and a function. Clocks and randomness are arguments.
  */
 import { assert } from '../errors.ts';
-import { createRng, type Rng } from '../rng.ts';
+import { createRng, shuffle } from '../rng.ts';
 import {
   accuracyUnderParallelism,
   type Rate,
@@ -144,7 +144,7 @@ export async function bench(
     for (const { complete } of configurations) await complete(rows[0], signal);
     for (let round = 0; round < repeat; round++) {
       for (const [prompt, row] of rows.entries()) {
-        for (const index of shuffled(configurations.length, orders)) {
+        for (const index of shuffle([...configurations.keys()], orders)) {
           signal?.throwIfAborted();
           const startCpuMs = cpuMs();
           const reply = await configurations[index].complete(row, signal);
@@ -171,16 +171,6 @@ export async function bench(
     ...ratiosOf(configurations, kept, draws),
     aup: aupByMode(runs),
   };
-}
-
-/** A random order of 0 to n − 1 (Fisher–Yates). */
-function shuffled(n: number, rng: Rng): number[] {
-  const order = Array.from({ length: n }, (_, i) => i);
-  for (let i = n - 1; i > 0; i--) {
-    const j = rng.int(i + 1);
-    [order[i], order[j]] = [order[j], order[i]];
-  }
-  return order;
 }
 
 const isMeasured = (samples: readonly Samples[], prompt: number): boolean =>

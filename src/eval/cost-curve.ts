@@ -11,7 +11,7 @@
 import type { Layout, ModelConfig } from '../model/config.ts';
 import { positionsFrom } from '../model/denoiser.ts';
 import type { AttentionPattern, Denoiser, ForwardRun } from '../model/denoiser.ts';
-import { createRng } from '../rng.ts';
+import { createRng, shuffle } from '../rng.ts';
 import { percentile } from './metrics.ts';
 import type { Precision } from '../model/quantize.ts';
 
@@ -97,7 +97,7 @@ export async function measureCostCurve(denoiser: Denoiser, options: MeasureOptio
   let done = 0;
   // The first round compiles the graphs and does not count.
   for (let round = 0; round <= rounds; round++) {
-    for (const each of shuffled(cells, order)) {
+    for (const each of shuffle([...cells], order)) {
       signal?.throwIfAborted();
       done++;
       if (round > 0 && (round - 1) % each.every !== 0) continue;
@@ -150,15 +150,6 @@ function risingTable(cells: readonly (readonly Cell[])[]): number[][] {
 function fitting(sizes: readonly number[], room: number): number[] {
   const kept = sizes.filter((size) => size <= room);
   return kept.length === sizes.length || room - (kept.at(-1) ?? 0) < 32 ? kept : [...kept, room];
-}
-
-function shuffled<T>(items: readonly T[], rng: ReturnType<typeof createRng>): T[] {
-  const order = [...items];
-  for (let i = order.length - 1; i > 0; i--) {
-    const j = rng.int(i + 1);
-    [order[i], order[j]] = [order[j], order[i]];
-  }
-  return order;
 }
 
 /** Runs like those of the decoder; a cache is filled once for each prefix. */

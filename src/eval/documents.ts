@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import { z } from 'zod';
 import { TintypeError } from '../errors.ts';
-import { createRng } from '../rng.ts';
+import { createRng, shuffle } from '../rng.ts';
 import { emptyReport, readCorpus, type ReadReport } from '../train/corpus.ts';
 
 export interface DocumentSample {
@@ -29,11 +29,7 @@ export async function sampleDocuments(
   const report = emptyReport();
   const all: string[] = [];
   for await (const { text } of readCorpus([path], report)) all.push(text);
-  const rng = createRng(seed, 'documents');
-  for (let i = all.length - 1; i > 0; i--) {
-    const j = rng.int(i + 1);
-    [all[i], all[j]] = [all[j], all[i]];
-  }
+  shuffle(all, createRng(seed, 'documents'));
   const texts: string[] = [];
   let taken = 0;
   for (const text of all) {

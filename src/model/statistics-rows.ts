@@ -1,5 +1,6 @@
 /** Cutting and joining statistics by rows. */
 import type { Statistics } from './denoiser.ts';
+import { joined } from './join.ts';
 
 /** Rows [from, to) of M. Views, not copies. */
 export function rowsOf(all: Statistics, from: number, to: number): Statistics {
@@ -19,32 +20,12 @@ export function rowsOf(all: Statistics, from: number, to: number): Statistics {
 /** The rows of all parts, one after another. */
 export function joinStatistics(parts: readonly Statistics[]): Statistics {
   if (parts.length === 1) return parts[0];
-  const floats = (key: 'logits' | 'logSumExp' | 'entropy' | 'sampledLogits'): Float32Array =>
-    joined(
-      parts.map((part) => part[key]),
-      (length) => new Float32Array(length),
-    );
-  const ints = (key: 'ids' | 'sampled'): Int32Array =>
-    joined(
-      parts.map((part) => part[key]),
-      (length) => new Int32Array(length),
-    );
   return {
-    ids: ints('ids'),
-    logits: floats('logits'),
-    logSumExp: floats('logSumExp'),
-    entropy: floats('entropy'),
-    sampled: ints('sampled'),
-    sampledLogits: floats('sampledLogits'),
+    ids: joined(parts.map(({ ids }) => ids)),
+    logits: joined(parts.map(({ logits }) => logits)),
+    logSumExp: joined(parts.map(({ logSumExp }) => logSumExp)),
+    entropy: joined(parts.map(({ entropy }) => entropy)),
+    sampled: joined(parts.map(({ sampled }) => sampled)),
+    sampledLogits: joined(parts.map(({ sampledLogits }) => sampledLogits)),
   };
-}
-
-function joined<A extends Float32Array | Int32Array>(parts: readonly A[], make: (length: number) => A): A {
-  const out = make(parts.reduce((n, { length }) => n + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

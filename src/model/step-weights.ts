@@ -6,6 +6,7 @@ import { assert } from '../errors.ts';
 import type { Graph, Value } from '../graph/graph.ts';
 import { linear, linearNBits, split } from '../graph/ops.ts';
 import { type ModelConfig, parameterShapes } from './config.ts';
+import { joined } from './join.ts';
 import { type FloatTensor, isQuantized, type Weight, type Weights } from './quantize.ts';
 import { projections } from './transformer.ts';
 
@@ -45,8 +46,8 @@ export function constantWeights(graph: Graph, config: ModelConfig, weights: Weig
     if (parts.every(isQuantized)) {
       const [{ bits, block }] = parts;
       const blocks = Math.ceil(columns / block);
-      const packed = parts.length === 1 ? parts[0].packed : joinBytes(parts.map((part) => part.packed));
-      const scales = parts.length === 1 ? parts[0].scales : joinFloats(parts.map((part) => part.scales));
+      const packed = joined(parts.map((part) => part.packed));
+      const scales = joined(parts.map((part) => part.scales));
       const blobBytes = (block * bits) / 8;
       return linearNBits(x, {
         packed: graph.constant(name, packed, [rows, blocks, blobBytes]),
@@ -56,8 +57,8 @@ export function constantWeights(graph: Graph, config: ModelConfig, weights: Weig
         block,
       });
     }
-    const data = (parts as FloatTensor[]).map((part) => part.data);
-    return linear(x, graph.constant(name, data.length === 1 ? data[0] : joinFloats(data), [rows, columns]));
+    const data = joined((parts as FloatTensor[]).map((part) => part.data));
+    return linear(x, graph.constant(name, data, [rows, columns]));
   };
 
   return {
@@ -112,24 +113,4 @@ function reordered(name: string, weight: Weight, { heads: H, kvHeads: K, headDim
   if (!isQuantized(weight)) return { ...weight, data: permute(weight.data) };
   assert(isQ || d % weight.block === 0, `${name}: a block spans two heads`);
   return { ...weight, packed: permute(weight.packed), scales: permute(weight.scales) };
-}
-
-function joinFloats(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((n, { length }) => n + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
-}
-
-function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((n, { length }) => n + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }

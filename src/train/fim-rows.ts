@@ -1,5 +1,5 @@
 /** Test rows for single-line infilling: whole lines, or their rest from a cursor, out of held-out files. */
-import { createRng } from '../rng.ts';
+import { createRng, shuffle } from '../rng.ts';
 import type { Rng } from '../rng.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import type { CorpusDocument } from './corpus.ts';
@@ -31,11 +31,7 @@ export function chooseFimRows(
 ): FimRow[] {
   const rng = createRng(seed, 'fim-rows');
   const rows = documents.filter(({ test }) => !test).flatMap((document) => rowsOf(document, tokenizer, rng));
-  for (let i = rows.length - 1; i > 0; i--) {
-    const j = rng.int(i + 1);
-    [rows[i], rows[j]] = [rows[j], rows[i]];
-  }
-  return rows.slice(0, count);
+  return shuffle(rows, rng).slice(0, count);
 }
 
 function rowsOf(document: CorpusDocument, tokenizer: Tokenizer, rng: Rng): FimRow[] {

@@ -9,7 +9,7 @@
  */
 import { z } from 'zod';
 import { TintypeError } from '../errors.ts';
-import { createRng, restoreRng } from '../rng.ts';
+import { createRng, restoreRng, shuffle } from '../rng.ts';
 import type { Rng } from '../rng.ts';
 import { fimIds, isContinuation } from '../text/fim.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
@@ -157,15 +157,10 @@ export function createTextSource(shards: TokenShards, options: TextSourceOptions
   };
 }
 
-/** A permutation of the documents (Fisher–Yates). */
+/** A permutation of the documents. */
 function epochOrder(documents: number, seed: number, epoch: number): Uint32Array {
-  const rng = createRng(seed, 'epoch', epoch);
   const order = Uint32Array.from({ length: documents }, (_, i) => i);
-  for (let i = documents - 1; i > 0; i--) {
-    const j = rng.int(i + 1);
-    [order[i], order[j]] = [order[j], order[i]];
-  }
-  return order;
+  return shuffle(order, createRng(seed, 'epoch', epoch));
 }
 
 /** The longest cut of at most `count` tokens, and at least one, that does not split a UTF-8 character. */

@@ -3,6 +3,7 @@
  * world in which a model can be trained in minutes, the right answer is checked by rule, and the order in which
  * blanks are filled matters. A grid is read row by row; 0 is a blank.
  */
+import { shuffle } from '../rng.ts';
 import type { Rng } from '../rng.ts';
 
 export type SudokuSize = 4 | 6 | 9;
@@ -163,14 +164,10 @@ export function createPuzzle(size: SudokuSize, rng: Rng): Puzzle {
   return { size, givens, solution };
 }
 
-/** 0 … n − 1 in random order (Fisher–Yates). */
+/** 0 … n − 1 in random order. */
 function permutation(n: number, rng: Rng): number[] {
   const order = Array.from({ length: n }, (_, i) => i);
-  for (let i = n - 1; i > 0; i--) {
-    const j = rng.int(i + 1);
-    [order[i], order[j]] = [order[j], order[i]];
-  }
-  return order;
+  return shuffle(order, rng);
 }
 
 /** `53..7....`: digits row by row, `.` for a blank. */

@@ -4,6 +4,7 @@
  * (α_s − α_t)/(1 − α_t), which is 1/(n − t) on a linear schedule; here the expected number is taken instead of a
  * binomial one (as LLaDA's "random" does), so that n forwards are always enough.
  */
+import { choose } from '../../rng.ts';
 import { evenShare } from './policy.ts';
 import type { UnmaskPolicy } from './policy.ts';
 
@@ -12,14 +13,8 @@ export function random(steps: number): UnmaskPolicy {
     name: `random(${steps})`,
     needs: { topK: 1, entropy: false, blocks: true },
     choose({ candidates, step, masksAtStart, rng }) {
-      const pool = [...candidates];
-      const count = Math.min(evenShare(masksAtStart, steps, step), pool.length);
-      // The first `count` places of a Fisher–Yates shuffle.
-      for (let i = 0; i < count; i++) {
-        const j = i + rng.int(pool.length - i);
-        [pool[i], pool[j]] = [pool[j], pool[i]];
-      }
-      return { commit: pool.slice(0, count) };
+      const count = Math.min(evenShare(masksAtStart, steps, step), candidates.length);
+      return { commit: choose(candidates, count, rng) };
     },
   };
 }
