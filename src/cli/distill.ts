@@ -11,8 +11,8 @@ import { describeCheckpoint } from '../model/hf.ts';
 import { parseTrainConfig, type TrainConfig } from '../train/config.ts';
 import { PRESETS } from '../train/presets.ts';
 import { SUDOKU_TOKENS } from '../train/sudoku-source.ts';
-import { toNumber, whole } from './options.ts';
-import { resumedConfig, runInWorker, type RunFlags } from './train.ts';
+import { whole } from './options.ts';
+import { addRunOptions, resumedConfig, runInWorker, type RunFlags } from './train.ts';
 
 /** What each method changes of the objective. */
 const METHODS = {
@@ -41,7 +41,7 @@ export interface DistillFlags extends RunFlags {
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('distill')
     .description('go on training a diffusion model so that it needs fewer forwards')
     .option('--model <dir>', 'the diffusion model to start from')
@@ -59,16 +59,8 @@ export function register(program: Command): void {
     )
     .option('--data <dir>', 'tokenised shards (text models)')
     .option('--tokenizer <dir>', 'folder with tokenizer.json (default: of the model)')
-    .option('--out <dir>', 'run folder (default: runs/NAME)')
-    .option('--resume', 'go on with the run in --out, exactly where its last checkpoint left it')
-    .option('--threads <n>', 'threads of the matrix products (default: one a core)', whole('--threads', 1))
-    .option('--minutes <n>', 'stop after this long, with a checkpoint', (text: string) =>
-      toNumber('--minutes', text, 0, 1e6),
-    )
-    .option('--tokens <n>', 'tokens to train on in all; the rate falls to 0 over them', whole('--tokens', 1))
-    .option('--seed <n>', 'seed of every random choice', whole('--seed', 0))
-    .option('--print-config', 'print the complete configuration and stop')
-    .option('--json', 'events as JSON, one a line, on stdout')
+    .option('--tokens <n>', 'tokens to train on in all; the rate falls to 0 over them', whole('--tokens', 1));
+  addRunOptions(command)
     .addHelpText(
       'after',
       `

@@ -28,7 +28,7 @@ interface TrainFlags {
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('train')
     .description('train a model: masked diffusion, block diffusion or autoregressive')
     .option('--preset <name>', `a recipe: ${Object.keys(PRESETS).join(', ')}`)
@@ -36,17 +36,9 @@ export function register(program: Command): void {
     .option('--data <dir>', 'tokenised shards (tintype corpus tokenize)')
     .option('--tokenizer <dir>', 'folder with tokenizer.json')
     .option('--init <dir>', 'checkpoint to start from')
-    .option('--out <dir>', 'run folder (default: runs/NAME)')
-    .option('--resume', 'go on with the run in --out, exactly where its last checkpoint left it')
-    .option('--threads <n>', 'threads of the matrix products (default: one a core)', whole('--threads', 1))
-    .option('--minutes <n>', 'stop after this long, with a checkpoint', (text: string) =>
-      toNumber('--minutes', text, 0, 1e6),
-    )
     .option('--tokens <n>', 'tokens to train on in all', whole('--tokens', 1))
-    .option('--decay <n>', 'the last tokens, over which the rate falls to 0', whole('--decay', 0))
-    .option('--seed <n>', 'seed of every random choice', whole('--seed', 0))
-    .option('--print-config', 'print the complete configuration and stop')
-    .option('--json', 'events as JSON, one a line, on stdout')
+    .option('--decay <n>', 'the last tokens, over which the rate falls to 0', whole('--decay', 0));
+  addRunOptions(command)
     .addHelpText(
       'after',
       `
@@ -66,6 +58,20 @@ Ctrl-C saves a checkpoint and stops; a second one stops at once. --resume then g
       }
       await runInWorker(config, flags);
     });
+}
+
+/** What every run takes, whatever its recipe. */
+export function addRunOptions(command: Command): Command {
+  return command
+    .option('--out <dir>', 'run folder (default: runs/NAME)')
+    .option('--resume', 'go on with the run in --out, exactly where its last checkpoint left it')
+    .option('--threads <n>', 'threads of the matrix products (default: one a core)', whole('--threads', 1))
+    .option('--minutes <n>', 'stop after this long, with a checkpoint', (text: string) =>
+      toNumber('--minutes', text, 0, 1e6),
+    )
+    .option('--seed <n>', 'seed of every random choice', whole('--seed', 0))
+    .option('--print-config', 'print the complete configuration and stop')
+    .option('--json', 'events as JSON, one a line, on stdout');
 }
 
 /** The configuration that a run was started with; threads may differ, results do not. */

@@ -76,7 +76,7 @@ export function createBatch(denoiser: Denoiser): Batch {
   };
 }
 
-/** One graph draws at one temperature; greedy runs take part with any of them. */
+/** One forward draws at one temperature, or not at all. */
 function alike(questions: readonly Question[]): Question[][] {
   const groups = new Map<number | undefined, Question[]>();
   for (const question of questions) {
@@ -121,17 +121,13 @@ function joined(group: readonly Question[], vocabSize: number): StatisticsReques
 function narrowed(statistics: Statistics, { topK, entropy }: StatisticsRequest): Statistics {
   const M = statistics.logSumExp.length;
   const k = M > 0 ? statistics.ids.length / M : topK;
-  if (k === topK) return entropy ? statistics : { ...statistics, entropy: statistics.entropy.subarray(0, 0) };
+  const own = entropy ? statistics : { ...statistics, entropy: statistics.entropy.subarray(0, 0) };
+  if (k === topK) return own;
   const ids = new Int32Array(M * topK);
   const logits = new Float32Array(M * topK);
   for (let row = 0; row < M; row++) {
     ids.set(statistics.ids.subarray(row * k, row * k + topK), row * topK);
     logits.set(statistics.logits.subarray(row * k, row * k + topK), row * topK);
   }
-  return {
-    ...statistics,
-    ids,
-    logits,
-    entropy: entropy ? statistics.entropy : statistics.entropy.subarray(0, 0),
-  };
+  return { ...own, ids, logits };
 }

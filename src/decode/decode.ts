@@ -8,8 +8,8 @@
  *     settle   finished text moves behind us for good
  *
  * What differs between models is data: see `layouts.ts` (which positions are active), `context.ts` and `frozen.ts` (what
- * is computed again), `policies/` (what to commit), `sampling.ts` (which token) and `constraint.ts` (which tokens may
- * stand at all). The loop ends where the text ends: nothing behind an end-of-text token is computed.
+ * is computed again), `policies/` (what to commit), `sampling.ts` (which token) and `bias.ts` (which tokens may stand at
+ * all). The loop ends where the text ends: nothing behind an end-of-text token is computed.
  */
 import { assert } from '../errors.ts';
 import type { Denoiser } from '../model/denoiser.ts';
@@ -180,9 +180,10 @@ export async function* decode(
         let at = probes.length;
         for (const [i, block] of active.entries()) {
           const seen = candidates.slice(at, (at += asked[i].length));
+          const masks = seen.filter(({ current }) => current === null);
           const choice = policy.choose(
             {
-              candidates: seen.filter(({ current }) => current === null),
+              candidates: masks,
               committed: seen.filter(({ current }) => current !== null),
               step: block.step,
               masksAtStart: block.masksAtStart,
@@ -194,7 +195,6 @@ export async function* decode(
           const lead = plan.slides ? seen[0] : undefined;
           const others = choice.commit.filter(({ position }) => position !== lead?.position);
           const remask = choice.remask ?? [];
-          const masks = seen.filter(({ current }) => current === null);
           let commit = bias.agree(lead ? [lead, ...others] : others);
           // A constraint may refuse all that the policy chose, but never what the model says of the first mask.
           if (commit.length === 0 && others.length > 0 && i === 0) commit = bias.agree(masks.slice(0, 1));

@@ -2,8 +2,9 @@
  * −log p of given tokens under a model, for evaluation. One compiled graph of fixed size; what is scored, where, and
  * who sees whom are data, as in training.
  */
-import { createSession, type Runtime, type SessionOptions, type Tensor } from '../graph/session.ts';
+import { createSession, type Runtime, type SessionOptions } from '../graph/session.ts';
 import type { ModelConfig } from './config.ts';
+import { batchFeeds, twoStreams, weightFeeds } from './scoring-feeds.ts';
 import { buildScoringGraph } from './scoring.ts';
 import type { Tensors } from './stepping.ts';
 import { cleanBias, noisyBias } from './visibility.ts';
@@ -41,18 +42,11 @@ export async function createLikelihood(
 ): Promise<Likelihood> {
   // Layouts that see clean earlier blocks need both copies; the others run the one that matters.
   const streams = config.layout === 'blockCausal' || config.layout === 'causalContext' ? 2 : 1;
-  const { graph } = buildScoringGraph(config, { rows: B, length: T, streams });
-  const session = await createSession(runtime, graph, options);
-  const { Tensor } = runtime;
+  const shape = { rows: B, length: T, streams } as const;
+  const session = await createSession(runtime, buildScoringGraph(config, shape).graph, options);
+  const weights = Array.from(tensors, ([name, tensor]) => ({ name, ...tensor }));
+  const fixedFeeds = weightFeeds(runtime, weights, shape);
   const S = streams * T;
-  const fixed: Record<string, Tensor> = {
-    positions: new Tensor(
-      'int64',
-      BigInt64Array.from({ length: B * S }, (_, i) => BigInt(i % T)),
-      [B, S],
-    ),
-  };
-  for (const [name, { shape, data }] of tensors) fixed[name] = new Tensor('float32', data, shape);
 
   return {
     config,
@@ -60,16 +54,6 @@ export async function createLikelihood(
     length: T,
     negativeLogLikelihoods: async ({ ids, segments, noisy, blocks, scored }) => {
       const packed = { rows: B, length: T, segments, blocks: blocks ?? undefined };
-      const input = new Int32Array(B * S);
-      for (let row = 0; row < B; row++) {
-        const [from, to] = [row * T, (row + 1) * T];
-        if (streams === 2) {
-          input.set(ids.subarray(from, to), row * S);
-          input.set((noisy ?? ids).subarray(from, to), row * S + T);
-        } else {
-          input.set((noisy ?? ids).subarray(from, to), row * S);
-        }
-      }
       const M = Math.max(1, scored.length);
       const lossRows = new Int32Array(M);
       const targets = new Int32Array(M);
@@ -78,16 +62,16 @@ export async function createLikelihood(
         lossRows[i] = Math.floor(position / T) * S + offset + (position % T);
         targets[i] = target;
       });
-      const feeds: Record<string, Tensor> = {
-        ...fixed,
-        ids: new Tensor('int32', input, [B, S]),
-        bias: new Tensor('float32', cleanBias(config.layout, packed), [B, 1, 1, T, T]),
-        lossRows: new Tensor('int32', lossRows, [M]),
-        targets: new Tensor('int32', targets, [M, 1]),
-        weights: new Tensor('float32', new Float32Array(M), [M, 1]),
+      const inputs = {
+        ids: streams === 2 ? twoStreams(ids, noisy ?? ids, shape) : (noisy ?? ids),
+        bias: cleanBias(config.layout, packed),
+        noisyBias: streams === 2 ? noisyBias(packed) : null,
+        lossRows,
+        targets,
+        weights: new Float32Array(M),
+        certaintyWeights: null,
       };
-      if (streams === 2) feeds.noisyBias = new Tensor('float32', noisyBias(packed), [B, 1, 1, T, 2 * T]);
-      const { nll } = await session.run(feeds);
+      const { nll } = await session.run({ ...fixedFeeds, ...batchFeeds(runtime, inputs, shape) });
       return (nll.data as Float32Array).slice(0, scored.length);
     },
     close: () => session.close(),

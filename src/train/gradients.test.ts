@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { nodeRuntime } from '../graph/node.ts';
 import type { ModelConfig } from '../model/config.ts';
+import type { ScoringInputs } from '../model/scoring-feeds.ts';
 import { copyTensors, createParameters } from '../model/parameters.ts';
 import { floatsFromBytes, parseSafetensors } from '../model/safetensors.ts';
 import { createGradientPass } from './gradients.ts';
@@ -11,7 +12,6 @@ import {
   blockDiffusionInputs,
   maskedDiffusionInputs,
   type NoisyBatch,
-  type ScoringInputs,
 } from './rows.ts';
 
 const folder = new URL('../../fixtures/reference/', import.meta.url);

@@ -5,8 +5,8 @@
 import { createSession, type Runtime, type SessionOptions, type Tensor } from '../graph/session.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { createParameters, type Parameters } from '../model/parameters.ts';
+import { batchFeeds, weightFeeds, type ScoringInputs } from '../model/scoring-feeds.ts';
 import { buildScoringGraph, type ScoringShape } from '../model/scoring.ts';
-import type { ScoringInputs } from './rows.ts';
 
 export interface MicroBatchLoss {
   /** Over all rows: what was differentiated. */
@@ -39,40 +39,6 @@ export interface ForwardPass {
   close(): Promise<void>;
 }
 
-/** The weights as tensors that share their memory, and the places of the tokens. */
-function fixedFeedsOf(
-  { Tensor }: Runtime,
-  parameters: Parameters,
-  { rows: B, length: T, streams }: ScoringShape,
-): Record<string, Tensor> {
-  const S = streams * T;
-  const positions = BigInt64Array.from({ length: B * S }, (_, i) => BigInt(i % T));
-  const feeds: Record<string, Tensor> = { positions: new Tensor('int64', positions, [B, S]) };
-  for (const { name, shape, data } of parameters.list) feeds[name] = new Tensor('float32', data, shape);
-  return feeds;
-}
-
-/** What changes from one micro-batch to the next. */
-function feedsOf(
-  { Tensor }: Runtime,
-  inputs: ScoringInputs,
-  { rows: B, length: T, streams }: ScoringShape,
-): Record<string, Tensor> {
-  const M = inputs.lossRows.length;
-  const feeds: Record<string, Tensor> = {
-    ids: new Tensor('int32', inputs.ids, [B, streams * T]),
-    bias: new Tensor('float32', inputs.bias, [B, 1, 1, T, T]),
-    lossRows: new Tensor('int32', inputs.lossRows, [M]),
-    targets: new Tensor('int32', inputs.targets, [M, 1]),
-    weights: new Tensor('float32', inputs.weights, [M, 1]),
-  };
-  if (inputs.noisyBias) feeds.noisyBias = new Tensor('float32', inputs.noisyBias, [B, 1, 1, T, 2 * T]);
-  if (inputs.certaintyWeights) {
-    feeds.certaintyWeights = new Tensor('float32', inputs.certaintyWeights, [M, 1]);
-  }
-  return feeds;
-}
-
 /** Compiles a forward pass of the same shape; `parameters` are read in place. */
 export async function createForwardPass(
   runtime: Runtime,
@@ -82,10 +48,13 @@ export async function createForwardPass(
   options: SessionOptions = {},
 ): Promise<ForwardPass> {
   const session = await createSession(runtime, buildScoringGraph(config, shape).graph, options);
-  const fixedFeeds = fixedFeedsOf(runtime, parameters, shape);
+  const fixedFeeds = weightFeeds(runtime, parameters.list, shape);
   return {
     score: async (inputs) => {
-      const { nll, best, guess } = await session.run({ ...fixedFeeds, ...feedsOf(runtime, inputs, shape) });
+      const { nll, best, guess } = await session.run({
+        ...fixedFeeds,
+        ...batchFeeds(runtime, inputs, shape),
+      });
       return {
         nll: nll.data as Float32Array,
         best: (best?.data as Float32Array | undefined) ?? null,
@@ -113,7 +82,7 @@ export async function createGradientPass(
   const session = await createSession(runtime, graph, options);
 
   const gradients = createParameters(config);
-  const fixedFeeds = fixedFeedsOf(runtime, parameters, shape);
+  const fixedFeeds = weightFeeds(runtime, parameters.list, shape);
   const fetches: Record<string, Tensor> = {};
   for (const { name, shape, data } of gradients.list) {
     const grad = new runtime.Tensor('float32', data, shape);
@@ -124,7 +93,7 @@ export async function createGradientPass(
   return {
     gradients,
     accumulate: async (inputs) => {
-      const result = await session.run({ ...fixedFeeds, ...feedsOf(runtime, inputs, shape) }, fetches);
+      const result = await session.run({ ...fixedFeeds, ...batchFeeds(runtime, inputs, shape) }, fetches);
       const nll = result.nll.data as Float32Array;
       const loss = (result.loss.data as Float32Array)[0];
       let diffusionNats = 0;

@@ -7,6 +7,7 @@ import { corrupt, type Corrupted } from '../diffusion/corrupt.ts';
 import { createSchedule } from '../diffusion/schedule.ts';
 import { assert } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
+import type { ScoringInputs } from '../model/scoring-feeds.ts';
 import type { Rng } from '../rng.ts';
 import type { TokenBatch } from './batch.ts';
 import type { TrainConfig } from './config.ts';
@@ -15,7 +16,6 @@ import {
   blockDiffusionInputs,
   continuationInputs,
   maskedDiffusionInputs,
-  type ScoringInputs,
 } from './rows.ts';
 import { slidingOrder, suffixOrder } from './trajectory.ts';
 

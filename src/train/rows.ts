@@ -3,28 +3,9 @@
  * with which weight. One function per training loss; the corruption has been done before.
  */
 import type { Layout } from '../model/config.ts';
+import { twoStreams, type ScoringInputs } from '../model/scoring-feeds.ts';
 import { cleanBias, noisyBias } from '../model/visibility.ts';
 import type { TokenBatch } from './batch.ts';
-
-/** One micro-batch, ready to be fed. */
-export interface ScoringInputs {
-  /** [B, S], S = T or 2T (clean, then noisy). */
-  ids: Int32Array;
-  /** [B, T, T] */
-  bias: Float32Array;
-  /** [B, T, 2T], two streams only. */
-  noisyBias: Float32Array | null;
-  /** Rows of the flattened [B·S] that predict. [M] */
-  lossRows: Int32Array;
-  /** [M] */
-  targets: Int32Array;
-  /** Already divided by the number of tokens they average over. [M] */
-  weights: Float32Array;
-  /** What certainty counts in each row; 0 in autoregressive ones, null where the loss has no such term. [M] */
-  certaintyWeights: Float32Array | null;
-  /** How many of the M rows belong to the diffusion loss; the others, which follow, are autoregressive. */
-  diffusionRows: number;
-}
 
 /** What corruption made of a batch. */
 export interface NoisyBatch {
@@ -130,7 +111,7 @@ export function blockDiffusionInputs(
   { certainty = null, goal = batch.ids }: { certainty?: number | null; goal?: Int32Array } = {},
 ): ScoringInputs {
   const { rows: B, length: T } = batch;
-  const ids = twoStreams(batch, noise.noisy);
+  const ids = twoStreams(batch.ids, noise.noisy, batch);
   const packed = { rows: B, length: T, segments: batch.segments, blocks };
   const autoregressive =
     layout === 'causalContext' && arWeight > 0 ? nextTokenRows(batch, 2 * T, arWeight) : null;
@@ -157,7 +138,7 @@ export function continuationInputs(
   const { rows: B, length: T, segments } = batch;
   const packed = { rows: B, length: T, segments, blocks };
   return {
-    ids: twoStreams(batch, ids),
+    ids: twoStreams(batch.ids, ids, batch),
     bias: cleanBias('causalContext', packed),
     noisyBias: noisyBias(packed, 'causal'),
     lossRows: places.map((at) => Math.floor(at / T) * 2 * T + T + (at % T) - 1),
@@ -166,14 +147,4 @@ export function continuationInputs(
     certaintyWeights: null,
     diffusionRows: places.length,
   };
-}
-
-/** Clean rows, each with its noisy copy behind it. [B, 2T] */
-function twoStreams({ rows: B, length: T, ids: clean }: TokenBatch, noisy: Int32Array): Int32Array {
-  const ids = new Int32Array(B * 2 * T);
-  for (let row = 0; row < B; row++) {
-    ids.set(clean.subarray(row * T, (row + 1) * T), row * 2 * T);
-    ids.set(noisy.subarray(row * T, (row + 1) * T), row * 2 * T + T);
-  }
-  return ids;
 }
