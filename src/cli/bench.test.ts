@@ -1,8 +1,8 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCommand } from '../../tests/run-command.ts';
 import { saveTextModel } from '../../tests/text-model.ts';
 import type { BenchRun } from '../eval/bench.ts';
 import { register } from './bench.ts';
@@ -18,25 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true }));
 
-/** What the command prints on stdout and on stderr. */
-async function run(...args: string[]): Promise<{ out: string; err: string }> {
-  const said = { out: '', err: '' };
-  const record = (stream: NodeJS.WriteStream, key: 'out' | 'err') =>
-    vi.spyOn(stream, 'write').mockImplementation((text) => {
-      said[key] += String(text);
-      return true;
-    });
-  const spies = [record(process.stdout, 'out'), record(process.stderr, 'err')];
-  try {
-    const program = new Command().exitOverride();
-    program.configureOutput({ outputError: () => {} });
-    register(program);
-    await program.parseAsync(['bench', ...args], { from: 'user' });
-    return said;
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-  }
-}
+const run = (...args: string[]) => runCommand([register], ['bench', ...args]);
 
 const gaps = () => [
   '--model',

@@ -185,6 +185,10 @@ function lazyProgress(label: string, unit: string) {
 }
 
 const nameOf = (dir: string): string => basename(resolve(dir));
+const namesOf = (model: string, twin: string | undefined) => ({
+  model: nameOf(model),
+  twin: twin === undefined ? null : nameOf(twin),
+});
 
 async function runInfill(flags: BenchFlags): Promise<void> {
   const { limit, thresholds, repeat = 3, threads, seed, llamaServer: server, maxTokens, blockLength } = flags;
@@ -226,7 +230,7 @@ async function runInfill(flags: BenchFlags): Promise<void> {
       onProgress: progress.update,
     });
     progress.finish();
-    const names = { model: nameOf(modelDir), twin: flags.twin === undefined ? null : nameOf(flags.twin) };
+    const names = namesOf(modelDir, flags.twin);
     if (flags.plot !== undefined) {
       // Loaded here: the plotting library takes longer to load than all the rest of the program.
       const { plotBench } = await import('../eval/bench-plot.ts');
@@ -273,7 +277,7 @@ async function runSudoku({
         onProgress: progress.update,
       });
       progress.finish();
-      const names = { model: nameOf(modelDir), twin: flags.twin === undefined ? null : nameOf(flags.twin) };
+      const names = namesOf(modelDir, flags.twin);
       if (json) printJson({ machine, ...names, threads, seed, precision, ...result });
       else printLine(`${formatMachine(machine)}, ${threads} threads\n${formatSudokuBench(result)}`);
     } finally {

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runCommand } from '../../tests/run-command.ts';
 import { loadTokenizer } from '../text/load.ts';
 import { openShards } from '../train/shards.ts';
 import { register } from './corpus.ts';
@@ -11,20 +11,8 @@ let dir: string;
 beforeAll(() => void (dir = mkdtempSync(join(tmpdir(), 'tintype-cli-corpus-'))));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-async function run(...args: string[]): Promise<string> {
-  const program = new Command().exitOverride();
-  register(program);
-  let output = '';
-  const write = vi
-    .spyOn(process.stdout, 'write')
-    .mockImplementation((text) => ((output += String(text)), true));
-  try {
-    await program.parseAsync(['corpus', ...args], { from: 'user' });
-  } finally {
-    write.mockRestore();
-  }
-  return output;
-}
+const run = async (...args: string[]): Promise<string> =>
+  (await runCommand([register], ['corpus', ...args])).out;
 
 test('from source text to shards, in JSON and in words; a bad number is named', async () => {
   const text = (name: string): string =>

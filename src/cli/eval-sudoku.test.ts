@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runCommand } from '../../tests/run-command.ts';
 import type { SudokuResult } from '../eval/sudoku.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { saveCheckpoint } from '../model/hf.ts';
@@ -47,19 +47,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true }));
 
-async function run(...args: string[]): Promise<string> {
-  const stdout = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-  try {
-    const program = new Command('eval').exitOverride();
-    addSudoku(program);
-    await program.parseAsync(['sudoku', '--model', dir, ...args], { from: 'user' });
-    return stdout.mock.calls.map(([text]) => String(text)).join('');
-  } finally {
-    stdout.mockRestore();
-    stderr.mockRestore();
-  }
-}
+const run = async (...args: string[]): Promise<string> =>
+  (await runCommand([addSudoku], ['sudoku', '--model', dir, ...args])).out;
 
 test('a saved model, measured: one row a budget, as JSON and as a table', async () => {
   const result = JSON.parse(

@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { Command } from 'commander';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCommand } from '../../tests/run-command.ts';
 import { codeTokenizer, saveTextModel } from '../../tests/text-model.ts';
 import { LAYOUTS } from '../model/config.ts';
 import { register } from './eval.ts';
@@ -25,24 +25,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true }));
 
-/** What the command prints on stdout. */
-async function evaluate(...args: string[]): Promise<string> {
-  let out = '';
-  const stdout = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-    out += String(text);
-    return true;
-  });
-  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-  try {
-    const program = new Command().exitOverride();
-    register(program);
-    await program.parseAsync(['eval', ...args], { from: 'user' });
-    return out;
-  } finally {
-    stdout.mockRestore();
-    stderr.mockRestore();
-  }
-}
+const evaluate = async (...args: string[]): Promise<string> =>
+  (await runCommand([register], ['eval', ...args])).out;
 
 describe.each(LAYOUTS)('a model of layout %s', (layout) => {
   it('has bits per byte near those of chance', async () => {

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gguf } from '@huggingface/gguf';
-import { Command } from 'commander';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { runCommand } from '../../tests/run-command.ts';
 import { saveTextModel } from '../../tests/text-model.ts';
 import { register } from './export.ts';
 
@@ -15,20 +15,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true }));
 
-async function run(...args: string[]): Promise<string> {
-  const stdout = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
-  try {
-    const program = new Command().exitOverride();
-    program.configureOutput({ outputError: () => {} });
-    register(program);
-    await program.parseAsync(['export', ...args], { from: 'user' });
-    return stdout.mock.calls.map(([text]) => String(text)).join('');
-  } finally {
-    stdout.mockRestore();
-    stderr.mockRestore();
-  }
-}
+const run = async (...args: string[]): Promise<string> =>
+  (await runCommand([register], ['export', ...args])).out;
 
 it('writes a file that others read, and says what it wrote', async () => {
   const file = join(dir, 'model.gguf');

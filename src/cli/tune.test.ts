@@ -1,8 +1,8 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { runCommand } from '../../tests/run-command.ts';
 import { writeTinyModel } from '../../tests/e2e/tiny-model.ts';
 import { createEngine } from '../decode/engine.ts';
 import { readTuned, tunedKey, writeTuned, type Tuned } from '../eval/tuned-store.ts';
@@ -27,25 +27,7 @@ beforeEach(async () => {
 });
 afterEach(() => vi.unstubAllEnvs());
 
-/** What a command prints on stdout and on stderr. */
-async function run(...args: string[]): Promise<{ out: string; err: string }> {
-  const said = { out: '', err: '' };
-  const record = (stream: NodeJS.WriteStream, key: 'out' | 'err') =>
-    vi.spyOn(stream, 'write').mockImplementation((text) => {
-      said[key] += String(text);
-      return true;
-    });
-  const spies = [record(process.stdout, 'out'), record(process.stderr, 'err')];
-  try {
-    const program = new Command().exitOverride();
-    program.configureOutput({ outputError: () => {} });
-    for (const register of [registerComplete, registerInfill, registerTune]) register(program);
-    await program.parseAsync(args, { from: 'user' });
-    return said;
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-  }
-}
+const run = (...args: string[]) => runCommand([registerComplete, registerInfill, registerTune], args);
 
 const tune = (...flags: string[]) => {
   const data = ['--model', model, '--data', join(dir, 'fim.jsonl')];
