@@ -141,3 +141,21 @@ describe.each([
     60_000,
   );
 });
+
+it('more rows than the model has positions go through in several forwards', async () => {
+  const config = tinyConfig('causalContext');
+  const parameters = createParameters(config);
+  initialise(parameters, config, createRng(3));
+  const denoiser = createDenoiser(await nodeRuntime(), config, toTensors(parameters), { threads: 1 });
+  const rows = config.contextLength / 4;
+  const recipes = Array.from({ length: 8 }, (_, seed) => ({
+    seed,
+    cached: 0,
+    rows,
+    kind: 'causal' as const,
+    write: true,
+    queried: 2,
+  }));
+  await checkMix(denoiser, recipes, false);
+  await denoiser.close();
+});

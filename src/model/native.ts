@@ -119,7 +119,12 @@ export function createDenoiser(
         }
         const last = wave.map((job) => ({ job, piece: job.pieces.at(-1)! }));
         for (let at = 0; at < last.length;) {
-          const size = (isLarge ? LARGE_GROUPS : GROUPS).find((group) => group <= last.length - at)!;
+          const rows = (group: number): number =>
+            last.slice(at, at + group).reduce((sum, { piece }) => sum + piece.ids.length, 0);
+          // The runtime's rotary operator takes no more rows at once than it has positions.
+          const size = (isLarge ? LARGE_GROUPS : GROUPS).find(
+            (group) => group <= last.length - at && (group === 1 || rows(group) <= config.contextLength),
+          )!;
           await take(last.slice(at, at + size));
           at += size;
         }
