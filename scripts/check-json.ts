@@ -30,7 +30,7 @@ const { values } = parseArgs({
 });
 
 const schemas = [
-  ...Object.entries(REALISTIC).map(([name, schema]) => ({ name, schema: schema as unknown })),
+  ...Object.entries(REALISTIC).map(([name, schema]) => ({ name, schema })),
   ...Array.from({ length: Number(values.schemas) }, (_, i) => ({
     name: `random ${Number(values.seed) + i}`,
     schema: randomSchema(createRng(Number(values.seed) + i, 'schema')) as unknown,
