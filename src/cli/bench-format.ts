@@ -63,7 +63,7 @@ export function formatSudokuBench({ size, puzzles, repeat, runs, ratios }: Sudok
     ['model', 'forwards', 'valid % ', 'ms a puzzle [95 %]', 'puzzles/s over the twin'],
     runs.map((run) => [
       run.name,
-      run.forwards,
+      digits(run.forwards),
       `${percent(run.validRate)} ± ${percent(run.validRateStandardError ?? 0)}`,
       `${digits(run.msPerPuzzle)} [${digits(run.intervalLow)}, ${digits(run.intervalHigh)}]`,
       ratios[`${run.name}/twin`] === undefined ? null : digits(ratios[`${run.name}/twin`]),

@@ -31,7 +31,7 @@ interface BenchFlags {
   sizes?: SizeName[] | true;
   limit: number;
   modes?: string[];
-  thresholds: number[];
+  thresholds?: number[];
   precision: Precision[];
   maxTokens: number;
   context?: number;
@@ -65,7 +65,7 @@ or --llama-server PATH, a binary of llama.cpp. It gets the same token ids, threa
 Examples:
   tintype bench --model models/tintype-code --twin models/tintype-code-ar --data fim.jsonl.gz --limit 100 --repeat 3
   tintype bench --model models/tintype-code --data fim.jsonl.gz --modes diffusion@0.5,diffusion@0.9 --json
-  tintype bench --sudoku --model models/tintype-sudoku --twin models/tintype-sudoku-ar
+  tintype bench --sudoku --model models/tintype-sudoku --twin models/tintype-sudoku-ar --thresholds 0.3,0.5
   tintype bench --sizes 0.6b,1.7b --threads 2`;
 
 const words = (text: string): string[] =>
@@ -110,9 +110,8 @@ export function register(program: Command): void {
     )
     .option(
       '--thresholds <list>',
-      'of diffusion and verify',
+      `of diffusion and verify (default: ${DEFAULT_THRESHOLDS.join(',')}); --sudoku: rows after those of --nfe (default there: none)`,
       (text) => words(text).map((word) => toNumber('--thresholds', word, 0, 2)),
-      [...DEFAULT_THRESHOLDS],
     )
     .option(
       '--precision <list>',
@@ -191,7 +190,16 @@ const namesOf = (model: string, twin: string | undefined) => ({
 });
 
 async function runInfill(flags: BenchFlags): Promise<void> {
-  const { limit, thresholds, repeat = 3, threads, seed, llamaServer: server, maxTokens, blockLength } = flags;
+  const {
+    limit,
+    thresholds = DEFAULT_THRESHOLDS,
+    repeat = 3,
+    threads,
+    seed,
+    llamaServer: server,
+    maxTokens,
+    blockLength,
+  } = flags;
   const [modelDir, data] = [required('--model', flags.model), required('--data', flags.data)];
   const signal = interruptSignal();
   parseOptions(completionOptionsSchema, { maxTokens, contextTokens: flags.context });
@@ -271,6 +279,7 @@ async function runSudoku({
       const result = await benchSudoku(denoiser, twin, {
         puzzles: limit,
         budgets: nfe,
+        thresholds: flags.thresholds,
         repeat,
         seed,
         signal,

@@ -52,10 +52,10 @@ const run = async (...args: string[]): Promise<string> =>
 
 test('a saved model, measured: one row a budget, as JSON and as a table', async () => {
   const result = JSON.parse(
-    await run('--puzzles', '3', '--nfe', '4,1', '--threads', '1', '--json'),
+    await run('--puzzles', '3', '--nfe', '4,1', '--thresholds', '0', '--threads', '1', '--json'),
   ) as SudokuResult;
   expect(result).toMatchObject({ size: 4, layout: 'full', puzzles: 3, seed: 0 });
-  expect(result.rows.map((row) => row.forwards)).toEqual([4, 1]);
+  expect(result.rows.map((row) => row.way)).toEqual(['4', '1', 'threshold 0']);
   expect(result.rows.every((row) => row.validRate >= row.solvedRate && row.millisecondsPerPuzzle > 0)).toBe(
     true,
   );
@@ -79,6 +79,7 @@ test('a size that the model has no room for is refused', async () => {
 
 test('the table', () => {
   const row = {
+    way: '4',
     forwards: 4,
     validRate: 0.98,
     standardError: 0.0044,

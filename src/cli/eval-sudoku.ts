@@ -5,7 +5,7 @@ import { evaluateSudoku, type SudokuResult } from '../eval/sudoku.ts';
 import { loadDenoiser } from '../model/load.ts';
 import { SUDOKU_SIZES, type SudokuSize } from '../train/sudoku.ts';
 import { interruptSignal } from './interrupt.ts';
-import { whole } from './options.ts';
+import { toNumber, whole } from './options.ts';
 import { formatTable, printJson, printLine } from './output.ts';
 import { createProgress, type Progress } from './progress.ts';
 
@@ -14,6 +14,7 @@ interface SudokuFlags {
   size?: SudokuSize;
   puzzles: number;
   nfe: number[];
+  thresholds: number[];
   seed: number;
   threads?: number;
   json?: boolean;
@@ -37,9 +38,10 @@ const percent = (share: number, error: number | null = null): string =>
 export function formatSudoku({ size, puzzles, layout, rows }: SudokuResult): string {
   const kind = layout === 'full' ? 'masked diffusion' : 'autoregressive';
   const table = formatTable(
-    ['forwards', 'valid %', 'solved %', 'ms a puzzle'],
+    ['decoding', 'forwards', 'valid %', 'solved %', 'ms a puzzle'],
     rows.map((row) => [
-      row.forwards,
+      row.way,
+      Number(row.forwards.toFixed(2)),
       percent(row.validRate, row.standardError),
       percent(row.solvedRate),
       Number(row.millisecondsPerPuzzle.toPrecision(3)),
@@ -66,11 +68,20 @@ export function addSudoku(evalCommand: Command): void {
       (text) => text.split(',').map(whole('--nfe', 1)),
       [12, 4, 2, 1],
     )
+    .option(
+      '--thresholds <list>',
+      'confidences that are enough to commit, each a row after the budgets',
+      (text) => text.split(',').map((word) => toNumber('--thresholds', word, 0, 2)),
+      [] as number[],
+    )
     .option('--seed <n>', 'which puzzles', whole('--seed', 0), 0)
     .option('--threads <n>', 'threads of the matrix products (default: one a core)', whole('--threads', 1))
     .option('--json', 'print one JSON document')
-    .addHelpText('after', '\nExample:\n  tintype eval sudoku --model models/tintype-sudoku --nfe 12,4,2,1')
-    .action(async ({ model, size, puzzles, nfe, seed, threads, json }: SudokuFlags) => {
+    .addHelpText(
+      'after',
+      '\nExample:\n  tintype eval sudoku --model models/tintype-sudoku --nfe 12,4 --thresholds 0.5,0.9',
+    )
+    .action(async ({ model, size, puzzles, nfe, thresholds, seed, threads, json }: SudokuFlags) => {
       const { denoiser } = await loadDenoiser(model, threads === undefined ? {} : { threads });
       let progress: Progress | null = null;
       try {
@@ -78,6 +89,7 @@ export function addSudoku(evalCommand: Command): void {
           size,
           puzzles,
           budgets: nfe,
+          thresholds,
           seed,
           signal: interruptSignal(),
           onProgress: (done, total) => {

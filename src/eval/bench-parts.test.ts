@@ -209,17 +209,23 @@ describe('sudoku', () => {
       size: 4,
       puzzles: 3,
       budgets: [2, 1],
+      thresholds: [0],
       repeat: 2,
       nowMs: () => (clockMs += 5),
     });
-    expect(result.runs.map(({ name, forwards }) => [name, forwards])).toEqual([
+    expect(result.runs.map(({ name, forwards }) => [name, Math.round(1e6 * forwards) / 1e6])).toEqual([
       ['diffusion@2', 2],
       ['diffusion@1', 1],
+      ['diffusion@threshold 0', 1],
       ['twin', 16],
     ]);
     // The clock goes on by 5 ms each time it is read, so all take the same.
     expect(result.runs.every(({ msPerPuzzle }) => msPerPuzzle === 5)).toBe(true);
-    expect(result.ratios).toEqual({ 'diffusion@2/twin': 1, 'diffusion@1/twin': 1 });
+    expect(result.ratios).toEqual({
+      'diffusion@2/twin': 1,
+      'diffusion@1/twin': 1,
+      'diffusion@threshold 0/twin': 1,
+    });
     // Models that know nothing are right equally often: never.
     expect(result.atTwinQuality).toEqual({ name: 'diffusion@2', ratio: 1 });
     await expect(benchSudoku(twin, model)).rejects.toMatchObject({ code: 'unsupported' });

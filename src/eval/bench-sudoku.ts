@@ -1,6 +1,6 @@
 /**
  * Sudoku as a bench: share of valid grids against milliseconds a puzzle, the diffusion model at several budgets of forwards
- * beside its autoregressive twin, interleaved puzzle by puzzle as in `bench.ts`.
+ * and thresholds beside its autoregressive twin, interleaved puzzle by puzzle as in `bench.ts`.
  */
 import { assert, TintypeError } from '../errors.ts';
 import type { Denoiser } from '../model/denoiser.ts';
@@ -9,7 +9,7 @@ import { evaluationPuzzles } from '../train/sudoku-source.ts';
 import { type SudokuSize, validGrid } from '../train/sudoku.ts';
 import { ratioInterval, rateInterval, resamples } from './bench-statistics.ts';
 import { mean, percentile } from './metrics.ts';
-import { largestSize, solveByModel, sudokuLayout } from './sudoku.ts';
+import { largestSize, solveByModel, sudokuLayout, waysOf, type SudokuWay } from './sudoku.ts';
 
 export interface SudokuBenchOptions {
   /** Default: the largest that both models have room for. */
@@ -18,6 +18,8 @@ export interface SudokuBenchOptions {
   puzzles?: number | undefined;
   /** Forwards a puzzle. Default 12, 4, 2, 1. */
   budgets?: readonly number[] | undefined;
+  /** Confidences that are enough to commit. Default none. */
+  thresholds?: readonly number[] | undefined;
   repeat?: number | undefined;
   seed?: number | undefined;
   signal?: AbortSignal | undefined;
@@ -26,8 +28,9 @@ export interface SudokuBenchOptions {
 }
 
 export interface SudokuBenchRun {
-  /** `diffusion@4` or `twin`. */
+  /** `diffusion@4`, `diffusion@threshold 0.5` or `twin`. */
   name: string;
+  /** Mean of those used. */
   forwards: number;
   validRate: number;
   validRateStandardError: number | null;
@@ -48,9 +51,7 @@ export interface SudokuBench {
   atTwinQuality: { name: string; ratio: number } | null;
 }
 
-interface Contender {
-  name: string;
-  forwards: number;
+interface Contender extends SudokuWay {
   denoiser: Denoiser;
 }
 
@@ -60,18 +61,20 @@ export async function benchSudoku(
   twin: Denoiser | null,
   options: SudokuBenchOptions = {},
 ): Promise<SudokuBench> {
-  const { puzzles: count = 200, budgets = [12, 4, 2, 1], repeat = 1, seed = 0, signal, onProgress } = options;
+  const { puzzles: count = 200, budgets = [12, 4, 2, 1], thresholds, repeat = 1, seed = 0 } = options;
+  const { signal, onProgress } = options;
   const nowMs = options.nowMs ?? (() => performance.now());
   const size = options.size ?? smallerSize(model, twin);
-  const contenders = contendersOf(model, twin, budgets, size);
+  const contenders = contendersOf(model, twin, waysOf(budgets, thresholds));
   const puzzles = evaluationPuzzles(size, count, seed);
   const orders = createRng(seed, 'bench-order');
 
-  const solve = async ({ denoiser, forwards }: Contender, index: number): Promise<Uint8Array> =>
-    solveByModel(denoiser, puzzles[index], sudokuLayout(denoiser.config), forwards);
+  const solve = async ({ denoiser, options: way }: Contender, index: number) =>
+    solveByModel(denoiser, puzzles[index], sudokuLayout(denoiser.config), way);
   for (const contender of contenders) await solve(contender, 0);
 
   const valid = contenders.map((): number[] => []);
+  const forwards = contenders.map(() => 0);
   const times = contenders.map(() => puzzles.map((): number[] => []));
   const total = repeat * count * contenders.length;
   let done = 0;
@@ -83,9 +86,12 @@ export async function benchSudoku(
         signal?.throwIfAborted();
         const at = (first + i) % contenders.length;
         const startMs = nowMs();
-        const grid = await solve(contenders[at], index);
+        const { grid, nfe } = await solve(contenders[at], index);
         times[at][index].push(nowMs() - startMs);
-        if (round === 0) valid[at].push(Number(validGrid(grid, size)));
+        if (round === 0) {
+          valid[at].push(Number(validGrid(grid, size)));
+          forwards[at] += nfe / count;
+        }
         done++;
         onProgress?.(done, total);
       }
@@ -95,12 +101,12 @@ export async function benchSudoku(
   const draws = resamples(count, 1000, createRng(seed, 'bench-bootstrap'));
   const ones = puzzles.map(() => 1);
   const costs = times.map((all) => all.map((ms) => percentile(ms, 0.5)));
-  const runs = contenders.map(({ name, forwards }, i): SudokuBenchRun => {
+  const runs = contenders.map(({ name }, i): SudokuBenchRun => {
     const { value: validRate, standardError } = mean(valid[i]);
     const { value, low, high } = rateInterval({ amount: costs[i], cost: ones }, draws);
     return {
       name,
-      forwards,
+      forwards: forwards[i],
       validRate,
       validRateStandardError: standardError,
       msPerPuzzle: value,
@@ -143,13 +149,8 @@ function atTwinQuality(
   return asGood[0] ?? null;
 }
 
-function contendersOf(
-  model: Denoiser,
-  twin: Denoiser | null,
-  budgets: readonly number[],
-  size: number,
-): Contender[] {
-  assert(budgets.length > 0, 'a bench needs budgets');
+function contendersOf(model: Denoiser, twin: Denoiser | null, ways: readonly SudokuWay[]): Contender[] {
+  assert(ways.length > 0, 'a bench needs budgets or thresholds');
   if (sudokuLayout(model.config) !== 'full' || (twin && sudokuLayout(twin.config) !== 'causal')) {
     throw new TintypeError('unsupported', {
       what: 'the sudoku bench compares a diffusion model with an autoregressive one',
@@ -158,8 +159,8 @@ function contendersOf(
     });
   }
   return [
-    ...budgets.map((forwards) => ({ name: `diffusion@${forwards}`, forwards, denoiser: model })),
-    ...(twin ? [{ name: 'twin', forwards: size * size, denoiser: twin }] : []),
+    ...ways.map(({ name, options }) => ({ name: `diffusion@${name}`, options, denoiser: model })),
+    ...(twin ? [{ name: 'twin', options: {}, denoiser: twin }] : []),
   ];
 }
 

@@ -98,9 +98,9 @@ describe('full', () => {
       onProgress: (done, total) => progress.push([done, total]),
     });
     expect(size).toBe(SIZE);
-    expect(rows.map((row) => [row.forwards, row.validRate, row.standardError, row.solvedRate])).toEqual([
-      [3, 1, 0, 1],
-      [1, 1, 0, 1],
+    expect(rows.map((row) => [row.way, row.validRate, row.standardError, row.solvedRate])).toEqual([
+      ['3', 1, 0, 1],
+      ['1', 1, 0, 1],
     ]);
     expect(forwards()).toBe(20 * 3 + 20 * 1);
     expect(progress.at(-1)).toEqual([40, 40]);
@@ -112,6 +112,17 @@ describe('full', () => {
     );
     const { rows } = await evaluateSudoku(denoiser, { puzzles: 20, budgets: [CELLS, 1] });
     expect(rows.map((row) => row.validRate)).toEqual([1, 0]);
+  });
+
+  test('a threshold takes as many forwards as the model needs to be sure', async () => {
+    const { denoiser, forwards } = createOracle('full', puzzles, ({ solution }) => solution);
+    // The oracle gives its best digit e / e² = .37.
+    const { rows } = await evaluateSudoku(denoiser, { puzzles: 20, budgets: [], thresholds: [0.3, 0.5] });
+    expect(rows.map(({ way }) => way)).toEqual(['threshold 0.3', 'threshold 0.5']);
+    expect(rows[0].forwards).toBeCloseTo(1, 10);
+    const blanks = puzzles.reduce((sum, { givens }) => sum + givens.filter((digit) => digit === 0).length, 0);
+    expect(rows[1].forwards).toBeCloseTo(blanks / 20, 10);
+    expect(forwards()).toBe(20 + blanks);
   });
 
   test('wrong on half of the puzzles: the rate, and its standard error', async () => {
@@ -129,7 +140,7 @@ describe('causal', () => {
   test('one forward a cell, whatever the budget', async () => {
     const { denoiser, forwards } = createOracle('causal', puzzles, ({ solution }) => solution);
     const { rows } = await evaluateSudoku(denoiser, { puzzles: 20, budgets: [3, 1] });
-    expect(rows.map((row) => [row.forwards, row.validRate, row.solvedRate])).toEqual([[CELLS, 1, 1]]);
+    expect(rows.map((row) => [row.way, row.validRate, row.solvedRate])).toEqual([[String(CELLS), 1, 1]]);
     expect(forwards()).toBe(20 * CELLS);
   });
 

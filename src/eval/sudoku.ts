@@ -2,7 +2,8 @@
  * How often a model's sudoku grid is right, by the number of forwards that it may use. Fresh puzzles with one
  * solution, greedy decoding, the answer checked by rule.
  *
- * - `full`: the blanks are masks; a budget of n forwards commits equal shares, the surest first (`fixedSteps`).
+ * - `full`: the blanks are masks; a budget of n forwards commits equal shares, the surest first (`fixedSteps`), a
+ *   threshold what is surer than that (`confidenceThreshold`), so that hard puzzles take more forwards than easy ones.
  *   The givens cannot change, so a valid grid is the solution.
  * - `causal`: the twin reads the puzzle and writes the grid from left to right, one forward a cell, whatever the
  *   budget. A valid grid may be one of another puzzle: `solvedRate` tells.
@@ -10,6 +11,7 @@
 import { appendCanvas, fixedCanvas, MASKED, type Canvas } from '../decode/canvas.ts';
 import { decode } from '../decode/decode.ts';
 import { collect } from '../decode/events.ts';
+import type { DecodeOptions } from '../decode/options.ts';
 import { TintypeError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Denoiser } from '../model/denoiser.ts';
@@ -31,6 +33,8 @@ export interface SudokuOptions {
   puzzles?: number | undefined;
   /** Most forwards a puzzle, each a row of the result; `full` only. Default 12, 4, 2, 1. */
   budgets?: readonly number[] | undefined;
+  /** Confidences that are enough to commit, each a row after those of the budgets; `full` only. Default none. */
+  thresholds?: readonly number[] | undefined;
   /** Which puzzles. Default 0; training never meets them (`evaluationPuzzles`). */
   seed?: number | undefined;
   signal?: AbortSignal | undefined;
@@ -39,7 +43,9 @@ export interface SudokuOptions {
 }
 
 export interface SudokuRow {
-  /** The budget; a puzzle with fewer blanks uses fewer. */
+  /** The budget as a number, or `threshold 0.5`. */
+  way: string;
+  /** Mean of those used: a budget, less where a puzzle has fewer blanks. */
   forwards: number;
   /** Share of grids whose rows, columns and boxes hold every digit once. */
   validRate: number;
@@ -60,41 +66,63 @@ export interface SudokuResult {
 
 /** @throws bad_option, unsupported (a model with another vocabulary or layout), aborted */
 export async function evaluateSudoku(denoiser: Denoiser, options: SudokuOptions = {}): Promise<SudokuResult> {
-  const { puzzles: count = 1000, budgets = [12, 4, 2, 1], seed = 0, signal, onProgress } = options;
+  const {
+    puzzles: count = 1000,
+    budgets = [12, 4, 2, 1],
+    thresholds,
+    seed = 0,
+    signal,
+    onProgress,
+  } = options;
   const { config } = denoiser;
   const layout = sudokuLayout(config);
   const size = options.size ?? largestSize(config, layout);
-  const plans = layout === 'full' ? budgets : [size * size];
+  const ways = layout === 'full' ? waysOf(budgets, thresholds) : [{ name: String(size * size), options: {} }];
   const puzzles = evaluationPuzzles(size, count, seed);
 
   const rows: SudokuRow[] = [];
-  for (const forwards of plans) {
+  for (const { name: way, options: decoding } of ways) {
     const valid: number[] = [];
-    let solved = 0;
+    let [solved, forwards] = [0, 0];
     const startedMs = performance.now();
     for (const puzzle of puzzles) {
       signal?.throwIfAborted();
-      const grid = await solveByModel(denoiser, puzzle, layout, forwards);
+      const { grid, nfe } = await solveByModel(denoiser, puzzle, layout, decoding);
+      forwards += nfe / count;
       valid.push(Number(validGrid(grid, size)));
       solved += Number(solves(puzzle, grid));
-      onProgress?.(rows.length * count + valid.length, plans.length * count);
+      onProgress?.(rows.length * count + valid.length, ways.length * count);
     }
     const { value: validRate, standardError } = mean(valid);
     const millisecondsPerPuzzle = (performance.now() - startedMs) / count;
-    rows.push({ forwards, validRate, standardError, solvedRate: solved / count, millisecondsPerPuzzle });
+    rows.push({ way, forwards, validRate, standardError, solvedRate: solved / count, millisecondsPerPuzzle });
   }
   return { size, layout, puzzles: count, seed, rows };
 }
+
+/** A way to decode a puzzle, and its name in a table. */
+export interface SudokuWay {
+  name: string;
+  options: DecodeOptions;
+}
+
+/** The ways of a diffusion model: budgets of forwards, then thresholds. */
+export const waysOf = (budgets: readonly number[], thresholds: readonly number[] = []): SudokuWay[] => [
+  ...budgets.map((steps) => ({ name: String(steps), options: { policy: 'fixedSteps' as const, steps } })),
+  ...thresholds.map((threshold) => ({
+    name: `threshold ${threshold}`,
+    options: { policy: 'confidenceThreshold' as const, threshold },
+  })),
+];
 
 export async function solveByModel(
   denoiser: Denoiser,
   puzzle: Puzzle,
   layout: SudokuLayout,
-  forwards: number,
-): Promise<Uint8Array> {
-  const options = layout === 'full' ? { policy: 'fixedSteps' as const, steps: forwards } : {};
+  options: DecodeOptions,
+): Promise<{ grid: Uint8Array; nfe: number }> {
   const { done } = await collect(decode(denoiser, puzzleCanvas(puzzle, layout), options));
-  return decodeGrid(done.ids, puzzle.size);
+  return { grid: decodeGrid(done.ids, puzzle.size), nfe: done.nfe };
 }
 
 /** The canvas that a model of this layout is to fill. */
