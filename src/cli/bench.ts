@@ -32,6 +32,7 @@ interface BenchFlags {
   limit: number;
   modes?: string[];
   thresholds?: number[];
+  fullLength?: boolean;
   precision: Precision[];
   maxTokens: number;
   context?: number;
@@ -56,6 +57,9 @@ ONNX Runtime's profiler over two requests apart from the measurement. MB are wei
 request, computed and not measured. --precision adds our decoder with 8 or 4 bit weights (the first of the list with
 --sudoku). "per CPU s" counts the work of the cores in place of the clock: other programs disturb
 it less, but with more than one thread it counts cores that spin.
+
+Useful tokens a second favour the model that writes longer answers, since the prompt costs the same for all. Look at
+--full-length too, where all write as many, for the speed of decoding alone.
 
 Configurations: diffusion and verify at each of --thresholds (above 1: one token a forward), ar (the same file, one token
 at a time), the twin, and the twin in llama.cpp as f32, f16 and q8_0 where llama.cpp can be had:
@@ -120,6 +124,10 @@ export function register(program: Command): void {
       ['f32'] satisfies Precision[],
     )
     .option('--max-tokens <n>', 'most tokens to write', whole('--max-tokens', 1), 32)
+    .option(
+      '--full-length',
+      'answers do not end before --max-tokens: speed at equal length, quality means nothing',
+    )
     .option(
       '--context <n>',
       'most prompt tokens (default: what the context has room for)',
@@ -224,6 +232,7 @@ async function runInfill(flags: BenchFlags): Promise<void> {
     model,
     twin,
     options,
+    isFull: flags.fullLength,
     threads,
     server,
     rows: flags.profile ? rows : [],
@@ -244,7 +253,14 @@ async function runInfill(flags: BenchFlags): Promise<void> {
       const { plotBench } = await import('../eval/bench-plot.ts');
       await writeFile(flags.plot, plotBench(result, `${names.model}: quality against speed`));
     }
-    const settings = { ...names, threads, seed, maxTokens, context: flags.context ?? null };
+    const settings = {
+      ...names,
+      threads,
+      seed,
+      maxTokens,
+      context: flags.context ?? null,
+      fullLength: flags.fullLength ?? false,
+    };
     if (flags.json) {
       const memory = 'weights and keys/values of the longest request, computed';
       printJson({ machine, ...settings, ...result, notMeasured: skipped, memory });

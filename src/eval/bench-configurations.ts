@@ -28,7 +28,13 @@ export function weightBytes(config: ModelConfig, precision: Precision): number {
 }
 
 /** A row whose truth is a single line asks for a single line, as an editor does. */
-const stopOf = ({ middle }: InfillRow): string[] => (isSingleLine(middle) ? ['\n'] : []);
+const stopOf = ({ middle }: InfillRow, isFull: boolean): string[] =>
+  !isFull && isSingleLine(middle) ? ['\n'] : [];
+
+/** Options under which an answer never ends by itself. */
+export const endless = ({ tokens }: ModelConfig): CompleteOptions => ({
+  logitBias: Object.fromEntries(tokens.eos.map((id) => [id, -100])),
+});
 
 export interface DecoderPlan {
   name: string;
@@ -36,25 +42,28 @@ export interface DecoderPlan {
   model: TextModel;
   options: CompleteOptions;
   precision?: Precision | undefined;
+  /** Every answer is as long as it may be: nothing ends it before. */
+  isFull?: boolean | undefined;
   nonMatmulShare?: number | null | undefined;
   nowMs?: (() => number) | undefined;
 }
 
 export function decoderConfiguration(plan: DecoderPlan): BenchConfiguration {
-  const { name, mode, model, options, precision = 'f32' } = plan;
+  const { name, mode, model, precision = 'f32', isFull = false } = plan;
   const { config } = model.denoiser;
   const nowMs = plan.nowMs ?? (() => performance.now());
+  const options = isFull ? { ...plan.options, ...endless(config) } : plan.options;
   return {
     name,
     mode,
-    options: { ...options, precision },
+    options: { ...plan.options, precision },
     complete: async (row, signal) => {
       const { prefix, suffix } = row;
       const startMs = nowMs();
       const completion = await completeText(
         model,
         { prefix, suffix },
-        { ...options, stop: stopOf(row), signal, now: nowMs },
+        { ...options, stop: stopOf(row, isFull), signal, now: nowMs },
       );
       const elapsedMs = nowMs() - startMs;
       const { text, done, events, promptTokens } = completion;
@@ -93,9 +102,17 @@ export interface LlamaPlan {
   model: TextModel;
   /** Those of the decoder that say what the prompt is. */
   options: CompleteOptions & { maxTokens: number };
+  /** As of a `DecoderPlan`. */
+  isFull?: boolean | undefined;
 }
 
-export function llamaConfiguration({ type, llama, model, options }: LlamaPlan): BenchConfiguration {
+export function llamaConfiguration({
+  type,
+  llama,
+  model,
+  options,
+  isFull = false,
+}: LlamaPlan): BenchConfiguration {
   const { tokenizer } = model;
   const { config } = model.denoiser;
   const complete = async (row: InfillRow, signal: AbortSignal | undefined): Promise<BenchReply> => {
@@ -103,7 +120,7 @@ export function llamaConfiguration({ type, llama, model, options }: LlamaPlan): 
     // The prompt alone: nothing is decoded until the events are read.
     const { ids } = streamCompletion(model, { prefix: row.prefix, suffix: row.suffix }, options).prompt;
     const promptMs = performance.now() - startMs;
-    const stop = stopOf(row);
+    const stop = stopOf(row, isFull);
     const cut = (written: readonly number[]): string => {
       const text = tokenizer.decode(written);
       const ends = stop.map((word) => text.indexOf(word)).filter((at) => at >= 0);
@@ -112,7 +129,7 @@ export function llamaConfiguration({ type, llama, model, options }: LlamaPlan): 
     const isOver = (written: readonly number[]): boolean =>
       stop.some((word) => tokenizer.decode(written.slice(-1)).includes(word));
     const { maxTokens } = options;
-    const reply = await llama.generate({ ids, maxTokens, isOver, signal });
+    const reply = await llama.generate({ ids, maxTokens, isOver, isEndless: isFull, signal });
     const elapsedMs = performance.now() - startMs;
     const text = cut(reply.ids);
     // The forward that gave the end of text gave no token.

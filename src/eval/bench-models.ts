@@ -49,6 +49,8 @@ export interface OpenRequest {
   twin: BenchModel | null;
   /** Of every configuration. */
   options: CompleteOptions & { maxTokens: number };
+  /** Every answer is as long as it may be. */
+  isFull?: boolean | undefined;
   threads: number;
   /** Path of a `llama-server`. */
   server?: string | undefined;
@@ -64,7 +66,7 @@ export interface OpenBench {
 
 /** Everything that is measured, ready to be asked. Errors: `unsupported`, those of the models. */
 export async function openBench(request: OpenRequest): Promise<OpenBench> {
-  const { plans, model, twin, options, threads, server, rows, signal } = request;
+  const { plans, model, twin, options, isFull, threads, server, rows, signal } = request;
   const closing: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
     for (const each of closing.splice(0).toReversed()) await each();
@@ -89,7 +91,7 @@ export async function openBench(request: OpenRequest): Promise<OpenBench> {
         // One token at a time has no block length.
         const { blockLength, ...shared } = options;
         const own = plan.options.mode === 'ar' ? shared : { ...shared, blockLength };
-        const decoder = { ...plan, options: { ...own, ...plan.options } };
+        const decoder = { ...plan, isFull, options: { ...own, ...plan.options } };
         const nonMatmulShare = await profile(source, decoder, rows.slice(0, PROFILED_ROWS), signal);
         configurations.push(
           decoderConfiguration({ ...decoder, model: open(source, plan.precision), nonMatmulShare }),
@@ -107,7 +109,9 @@ export async function openBench(request: OpenRequest): Promise<OpenBench> {
       const { contextLength } = source.checkpoint.config;
       const llama = await openLlama(path, { contextLength, threads, server });
       closing.push(() => llama.close());
-      configurations.push(llamaConfiguration({ type: plan.type, llama, model: open(source), options }));
+      configurations.push(
+        llamaConfiguration({ type: plan.type, llama, model: open(source), options, isFull }),
+      );
     }
     return { configurations, close };
   } catch (error) {
@@ -119,7 +123,7 @@ export async function openBench(request: OpenRequest): Promise<OpenBench> {
 /** The share of a few requests' time outside matrix products, or null without rows. */
 async function profile(
   source: BenchModel,
-  plan: Extract<BenchPlan, { kind: 'decoder' }>,
+  plan: Extract<BenchPlan, { kind: 'decoder' }> & { isFull?: boolean | undefined },
   rows: readonly InfillRow[],
   signal: AbortSignal | undefined,
 ): Promise<number | null> {

@@ -105,6 +105,36 @@ describe('a configuration of the decoder', () => {
     await model.denoiser.close();
   });
 
+  it('at full length writes all tokens, whatever ends a text otherwise', async () => {
+    const model = await open();
+    const { tokens } = model.denoiser.config;
+    // A model that wants to stop at once: only its ends of text are likely.
+    const wantsToEnd = {
+      ...model.denoiser,
+      forward: async (...[runs, want]: Parameters<typeof model.denoiser.forward>) => {
+        const logitBias = new Float32Array(
+          runs.reduce((sum, { query }) => sum + query.length, 0) * model.tokenizer.vocabSize,
+        );
+        for (let i = 0; i < logitBias.length; i++) {
+          if (tokens.eos.includes(i % model.tokenizer.vocabSize)) logitBias[i] = 50;
+          logitBias[i] += want.logitBias?.[i] ?? 0;
+        }
+        return model.denoiser.forward(runs, { ...want, logitBias });
+      },
+    };
+    const ask = (isFull: boolean) =>
+      decoderConfiguration({
+        name: 'twin',
+        mode: 'twin',
+        model: { ...model, denoiser: wantsToEnd },
+        options: { maxTokens: 6, mode: 'ar' },
+        isFull,
+      }).complete(row, undefined);
+    expect((await ask(false)).tokens).toBe(0);
+    expect((await ask(true)).tokens).toBe(6);
+    await model.denoiser.close();
+  });
+
   it('of llama.cpp stops at the line break, counts what stands before it, and a forward for the end of text', async () => {
     const model = await open();
     const { tokenizer } = model;

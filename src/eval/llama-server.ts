@@ -89,7 +89,7 @@ async function stop(child: ChildProcess): Promise<void> {
 
 async function generate(
   url: string,
-  { ids, maxTokens, isOver = () => false, signal }: LlamaRequest,
+  { ids, maxTokens, isOver = () => false, isEndless = false, signal }: LlamaRequest,
 ): Promise<LlamaReply> {
   const startMs = performance.now();
   const leaving = new AbortController();
@@ -102,6 +102,7 @@ async function generate(
       temperature: 0,
       samplers: [],
       cache_prompt: false,
+      ignore_eos: isEndless,
       stream: true,
       return_tokens: true,
     }),

@@ -19,6 +19,8 @@ export interface LlamaRequest {
   maxTokens: number;
   /** Asked after each token; true ends the text. */
   isOver?: ((ids: readonly number[]) => boolean) | undefined;
+  /** Goes on behind an end of text. */
+  isEndless?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -145,13 +147,13 @@ async function openPackage(
     return {
       engine: `${PACKAGE}, llama.cpp ${llama.llamaCppRelease.release}`,
       isRemote: false,
-      generate: async ({ ids, maxTokens, isOver = () => false, signal }) => {
+      generate: async ({ ids, maxTokens, isOver = () => false, isEndless = false, signal }) => {
         const startMs = performance.now();
         await sequence.clearHistory();
         const written: number[] = [];
         let firstMs: number | null = null;
-        // The generator ends by itself at the end of text.
-        for await (const token of sequence.evaluate(ids, { temperature: 0 })) {
+        // The generator ends by itself at the end of text, unless it is to hand that on too.
+        for await (const token of sequence.evaluate(ids, { temperature: 0, yieldEogToken: isEndless })) {
           signal?.throwIfAborted();
           firstMs ??= performance.now() - startMs;
           written.push(token);
