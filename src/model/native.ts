@@ -184,7 +184,15 @@ function check(config: ModelConfig, { ids, positions, cache, attention, query, w
   assert(write >= 0 && write <= ids.length, 'a run writes rows that it has');
   assert(write === 0 || cache, 'a run that writes needs a cache');
   assert(
-    attention.kind === 'full' || (cache?.length ?? 0) >= positions[0] || cache === null,
+    attention.kind !== 'explicit' ||
+      attention.visible.length === ids.length * ((cache?.length ?? 0) + ids.length),
+    'an explicit pattern says for each row and each place whether it is seen',
+  );
+  assert(
+    attention.kind === 'full' ||
+      attention.kind === 'explicit' ||
+      (cache?.length ?? 0) >= positions[0] ||
+      cache === null,
     `cache holds ${cache?.length} places, run starts at ${positions[0]}`,
   );
   assert(

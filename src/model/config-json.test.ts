@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { ModelConfig } from './config.ts';
-import { configFromJson, configToJson, type Json } from './families.ts';
+import { configFromJson } from './config-json.ts';
+import { configToJson } from './config-write.ts';
+import type { Json } from './families.ts';
 
 const load = (path: string): Json =>
   JSON.parse(readFileSync(new URL(`../../fixtures/checkpoints/${path}`, import.meta.url), 'utf8')) as Json;
