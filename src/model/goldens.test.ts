@@ -30,7 +30,7 @@ interface GoldenForward {
 }
 
 interface Golden {
-  tokens: { mask: number | null };
+  tokens: { mask: number | null; eos: number[] };
   logitShift: 'none' | 'sequence' | 'block';
   blockSize?: number;
   forward: GoldenForward[];
@@ -112,6 +112,7 @@ describe.each(folders)('fixture %s', (name) => {
     const { logitShift, blockSize, tokens } = goldenOf(name);
     expect(config.logitShift ?? 'none').toBe(logitShift);
     expect(config.tokens.mask).toBe(tokens.mask);
+    expect(config.tokens.eos).toEqual(expect.arrayContaining(tokens.eos));
     if (blockSize !== undefined)
       expect([config.layout, config.blockLength]).toEqual(['blockCausal', blockSize]);
   });
