@@ -182,7 +182,8 @@ export async function withFolder<T>(
       ...Object.keys(tokenizerFiles),
       ...weightFiles,
     ];
-    if (config.tiedHead && (await hasOtherHead(weights.stored))) {
+    // A quantised head is a tensor of its own by design.
+    if (config.tiedHead && precision === 'f32' && (await hasOtherHead(weights.stored))) {
       warnings.push(`${HEAD} differs from the embedding but ${dir} ties them: the embedding is used`);
     }
     const description: Description = {
