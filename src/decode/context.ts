@@ -12,6 +12,7 @@ import { positionsFrom } from '../model/denoiser.ts';
 import type { Denoiser, ForwardRun, KvCache, Statistics, StatisticsRequest } from '../model/denoiser.ts';
 import { MASKED } from './canvas.ts';
 import type { Span } from './canvas.ts';
+import type { ForwardKind } from './events.ts';
 import { createFrozenContext } from './frozen.ts';
 import type { LayoutPlan } from './layouts.ts';
 
@@ -48,11 +49,31 @@ export interface Looked {
   forwards: number;
 }
 
+/** The loop has come to the beginning of a block, or to the end. */
+export interface KeepRequest {
+  ids: Int32Array;
+  /** Text before here is finished. */
+  end: number;
+  /** Why nothing follows; null where a block follows. */
+  ended: 'stopped' | 'full' | null;
+}
+
+/** A forward that looked at no mask. */
+export interface Kept {
+  kind: Exclude<ForwardKind, 'denoise'>;
+  /** Rows that ran. */
+  positions: number;
+  /** What it says of the position behind the finished text, where that is masked. */
+  next?: Statistics | null;
+}
+
 export interface Context {
   /** Positions whose keys and values are kept for good. */
   readonly length: number;
   /** One forward (two where another model verifies): distributions at the queried positions. */
   look(look: Look, want: StatisticsRequest): Promise<Looked>;
+  /** For published samplers that have a forward of its own for finished text (`official/`). Null: nothing to do. */
+  keep?(request: KeepRequest, want: StatisticsRequest): Promise<Kept | null>;
   /** Forgets kept positions from here on: their text has changed. */
   truncate(length: number): void;
   /** Ends the use of the cache and hands it over, for others to begin with. */

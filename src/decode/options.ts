@@ -15,6 +15,7 @@ import type { CacheSettings } from './context.ts';
 import { namedPolicy, POLICIES, POLICY_PARAMETERS } from './policies/index.ts';
 import type { PolicyName, PolicyParameter, PolicyValues } from './policies/index.ts';
 import type { UnmaskPolicy } from './policies/policy.ts';
+import type { Recipe } from './official/recipe.ts';
 import type { PrefixCache } from './prefix-cache.ts';
 import { MOST_CANDIDATES } from './sampling.ts';
 import type { Sampling } from './sampling.ts';
@@ -97,6 +98,8 @@ export type DecodeOptions = Omit<z.input<typeof decodeOptionsSchema>, 'policy'> 
   constraint?: TokenAutomaton | undefined;
   /** With `verify`: an autoregressive model of the same vocabulary that checks the drafts instead of this one. */
   verifier?: Denoiser | undefined;
+  /** How a published sampler does it, in place of mode, policy and cache (`official/`). */
+  recipe?: Recipe | undefined;
   /** Keys and values of earlier prompts, to begin with and to add to. */
   prefixCache?: PrefixCache | undefined;
   /** Asked after each stretch of text with the settled answer; true ends the text here. */
@@ -109,6 +112,7 @@ export type DecodeOptions = Omit<z.input<typeof decodeOptionsSchema>, 'policy'> 
 
 /** What the loop works with. */
 export interface DecodeSettings {
+  recipe: Recipe | null;
   blockLength: number;
   /** Commits are drafts until the causal pass has checked them. */
   verify: boolean;
@@ -135,12 +139,13 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     constraint,
     verifier,
     prefixCache,
+    recipe,
     stop = () => false,
     signal,
     now = () => performance.now(),
     ...plain
   } = options;
-  const own = typeof policy === 'object' ? policy : undefined;
+  const own = recipe?.policy ?? (typeof policy === 'object' ? policy : undefined);
   const parsed = parseOptions(decodeOptionsSchema, { ...plain, policy: own ? undefined : policy });
   const { layout } = config;
 
@@ -175,7 +180,7 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     );
   }
   const exact = layout !== 'full';
-  const cacheMode = parsed.cache ?? (exact ? 'block' : 'none');
+  const cacheMode = (recipe ? undefined : parsed.cache) ?? (exact ? 'block' : 'none');
   if (cacheMode !== 'none' && exact !== (cacheMode === 'block')) {
     throw badOption(
       'cache',
@@ -188,7 +193,11 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
   if (parsed.grow !== undefined && (exact || openStart(canvas) > canvas.answerStart)) {
     throw badOption('grow', parsed.grow, 'full attention and an answer at the end of the canvas');
   }
+  if (recipe && constraint) {
+    throw badOption('sampler', recipe.name, 'none of the published ones, where the answer is constrained');
+  }
   return {
+    recipe: recipe ?? null,
     blockLength,
     verify: mode === 'verify',
     verifier: verifier ?? null,
