@@ -23,6 +23,9 @@ export interface Surroundings {
   generation: Json | null;
   /** Id of the tokenizer's mask token, if it has one. */
   tokenizerMask: number | null;
+  /** Its padding and its end of text. */
+  tokenizerPad?: number | null | undefined;
+  tokenizerEos?: number | null | undefined;
   /** Ids of the tokenizer's added tokens, by text. */
   addedTokens?: ReadonlyMap<string, number> | undefined;
   /** Names the folder in errors. */
@@ -128,17 +131,15 @@ export function resolveConfig(raw: Json, around: Surroundings): Resolution {
       mask: mask?.origin ?? 'family',
       eos: eos.origin,
     },
-    warnings: assumptions(family, where, layout, blockLength),
+    warnings: assumptions(family, where, layout),
   };
 }
 
-/** A file that could be of several layouts or block lengths, and says neither. */
-function assumptions(family: Family, where: string, layout: Said<Layout>, block: Said<number>): string[] {
-  const isAssumed = family.isAmbiguous && (layout.origin === 'family' || block.origin === 'family');
-  if (!isAssumed || (layout.value === 'full' && layout.origin !== 'family')) return [];
-  const blocks = layout.value === 'blockCausal' ? ` with blocks of ${block.value}` : '';
+/** A file that could be of several layouts and says none. */
+function assumptions({ isAmbiguous }: Family, where: string, layout: Said<Layout>): string[] {
+  if (!isAmbiguous || layout.origin !== 'family') return [];
   return [
-    `${where} does not say how the model attends: layout ${layout.value}${blocks} is assumed, --layout and --block-length say otherwise`,
+    `${where} does not say how the model attends: layout ${layout.value} is assumed, --layout says otherwise`,
   ];
 }
 
@@ -198,7 +199,9 @@ function layoutOf(family: Family, raw: Json, { where, name, overrides }: Surroun
     return { value, origin: 'config' };
   }
   const hinted = LAYOUT_NAMES.find(({ pattern }) => family.isAmbiguous && pattern.test(name ?? ''))?.layout;
-  return hinted ? { value: hinted, origin: 'name' } : { value: layouts[0], origin: 'family' };
+  if (hinted) return { value: hinted, origin: 'name' };
+  // Where there is but one, config.json says it by naming the family.
+  return { value: layouts[0], origin: layoutKey === 'absent' ? 'config' : 'family' };
 }
 
 /** How repositories name layouts (CHECKPOINTS.md 2.7). */
@@ -246,15 +249,20 @@ function idsOf(json: Json | null, key: string, where: string): number[] {
 function tokenIds(
   { turnEnds }: Family,
   raw: Json,
-  { generation, addedTokens, overrides, where }: Surroundings,
+  { generation, addedTokens, tokenizerPad, tokenizerEos, overrides, where }: Surroundings,
 ): { eos: Said<number[]> } & Omit<SpecialTokens, 'mask' | 'eos'> {
   const both = (key: string): number[] => [...idsOf(generation, key, where), ...idsOf(raw, key, where)];
   const stated = both('eos_token_id');
-  const turns = turnEnds.flatMap((text) => addedTokens?.get(text) ?? []);
+  const told = [tokenizerEos, ...turnEnds.map((text) => addedTokens?.get(text))].filter(
+    (id) => (id ?? null) !== null,
+  );
   const eos: Said<number[]> = overrides?.eosTokenIds
     ? { value: [...overrides.eosTokenIds], origin: 'option' }
-    : { value: [...new Set([...stated, ...turns])], origin: stated.length > 0 ? 'config' : 'tokenizer' };
-  return { eos, pad: both('pad_token_id')[0] ?? null, bos: both('bos_token_id')[0] ?? null };
+    : {
+        value: [...new Set([...stated, ...(told as number[])])],
+        origin: stated.length > 0 ? 'config' : 'tokenizer',
+      };
+  return { eos, pad: both('pad_token_id')[0] ?? tokenizerPad ?? null, bos: both('bos_token_id')[0] ?? null };
 }
 
 function maskOf(family: Family, raw: Json, around: Surroundings, vocabSize: number): Said<number> {

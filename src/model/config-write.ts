@@ -36,16 +36,18 @@ export function configToJson(
       next: 'use modelType tintype',
     });
   }
-  if (!raw || !saysTheSame(written, raw, generation)) {
-    raw = { ...raw, ...(raw ? {} : family.extra), ...facts(written, family), ...ropeFacts(written, raw) };
-    generation = { ...generation, ...tokenFacts(written) };
-    checkConfig(written, 'the model');
-  }
-  const dtypeKey = 'dtype' in raw ? 'dtype' : 'torch_dtype';
-  return {
-    config: { ...raw, [dtypeKey]: DTYPE_NAMES[dtype] },
-    generation: generation ?? tokenFacts(written),
+  const stated = (json: Json): Json => {
+    const key = 'dtype' in json ? 'dtype' : 'torch_dtype';
+    return { ...json, [key]: DTYPE_NAMES[dtype] };
   };
+  if (raw && saysTheSame(written, raw, generation)) {
+    // LLaDA's files do not say what the weights are stored as.
+    const isSilent = !('dtype' in raw || 'torch_dtype' in raw);
+    return { config: isSilent ? raw : stated(raw), generation: generation ?? tokenFacts(written) };
+  }
+  checkConfig(written, 'the model');
+  const json = { ...(raw ?? family.extra), ...facts(written, family), ...ropeFacts(written, raw) };
+  return { config: stated(json), generation: { ...generation, ...tokenFacts(written) } };
 }
 
 /** Whether a reader of the files, who also has the tokenizer, would get this config. */

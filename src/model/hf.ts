@@ -156,9 +156,16 @@ export async function withFolder<T>(
   const tokenizerJson = await readJson(join(dir, 'tokenizer.json'), 'bad_tokenizer');
   const tokenizerConfig = await readJson(join(dir, 'tokenizer_config.json'), 'bad_tokenizer');
   const tokens = new Map(addedTokens(tokenizerJson ?? {}).map(({ id, content }) => [content, id]));
+  const special = (key: string): number | null => {
+    const stated = tokenizerConfig?.[key];
+    const text = typeof stated === 'string' ? stated : (stated as AddedToken | null | undefined)?.content;
+    return (text === undefined ? undefined : tokens.get(text)) ?? null;
+  };
   const { config, origins, warnings } = resolveConfig(rawConfig, {
     generation: generationConfig,
-    tokenizerMask: maskOfTokenizer(tokens, tokenizerConfig),
+    tokenizerMask: special('mask_token') ?? spelledMask(tokens),
+    tokenizerPad: special('pad_token'),
+    tokenizerEos: special('eos_token'),
     addedTokens: tokens,
     where: join(dir, CONFIG),
     name: basename(resolve(dir)),
@@ -208,15 +215,10 @@ const addedTokens = (tokenizer: Json): AddedToken[] =>
 /** How families spell the mask, case aside. */
 const MASK_SPELLINGS = ['<|mask|>', '<|mdm_mask|>', '|<mask>|', '<[mask_token]>', '<[mask]>', '[mask]'];
 
-/** What tokenizer_config.json calls the mask token, or else a token that is spelled like one. */
-function maskOfTokenizer(tokens: ReadonlyMap<string, number>, tokenizerConfig: Json | null): number | null {
-  const stated = tokenizerConfig?.['mask_token'];
-  const content = typeof stated === 'string' ? stated : (stated as AddedToken | null | undefined)?.content;
-  const known = content === undefined ? undefined : tokens.get(content);
-  if (known !== undefined) return known;
-  const spelled = [...tokens].filter(([text]) => MASK_SPELLINGS.includes(text.toLowerCase()));
-  const rank = ([text]: [string, number]): number => MASK_SPELLINGS.indexOf(text.toLowerCase());
-  return spelled.toSorted((a, b) => rank(a) - rank(b))[0]?.[1] ?? null;
+/** A token that is spelled like a mask. */
+function spelledMask(tokens: ReadonlyMap<string, number>): number | null {
+  const byText = new Map([...tokens].map(([text, id]) => [text.toLowerCase(), id]));
+  return MASK_SPELLINGS.map((text) => byText.get(text)).find((id) => id !== undefined) ?? null;
 }
 
 /** Rows beyond the tokenizer's last id are padding; ids beyond the rows have no embedding. */
