@@ -139,16 +139,23 @@ function createExactContext(
     };
   }
 
-  /** Clean blocks [start, contextEnd), then the active ones. */
+  const shiftedBlocks =
+    denoiser.config.logitShift === 'block' && pattern.kind === 'blockCausal' ? pattern.blockLength : null;
+
+  /**
+   * Clean blocks [start, contextEnd), then the active ones. Where the row before a position speaks of it, the first
+   * position of a block hears from the last row of the block before: as long as it is masked, that block runs along.
+   */
   function blockCausalRun({ ids, contextEnd, window, query }: Look, start: number): ForwardRun {
     const end = query.length > 0 ? window.end : contextEnd;
+    const back = shiftedBlocks === null ? 0 : 1;
     return {
       ids: runIds(denoiser, ids.subarray(start, end)),
       positions: positionsFrom(start, end - start),
       attention: pattern,
       cache,
       write: contextEnd - start,
-      query: Int32Array.from(query, (position) => position - start),
+      query: Int32Array.from(query, (position) => Math.max(0, position - back) - start),
     };
   }
 
@@ -158,8 +165,10 @@ function createExactContext(
     },
     async look(look, want) {
       const { contextEnd, query } = look;
-      const before = length;
-      if (recompute) cache.truncate(0);
+      const lead =
+        shiftedBlocks !== null && query[0] % shiftedBlocks === 0 ? query[0] - shiftedBlocks : length;
+      const before = Math.max(0, Math.min(length, lead));
+      cache.truncate(recompute ? 0 : before);
       // What a fresh causal row predicts is taken from there and not from the block.
       const predicted = plan.predictsNext
         ? query.filter((position) => position > before && position <= contextEnd).length
