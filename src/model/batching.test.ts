@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { tinyConfig } from '../../tests/tiny.ts';
 import { nodeRuntime } from '../graph/node.ts';
 import { createRng } from '../rng.ts';
+import type { Mixture, ModelConfig } from './config.ts';
 import { positionsFrom, type AttentionPattern, type Denoiser, type ForwardRun } from './denoiser.ts';
 import { loadDenoiser } from './load.ts';
 import { createDenoiser } from './native.ts';
@@ -111,6 +112,18 @@ async function checkMix(denoiser: Denoiser, recipes: Recipe[], sampled: boolean)
   }
 }
 
+const MIXTURE: Mixture = {
+  experts: 8,
+  perToken: 3,
+  width: 20,
+  router: 'sigmoidGroups',
+  groups: 4,
+  groupsPerToken: 2,
+  scale: 2.5,
+  sharedWidth: 20,
+  denseLayers: 1,
+};
+
 describe.each([
   [1, 'f32'],
   [2, 'f32'],
@@ -120,8 +133,11 @@ describe.each([
 ] as const)('with %i threads and %s', (threads, precision) => {
   const options = { threads, precision, spin: false };
 
-  it('tiny models give the same bits alone and among neighbours', async () => {
-    const config = tinyConfig('causalContext');
+  it.each([
+    { of: 'one SwiGLU', more: {} },
+    { of: 'a mixture', more: { mixture: MIXTURE, qkNorm: false, qkvBias: true, rotaryDim: 4 } },
+  ])('tiny models of $of give the same bits alone and among neighbours', async ({ more }) => {
+    const config: ModelConfig = { ...tinyConfig('causalContext'), ...more };
     const parameters = createParameters(config);
     initialise(parameters, config, createRng(3));
     const denoiser = createDenoiser(await nodeRuntime(), config, toTensors(parameters), options);

@@ -3,8 +3,17 @@
  * is `config-write.ts`.
  */
 import { TintypeError } from '../errors.ts';
-import type { Layout, ModelConfig, SpecialTokens } from './config.ts';
-import { detectFamily, type Fact, type Family, familyById, firstKey, isJson, type Json } from './families.ts';
+import type { Layout, Mixture, ModelConfig, SpecialTokens } from './config.ts';
+import {
+  detectFamily,
+  type Fact,
+  type Family,
+  familyById,
+  firstKey,
+  isJson,
+  type Json,
+  type MixtureKeys,
+} from './family.ts';
 
 /** Said by the caller; goes before everything that files say. */
 export interface Overrides {
@@ -104,6 +113,7 @@ export function resolveConfig(raw: Json, around: Surroundings): Resolution {
     kvHeads: integer(keys.kvHeads),
     headDim,
     ffnWidth: integer(keys.ffnWidth),
+    ...(family.mixture ? { mixture: mixtureOf(family.mixture, raw, where) } : {}),
     vocabSize: integer(keys.vocabSize),
     tiedHead: tied,
     normEps: number('rms_norm_eps', raw['rms_norm_eps']),
@@ -155,7 +165,8 @@ function checkSettings(family: Family, raw: Json, where: string): void {
   }
   for (const [key, values] of Object.entries(family.settings)) {
     const value = raw[key] ?? null;
-    if (value !== null && !values.includes(value)) throw refused(key);
+    const given: unknown[] = Array.isArray(value) ? value : [value];
+    if (value !== null && !given.every((each) => values.includes(each))) throw refused(key);
   }
 }
 
@@ -166,6 +177,35 @@ function integerOf(raw: Json, keys: string | readonly string[], where: string): 
   const value = raw[key];
   if (Number.isSafeInteger(value) && (value as number) > 0) return value as number;
   throw wrongKey(where, key, value, 'a positive integer');
+}
+
+function mixtureOf(keys: MixtureKeys, raw: Json, where: string): Mixture {
+  const whole = (key: string | undefined, otherwise: number): number => {
+    const value = key === undefined ? null : (raw[key] ?? null);
+    if (value === null) return otherwise;
+    if (Number.isSafeInteger(value) && (value as number) >= 0) return value as number;
+    throw wrongKey(where, key!, value, 'a whole number');
+  };
+  const scale = keys.scale === undefined ? 1 : (raw[keys.scale] ?? 1);
+  if (typeof scale !== 'number') throw wrongKey(where, keys.scale!, scale, 'a number');
+  const mixture = {
+    experts: integerOf(raw, keys.experts, where),
+    perToken: integerOf(raw, keys.perToken, where),
+    width: integerOf(raw, keys.width, where),
+    router: keys.router,
+    groups: whole(keys.groups, 1),
+    groupsPerToken: whole(keys.groupsPerToken, 1),
+    scale,
+    sharedWidth: whole(keys.shared, 0) * integerOf(raw, keys.width, where),
+    denseLayers: whole(keys.denseLayers, 0),
+  };
+  const { experts, perToken, groups, groupsPerToken } = mixture;
+  const inGroups = (experts / groups) * groupsPerToken;
+  if (experts % groups === 0 && groupsPerToken <= groups && perToken <= inGroups) return mixture;
+  throw new TintypeError('bad_config', {
+    what: `${where} contradicts itself: a token cannot take so many experts`,
+    got: `${perToken} of ${experts} experts, from ${groupsPerToken} of ${groups} equal groups`,
+  });
 }
 
 const isTrue = (fact: Fact, raw: Json): boolean =>

@@ -31,8 +31,10 @@ export interface ModelConfig {
   /** K: key and value heads; divides `heads`. */
   kvHeads: number;
   headDim: number;
-  /** Width inside SwiGLU. */
+  /** Width inside SwiGLU, of the layers that have no mixture. */
   ffnWidth: number;
+  /** Default: none, every layer has one SwiGLU. */
+  mixture?: Mixture;
   /** V: rows of the embedding. */
   vocabSize: number;
   /** The head is the embedding, transposed. */
@@ -57,6 +59,30 @@ export interface ModelConfig {
   tokens: SpecialTokens;
 }
 
+/** Many small SwiGLUs, of which each token takes a few. */
+export interface Mixture {
+  /** E. */
+  experts: number;
+  /** k: how many a token takes. */
+  perToken: number;
+  /** Width inside each. */
+  width: number;
+  /**
+   * How the k are weighted: by their share among all, by their share among the k, or by the sigmoids' share among the k,
+   * those picked with a bias and from the best groups only.
+   */
+  router: 'softmax' | 'softmaxRenorm' | 'sigmoidGroups';
+  /** Equal groups of experts, and from how many of them a token takes. */
+  groups: number;
+  groupsPerToken: number;
+  /** Factor of the weights. */
+  scale: number;
+  /** Width inside the SwiGLU that every token takes besides; 0: there is none. */
+  sharedWidth: number;
+  /** The first so many layers have an ordinary SwiGLU instead. */
+  denseLayers: number;
+}
+
 export interface SpecialTokens {
   /** `null` for autoregressive models, which have none. */
   mask: number | null;
@@ -68,6 +94,10 @@ export interface SpecialTokens {
 
 /** The row of `families.ts` that a model was read as. */
 export const familyName = ({ family, modelType }: ModelConfig): string => family ?? modelType;
+
+/** Whether the feed-forward part of a layer is a mixture. */
+export const isMixtureLayer = ({ mixture }: ModelConfig, layer: number): boolean =>
+  mixture !== undefined && layer >= mixture.denseLayers;
 
 export const hasQkNorm = ({ qkNorm = true }: ModelConfig): boolean => qkNorm;
 
@@ -82,7 +112,7 @@ export interface ParameterShape {
  * are multiplied together (q k v; gate up) stand next to each other, so that one view covers the fused product.
  */
 export function parameterShapes(config: ModelConfig): ParameterShape[] {
-  const { width: D, heads: H, kvHeads: K, headDim, ffnWidth: F, vocabSize: V } = config;
+  const { width: D, heads: H, kvHeads: K, headDim, vocabSize: V } = config;
   const shapes: ParameterShape[] = [{ name: 'model.embed_tokens.weight', shape: [V, D] }];
   for (let layer = 0; layer < config.layers; layer++) {
     const at = `model.layers.${layer}`;
@@ -106,14 +136,30 @@ export function parameterShapes(config: ModelConfig): ParameterShape[] {
         : []),
       { name: `${at}.self_attn.o_proj.weight`, shape: [D, H * headDim] },
       { name: `${at}.post_attention_layernorm.weight`, shape: [D] },
-      { name: `${at}.mlp.gate_proj.weight`, shape: [F, D] },
-      { name: `${at}.mlp.up_proj.weight`, shape: [F, D] },
-      { name: `${at}.mlp.down_proj.weight`, shape: [D, F] },
+      ...feedForwardShapes(config, layer),
     );
   }
   shapes.push({ name: 'model.norm.weight', shape: [D] });
   if (!config.tiedHead) shapes.push({ name: 'lm_head.weight', shape: [V, D] });
   return shapes;
+}
+
+function feedForwardShapes(config: ModelConfig, layer: number): ParameterShape[] {
+  const { width: D, ffnWidth, mixture } = config;
+  const at = `model.layers.${layer}.mlp`;
+  const gated = (path: string, F: number): ParameterShape[] => [
+    { name: `${path}.gate_proj.weight`, shape: [F, D] },
+    { name: `${path}.up_proj.weight`, shape: [F, D] },
+    { name: `${path}.down_proj.weight`, shape: [D, F] },
+  ];
+  if (!mixture || !isMixtureLayer(config, layer)) return gated(at, ffnWidth);
+  const { experts: E, width: I, router, sharedWidth } = mixture;
+  return [
+    { name: `${at}.gate.weight`, shape: [E, D] },
+    ...(router === 'sigmoidGroups' ? [{ name: `${at}.gate.expert_bias`, shape: [E] }] : []),
+    ...Array.from({ length: E }, (_, expert) => gated(`${at}.experts.${expert}`, I)).flat(),
+    ...(sharedWidth > 0 ? gated(`${at}.shared_experts`, sharedWidth) : []),
+  ];
 }
 
 export const elementCount = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);

@@ -27,6 +27,17 @@ export const LLADA_NAMES: NameMap = {
   lm_head: 'model.transformer.ff_out',
 };
 
+/** Queries, keys and values are one matrix (CHECKPOINTS.md 2.4). */
+export const LLADA2_NAMES: NameMap = {
+  'model.embed_tokens': 'model.word_embeddings',
+  'model.layers.*.self_attn.q_proj': 'model.layers.*.attention.query_key_value',
+  'model.layers.*.self_attn.k_proj': 'model.layers.*.attention.query_key_value',
+  'model.layers.*.self_attn.v_proj': 'model.layers.*.attention.query_key_value',
+  'model.layers.*.self_attn.q_norm': 'model.layers.*.attention.query_layernorm',
+  'model.layers.*.self_attn.k_norm': 'model.layers.*.attention.key_layernorm',
+  'model.layers.*.self_attn.o_proj': 'model.layers.*.attention.dense',
+};
+
 /** A tensor of a file and the parameters in it. */
 export interface StoredShape {
   name: string;

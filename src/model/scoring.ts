@@ -75,11 +75,15 @@ export function buildScoringGraph(
   }
 
   const embedding = weight('model.embed_tokens.weight');
-  const project: Project = (x, names) => names.map((name) => linear(x, weight(name)));
+  const project: Project = (x, names, { join = false } = {}) => {
+    const products = names.map((name) => linear(x, weight(name)));
+    return join ? [concat(products, x.shape.length - 1)] : products;
+  };
   // The operator wants tables at least as long as the row, though positions stop at T.
   const rotary = rotaryTables(graph, config, positions, S);
   const hidden = transformer(config, gatherRows(embedding, ids), {
     project,
+    vector: weight,
     addNorm: plainAddNorm(weight, config),
     attention: headwise(config, { vector: weight, project, rotary }, mix),
   });

@@ -128,6 +128,7 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
   const embedded = gatherRows(constant('model.embed_tokens.weight'), ids);
   const hidden = transformer(config, embedded, {
     project,
+    vector: constant,
     addNorm: (x, delta, weight) =>
       delta
         ? skipRmsNorm(x, delta, constant(weight), normEps)

@@ -1,24 +1,30 @@
 /**
  * The transformer, written once for training and inference: pre-norm RMSNorm, grouped-query attention with rotary
- * embedding, SwiGLU. What families differ in (per-head norms, biases, how much of a head turns) is data of the config.
+ * embedding, SwiGLU or a mixture (`mixture.ts`). What families differ in (per-head norms, biases, how much of a head turns) is data of the config.
  * What differs between uses is injected: how weights are multiplied (`project`), how the residual stream is summed and
  * normalised (`addNorm`), and what attends to what (`attention`; `headwise` is the differentiable one).
  */
 import type { Value } from '../graph/graph.ts';
 import { rmsNorm, rope, type RotaryTables } from '../graph/layers.ts';
-import { add, mul, reshape, silu, transpose } from '../graph/ops.ts';
+import { add, reshape, transpose } from '../graph/ops.ts';
 import type { Dim } from '../graph/shape.ts';
 import type { Graph } from '../graph/graph.ts';
 import { hasQkNorm, type ModelConfig } from './config.ts';
+import { feedForward } from './mixture.ts';
 
-/** Multiplies x by each of the named weights: x Wᵀ. Inference fuses them into one product. */
-export type Project = (x: Value, names: readonly string[]) => Value[];
+/**
+ * Multiplies x by each of the named weights: x Wᵀ. Inference fuses them into one product. `join` leaves the results side by
+ * side, as one value.
+ */
+export type Project = (x: Value, names: readonly string[], options?: { join?: boolean }) => Value[];
 
 /** Normalised input [.., D] of a layer to its attention output before the last product, [.., H·d]. */
 export type Attention = (x: Value, layer: number) => Value;
 
 export interface TransformerParts {
   project: Project;
+  /** A parameter as it is. */
+  vector: (name: string) => Value;
   /** The sum of the residual stream and what a layer adds to it (null at the start), and that sum normalised. */
   addNorm: (x: Value, delta: Value | null, weight: string) => { sum: Value; normed: Value };
   attention: Attention;
@@ -50,11 +56,7 @@ export function transformer(config: ModelConfig, x: Value, parts: TransformerPar
     const [mixed] = project(out, projections(layer, ['self_attn.o_proj'])) as [Value];
     const after = addNorm(x, mixed, `${at}.post_attention_layernorm.weight`);
     x = after.sum;
-    const [gate, up] = project(after.normed, projections(layer, ['mlp.gate_proj', 'mlp.up_proj'])) as [
-      Value,
-      Value,
-    ];
-    delta = project(mul(silu(gate), up), projections(layer, ['mlp.down_proj']))[0];
+    delta = feedForward(config, after.normed, layer, parts);
   }
   return addNorm(x, delta, 'model.norm.weight').normed;
 }
