@@ -50,13 +50,26 @@ export function naiveLogits(
     const weight = data(`${name}.weight`);
     return x.map((each, i) => each * scale * weight[i]);
   };
+  const { yarn } = config;
+  /** The component that turns so often within the original context (YaRN). */
+  const component = (turns: number): number =>
+    (rotaryDim * Math.log(yarn!.originalLength / (2 * Math.PI * turns))) / (2 * Math.log(ropeTheta));
+  const frequency = (i: number): number => {
+    const plain = ropeTheta ** ((-2 * i) / rotaryDim);
+    if (!yarn) return plain;
+    const low = Math.max(Math.floor(component(yarn.betaFast)), 0);
+    const high = Math.min(Math.ceil(component(yarn.betaSlow)), rotaryDim - 1);
+    const share = Math.min(1, Math.max(0, (i - low) / (low === high ? 0.001 : high - low)));
+    return share * (plain / yarn.factor) + (1 - share) * plain;
+  };
   const turn = (x: Vector, position: number): Vector => {
     const out = [...x];
+    const size = yarn?.attentionFactor ?? 1;
     for (let i = 0; i < rotaryDim / 2; i++) {
-      const angle = position * ropeTheta ** ((-2 * i) / rotaryDim);
+      const angle = position * frequency(i);
       const [a, b] = [x[i], x[i + rotaryDim / 2]];
-      out[i] = a * Math.cos(angle) - b * Math.sin(angle);
-      out[i + rotaryDim / 2] = b * Math.cos(angle) + a * Math.sin(angle);
+      out[i] = size * (a * Math.cos(angle) - b * Math.sin(angle));
+      out[i + rotaryDim / 2] = size * (b * Math.cos(angle) + a * Math.sin(angle));
     }
     return out;
   };
@@ -125,10 +138,11 @@ export function naiveLogits(
     ];
     const v = inputs.map((x) => headsOf('v', x));
     stream = stream.map((x, t) => {
+      const sharp = yarn ? 1 + yarn.queryBeta * Math.log(1 + Math.floor(t / yarn.originalLength)) : 1;
       const keys = ids.map((_, s) => s).filter((s) => sees(t, s));
       const joined = Array.from({ length: heads }, (_, h) => {
         const from = Math.floor(h / (heads / kvHeads));
-        const weights = softmax(keys.map((s) => dot(q[t][h], k[s][from]) / Math.sqrt(headDim)));
+        const weights = softmax(keys.map((s) => (sharp * dot(q[t][h], k[s][from])) / Math.sqrt(headDim)));
         return Array.from({ length: headDim }, (_, i) =>
           total(keys.map((s, n) => weights[n] * v[s][from][i])),
         );

@@ -247,7 +247,10 @@ describe('families', () => {
     const { config: written } = configToJson(read, 'F32', raw, null);
     expect(configFromJson(written, around)).toEqual(read);
     expect(() => configFromJson(raw, { ...around, overrides: { family: 'dreem' } })).toThrow(
-      expect.objectContaining({ code: 'bad_option', message: expect.stringContaining('dream, llada') }),
+      expect.objectContaining({
+        code: 'bad_option',
+        message: expect.stringContaining('dream, dream-reasoner'),
+      }),
     );
   });
 

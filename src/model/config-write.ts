@@ -1,6 +1,6 @@
 /** A `ModelConfig` to `config.json` and `generation_config.json`, in the dialect of its family. */
 import { TintypeError } from '../errors.ts';
-import { familyName, type Mixture, type ModelConfig } from './config.ts';
+import { familyName, hasQkNorm, type Mixture, type ModelConfig } from './config.ts';
 import { checkConfig, configFromJson } from './config-json.ts';
 import { FAMILIES } from './families.ts';
 import { type Dimension, type Family, FAMILY_KEY, firstKey, isJson, type Json } from './family.ts';
@@ -73,6 +73,7 @@ function facts(config: ModelConfig, family: Family): Json {
     model_type: family.modelType,
     ...Object.fromEntries(dimensions),
     ...mixtureFacts(config.mixture, family),
+    ...switchFacts(config, family),
     [family.tiedKey]: config.tiedHead,
     rms_norm_eps: config.normEps,
     partial_rotary_factor: config.rotaryDim === undefined ? undefined : config.rotaryDim / config.headDim,
@@ -94,9 +95,30 @@ function mixtureFacts(mixture: Mixture | undefined, { mixture: keys }: Family): 
   return { ...Object.fromEntries(facts), ...shared };
 }
 
+/** Biases and norms, where the family leaves them to the file. */
+function switchFacts(config: ModelConfig, { qkvBias, qkNorm }: Family): Json {
+  return {
+    ...(typeof qkvBias === 'boolean' ? {} : { [qkvBias.key]: config.qkvBias ?? false }),
+    ...(typeof qkNorm === 'boolean' ? {} : { [qkNorm.key]: hasQkNorm(config) }),
+  };
+}
+
 /** Theta goes where the file has it, since a reader that knows both places believes only one. */
-function ropeFacts({ ropeTheta }: ModelConfig, raw: Json | null): Json {
+function ropeFacts({ ropeTheta, yarn }: ModelConfig, raw: Json | null): Json {
   const nested = raw?.['rope_parameters'];
+  if (yarn) {
+    const stretched = {
+      rope_type: 'yarn',
+      rope_theta: ropeTheta,
+      factor: yarn.factor,
+      original_max_position_embeddings: yarn.originalLength,
+      beta_fast: yarn.betaFast,
+      beta_slow: yarn.betaSlow,
+      attention_factor: yarn.attentionFactor,
+      llama_4_scaling_beta: yarn.queryBeta,
+    };
+    return { rope_scaling: undefined, rope_parameters: { ...(isJson(nested) ? nested : {}), ...stretched } };
+  }
   return isJson(nested)
     ? { rope_parameters: { ...nested, rope_theta: ropeTheta } }
     : { rope_theta: ropeTheta };

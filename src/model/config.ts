@@ -41,6 +41,8 @@ export interface ModelConfig {
   tiedHead: boolean;
   normEps: number;
   ropeTheta: number;
+  /** How the frequencies were stretched for a longer context. Default: not. */
+  yarn?: Yarn;
   /** First components of a head that turn with the position; the others pass. Even. Default: all. */
   rotaryDim?: number;
   /** The products of q, k and v add a bias. Default: no. */
@@ -52,6 +54,11 @@ export interface ModelConfig {
    * `block`: the same inside each block.
    */
   logitShift?: LogitShift;
+  /**
+   * In a run the known tokens stand before the masks, each with its own position, so that causal masks see all of them
+   * (WeDLM, 2512.22737). Default: no.
+   */
+  reordersKnown?: boolean;
   /** Positions it was trained for. */
   contextLength: number;
   /** Positions denoised together; 1 for `causal`, `contextLength` for `full`. */
@@ -81,6 +88,23 @@ export interface Mixture {
   sharedWidth: number;
   /** The first so many layers have an ordinary SwiGLU instead. */
   denseLayers: number;
+}
+
+/**
+ * YaRN (2309.00071): frequencies that turn seldom within the original context are divided by `factor`, those that turn
+ * often stay, those between are mixed. Queries may be scaled up by 1 + queryBeta · ln(1 + ⌊position / original⌋) (Llama 4).
+ */
+export interface Yarn {
+  factor: number;
+  /** Positions of the original training. */
+  originalLength: number;
+  /** Turns within the original context, above which a frequency stays, and below which it is divided. */
+  betaFast: number;
+  betaSlow: number;
+  /** Factor of cosines and sines. */
+  attentionFactor: number;
+  /** 0: queries are not scaled. */
+  queryBeta: number;
 }
 
 export interface SpecialTokens {

@@ -50,11 +50,23 @@ const configs = fc
     qkNorm: fc.boolean(),
     tiedHead: fc.boolean(),
     mixture: fc.option(mixtures, { nil: undefined }),
+    yarn: fc.option(
+      fc.record({
+        factor: fc.constantFrom(2, 16),
+        originalLength: fc.integer({ min: 3, max: 40 }),
+        betaFast: fc.constantFrom(2, 32),
+        betaSlow: fc.constantFrom(0.2, 1),
+        attentionFactor: fc.constantFrom(1, 1.3),
+        queryBeta: fc.constantFrom(0, 0.1),
+      }),
+      { nil: undefined },
+    ),
     blockLength: fc.integer({ min: 1, max: 5 }),
   })
-  .map(({ group, halfHead, turns, mixture, ...facts }): ModelConfig => ({
+  .map(({ group, halfHead, turns, mixture, yarn, ...facts }): ModelConfig => ({
     ...facts,
     ...(mixture ? { mixture } : {}),
+    ...(yarn ? { yarn } : {}),
     modelType: 'any',
     layout: 'blockCausal',
     layers: 2,

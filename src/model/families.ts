@@ -3,7 +3,7 @@
  * state, and the facts that no key states. Adding a family is adding a row (CHECKPOINTS.md 0.3).
  */
 import type { Family } from './family.ts';
-import { LLADA2_NAMES, LLADA_NAMES, QWEN_NAMES } from './names.ts';
+import { LLADA2_NAMES, LLADA_NAMES, NEMOTRON_NAMES, QWEN_NAMES } from './names.ts';
 
 const QWEN_KEYS = {
   width: 'hidden_size',
@@ -147,6 +147,80 @@ export const FAMILIES: readonly Family[] = [
     maskTokenId: 151666,
     turnEnds: QWEN_TURNS,
     settings: { ...QWEN2.settings, use_mrope: [false] },
+  },
+  {
+    // A Qwen3 block under Dream's model_type, without Dream's shift (2.5).
+    ...QWEN3,
+    id: 'dream-reasoner',
+    modelType: 'Dream',
+    classes: ['DreamForCausalLM'],
+    derivesHeadDim: true,
+    layouts: ['blockCausal'],
+    layoutKey: 'absent',
+    blockKey: { key: 'block_size', silent: 32 },
+    maskTokenId: 151669,
+    turnEnds: QWEN_TURNS,
+  },
+  {
+    // Its files are those of an ordinary Qwen2 (2.6).
+    ...QWEN2,
+    id: 'open-dcoder',
+    modelType: 'qwen2',
+    classes: [],
+    layouts: ['full'],
+    layoutKey: 'absent',
+    logitShift: 'sequence',
+    turnEnds: QWEN_TURNS,
+  },
+  {
+    ...QWEN3_MOE,
+    id: 'rnd1',
+    modelType: 'rnd1',
+    classes: ['RND1LM'],
+    layouts: ['full'],
+    layoutKey: 'absent',
+    logitShift: 'sequence',
+    maskTokenId: 151669,
+    turnEnds: QWEN_TURNS,
+  },
+  {
+    // The block of Qwen3-8B or of Qwen2.5-7B, as the file says (2.13).
+    ...QWEN3,
+    id: 'wedlm',
+    modelType: 'wedlm',
+    classes: ['WeDLMForCausalLM'],
+    derivesHeadDim: true,
+    layouts: ['causal'],
+    layoutKey: 'absent',
+    qkvBias: { key: 'attention_bias', silent: false },
+    qkNorm: { key: 'qk_norm', silent: true },
+    reordersKnown: true,
+    turnEnds: QWEN_TURNS,
+    settings: { ...QWEN3.settings, attention_bias: [false, true] },
+  },
+  {
+    // The block of Ministral 3; causal for autoregression, a causal context for diffusion (2.12).
+    ...LLAMA,
+    id: 'nemotron-labs-diffusion',
+    modelType: 'nemotron_labs_diffusion',
+    classes: ['NemotronLabsDiffusionModel'],
+    layouts: ['causalContext', 'causal'],
+    blockKey: { key: 'block_size', silent: 32 },
+    hasYarn: true,
+    names: NEMOTRON_NAMES,
+    maskTokenId: 100,
+  },
+  {
+    // Llama's names and block, not LLaDA's (2.2). The mask stands in no file.
+    ...LLAMA,
+    id: 'illada',
+    modelType: 'illada',
+    classes: ['ILLaDAForCausalLM'],
+    tiedSilent: true,
+    layouts: ['full'],
+    layoutKey: 'absent',
+    maskTokenId: 5,
+    settings: { ...LLAMA.settings, layer_norm_eps: [] },
   },
   {
     // Also LLaDA-1.5, dParallel and d3LLM on LLaDA (2.1, 2.10). embedding_size counts the rows, vocab_size the tokens.

@@ -48,6 +48,8 @@ export interface Family {
   /** Without its key a head is width / heads wide. */
   derivesHeadDim?: boolean;
   tiedKey: string;
+  /** What files without that key mean. Default: a head of its own. */
+  tiedSilent?: boolean;
   /** What `attention_layout` may say; the first is meant where it is silent, if `layoutKey` is optional. */
   layouts: readonly [Layout, ...Layout[]];
   /** Where the layout stands: nowhere (there is but one), perhaps, or always. */
@@ -59,6 +61,10 @@ export interface Family {
   qkvBias: Fact;
   qkNorm: Fact;
   mixture?: MixtureKeys;
+  /** Its rope_parameters may ask for YaRN. */
+  hasYarn?: boolean;
+  /** Masks see the known tokens behind them, which stand before them in a run. */
+  reordersKnown?: boolean;
   logitShift: LogitShift;
   names: NameMap;
   /** The mask where neither config.json nor the tokenizer knows it. */

@@ -8,14 +8,8 @@ import { Graph, type Value } from '../graph/graph.ts';
 import { attend, crossEntropy } from '../graph/layers.ts';
 import { concat, gatherRows, gemm, linear, reshape, split } from '../graph/ops.ts';
 import { parameterShapes, type ModelConfig } from './config.ts';
-import {
-  attentionScale,
-  headwise,
-  plainAddNorm,
-  rotaryTables,
-  transformer,
-  type Project,
-} from './transformer.ts';
+import { rotaryTables } from './rotary.ts';
+import { attentionScale, headwise, plainAddNorm, transformer, type Project } from './transformer.ts';
 
 type Mix = Parameters<typeof headwise>[2];
 

@@ -6,11 +6,11 @@
  */
 import type { Value } from '../graph/graph.ts';
 import { rmsNorm, rope, type RotaryTables } from '../graph/layers.ts';
-import { add, reshape, transpose } from '../graph/ops.ts';
+import { add, mul, reshape, transpose } from '../graph/ops.ts';
 import type { Dim } from '../graph/shape.ts';
-import type { Graph } from '../graph/graph.ts';
 import { hasQkNorm, type ModelConfig } from './config.ts';
 import { feedForward } from './mixture.ts';
+import { queryScale } from './rotary.ts';
 
 /**
  * Multiplies x by each of the named weights: x Wᵀ. Inference fuses them into one product. `join` leaves the results side by
@@ -86,6 +86,7 @@ export function headwise(
 ): Attention {
   const { heads: H, kvHeads: K, headDim, normEps } = config;
   const G = H / K;
+  const scale = queryScale(config, rotary);
   return (x, layer) => {
     const [B, T] = x.shape as [Dim, Dim];
     /** Normalises each head, then turns it by its position. */
@@ -103,40 +104,13 @@ export function headwise(
       Value,
     ];
     // Query head k·G + g reads key head k.
-    const queries = reshape(place(q, H, 'self_attn.q_norm'), [B, T, K, G, headDim]);
+    const placed = place(q, H, 'self_attn.q_norm');
+    const queries = reshape(scale ? mul(placed, scale) : placed, [B, T, K, G, headDim]);
     const out = mix({
       q: transpose(queries, [0, 2, 3, 1, 4]),
       k: splitHeads(place(k, K, 'self_attn.k_norm'), K),
       v: splitHeads(v, K),
     });
     return reshape(transpose(out, [0, 3, 1, 2, 4]), [B, T, H * headDim]);
-  };
-}
-
-/** cos and sin of position · theta^(−2i/r), [positions, r/2] each, r = rotaryDim; angles in f64, stored as f32. */
-export function rotaryTables(
-  graph: Graph,
-  config: ModelConfig,
-  positions: Value,
-  length: number,
-): RotaryTables {
-  const { headDim, rotaryDim = headDim } = config;
-  const half = rotaryDim / 2;
-  const cos = new Float32Array(length * half);
-  const sin = new Float32Array(length * half);
-  for (let i = 0; i < half; i++) {
-    // torch computes the frequencies in f32; rounding them likewise keeps far positions in step with it.
-    const frequency = Math.fround(1 / Math.fround(config.ropeTheta ** ((2 * i) / rotaryDim)));
-    for (let p = 0; p < length; p++) {
-      const angle = Math.fround(p * frequency);
-      cos[p * half + i] = Math.cos(angle);
-      sin[p * half + i] = Math.sin(angle);
-    }
-  }
-  return {
-    cos: graph.constant('cos', cos, [length, half]),
-    sin: graph.constant('sin', sin, [length, half]),
-    positions,
-    isPartial: rotaryDim < headDim,
   };
 }
