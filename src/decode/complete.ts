@@ -14,7 +14,9 @@ import type { TokenAutomaton } from './constraints/tokens.ts';
 import { decode } from './decode.ts';
 import { collect } from './events.ts';
 import type { DecodeEvent, DoneEvent, Transcript } from './events.ts';
-import { completionOptionsSchema, parseOptions } from './options.ts';
+import { chooseSampler, ownDefaults } from './official/choose.ts';
+import { defaultLength, planOfficial } from './official/samplers.ts';
+import { completionOptionsSchema, parseOptions, samplerOptions } from './options.ts';
 import type { DecodeOptions } from './options.ts';
 
 export interface TextModel {
@@ -75,7 +77,12 @@ export function streamCompletion(
     ...options
   }: CompleteOptions = {},
 ): CompletionStream {
-  const limits = parseOptions(completionOptionsSchema, { maxTokens, contextTokens });
+  const { config } = denoiser;
+  const official = options.sampler === undefined ? null : chooseSampler(options.sampler, config);
+  const limits = parseOptions(completionOptionsSchema, {
+    maxTokens: maxTokens ?? (official ? defaultLength(official, config) : undefined),
+    contextTokens,
+  });
   const room = denoiser.config.contextLength - limits.maxTokens;
   if (room < 1) {
     throw new TintypeError('bad_option', {
@@ -99,15 +106,23 @@ export function streamCompletion(
       ? { text, stopped: false }
       : { text: text.slice(0, Math.min(...ends)), stopped: true };
   };
-  const canvas = appendCanvas(prompt.ids, limits.maxTokens);
+  const run = official
+    ? planOfficial(official, config, prompt.ids, { ...samplerOptions(options), maxTokens: limits.maxTokens })
+    : null;
+  const canvas = run?.canvas ?? appendCanvas(prompt.ids, limits.maxTokens);
   const events = decode(denoiser, canvas, {
-    verifier,
-    ...options,
+    verifier: run ? undefined : verifier,
+    ...(options.mode === 'ar' ? {} : ownDefaults(config)),
+    ...definedOf(options),
+    recipe: run?.recipe,
     constraint: options.constraint ?? constraintOf(tokenizer, denoiser.config, { schema, regex }),
     stop: stop.length === 0 ? undefined : (settled) => textBeforeStop(settled).stopped,
   });
   return { prompt, canvas, events, text: (done) => textBeforeStop(done.ids).text };
 }
+
+const definedOf = <T extends object>(options: T): T =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 
 /** Automata by tokenizer and language, as many as are likely to be in use; compiling one takes milliseconds. */
 const automata = new WeakMap<Tokenizer, Map<string, TokenAutomaton>>();

@@ -16,6 +16,10 @@ import { namedPolicy, POLICIES, POLICY_PARAMETERS } from './policies/index.ts';
 import type { PolicyName, PolicyParameter, PolicyValues } from './policies/index.ts';
 import type { UnmaskPolicy } from './policies/policy.ts';
 import type { Recipe } from './official/recipe.ts';
+import { SAMPLER_CHOICES } from './official/choose.ts';
+import { SAMPLER_PARAMETERS } from './official/values.ts';
+import type { OfficialValues } from './official/values.ts';
+import type { OfficialOptions } from './official/samplers.ts';
 import type { PrefixCache } from './prefix-cache.ts';
 import { MOST_CANDIDATES } from './sampling.ts';
 import type { Sampling } from './sampling.ts';
@@ -44,6 +48,21 @@ const policyParameters = Object.fromEntries(
   ]),
 ) as unknown as { [N in keyof PolicyValues]: z.ZodOptional<z.ZodType<PolicyValues[N], PolicyValues[N]>> };
 
+/** Parameters of published samplers that no policy has. */
+const samplerParameters = Object.fromEntries(
+  Object.entries(SAMPLER_PARAMETERS).map(([name, parameter]) => [
+    name,
+    (parameter.type === 'flag'
+      ? z.boolean('true or false')
+      : parameter.type === 'integer'
+        ? integer(parameter.min, parameter.max)
+        : number(parameter.min, parameter.max)
+    ).optional(),
+  ]),
+) as unknown as {
+  [N in keyof typeof SAMPLER_PARAMETERS]: z.ZodOptional<z.ZodType<OfficialValues[N], OfficialValues[N]>>;
+};
+
 export const MODES = ['diffusion', 'verify', 'ar'] as const;
 export type Mode = (typeof MODES)[number];
 
@@ -57,6 +76,12 @@ export const decodeOptionsSchema = z.strictObject({
   blockLength: integer(1, 65_536).optional(),
   policy: choice(POLICY_NAMES).default('confidenceThreshold'),
   ...policyParameters,
+  /**
+   * A published sampler, exactly as its authors wrote it, in place of mode, policy and cache: by its name, by the rule
+   * that the model's own sampler follows, or `official` for the model's own.
+   */
+  sampler: choice(SAMPLER_CHOICES).optional(),
+  ...samplerParameters,
   /** `block` by default where the layout has an exact cache, else `none`. */
   cache: choice(CACHE_MODES).optional(),
   /** Forwards after which an approximate cache is computed anew; by default only where a block starts. */
@@ -81,6 +106,15 @@ export const decodeOptionsSchema = z.strictObject({
   /** Added to the logits of these tokens: {id: −100 … 100}. */
   logitBias: z.record(z.string(), number(-100, 100)).default({}),
 });
+
+/** The parameters of published samplers among all options, checked. Throws `bad_option`. */
+export function samplerOptions(options: DecodeOptions): OfficialOptions {
+  const names = ['steps', 'blockLength', 'threshold', 'editThreshold', 'rounds', 'order', 'cache'] as const;
+  const all = [...names, ...Object.keys(SAMPLER_PARAMETERS)] as (keyof typeof decodeOptionsSchema.shape)[];
+  const shape = Object.fromEntries(all.map((name) => [name, decodeOptionsSchema.shape[name]]));
+  const said = Object.fromEntries(all.map((name) => [name, options[name]]));
+  return parseOptions(z.object(shape), said);
+}
 
 /** What completing text adds. */
 export const completionOptionsSchema = z.object({
@@ -148,6 +182,13 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
   const own = recipe?.policy ?? (typeof policy === 'object' ? policy : undefined);
   const parsed = parseOptions(decodeOptionsSchema, { ...plain, policy: own ? undefined : policy });
   const { layout } = config;
+  if (parsed.sampler !== undefined && !recipe) {
+    throw new TintypeError('bad_option', {
+      what: 'a published sampler makes a canvas of its own, so decode cannot fill another one with it',
+      got: `sampler ${parsed.sampler}`,
+      next: 'use streamCompletion, or planOfficial and its recipe',
+    });
+  }
 
   const mode = parsed.mode ?? (verifier ? 'verify' : layout === 'causal' ? 'ar' : 'diffusion');
   checkMode(mode, layout);

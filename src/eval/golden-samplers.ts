@@ -79,17 +79,21 @@ const TRANSLATIONS: Readonly<Record<string, Translate>> = {
   'dllm.MDLMSampler': official('dllm-mdlm', dllm),
   'dllm.BD3LMSampler': official('dllm-bd3lm', dllm),
   'a2d.card.bd3lm': official('a2d-card-bd3lm', dllm),
-  'sdar.block_diffusion_generate': official('sdar', (args, { mode, greedy }) => ({
-    maxTokens: args.number('gen_length'),
-    steps: args.number('denoising_steps'),
-    blockLength: args.number('block_length'),
-    threshold:
-      mode === 'low_confidence_dynamic' ? (args.number('confidence_threshold') ?? 0.85) : NO_THRESHOLD,
-    order: mode === 'sequential' ? 'position' : 'confidence',
-    // With multinomial replaced by argmax the confidence is not filtered.
-    confidenceTopK: greedy === 'argmax' ? 0 : args.number('top_k'),
-    eos: args.tokens('stopping_criteria_idx'),
-  })),
+  'sdar.block_diffusion_generate': (args, transcript) => {
+    const { mode, greedy } = transcript;
+    const threshold = args.number('confidence_threshold') ?? 0.85;
+    const name = mode === 'sequential' ? 'sdar-sequential' : 'sdar';
+    const options: OfficialOptions = {
+      maxTokens: args.number('gen_length'),
+      steps: args.number('denoising_steps'),
+      blockLength: args.number('block_length'),
+      threshold: mode === 'low_confidence_dynamic' ? threshold : NO_THRESHOLD,
+      // With multinomial replaced by argmax the confidence is not filtered.
+      confidenceTopK: greedy === 'argmax' ? 0 : args.number('top_k'),
+      eos: args.tokens('stopping_criteria_idx'),
+    };
+    return { kind: 'official', name, options };
+  },
   'fast_dllm_v2.generate': official('fast-dllm-v2', (args) => ({
     maxTokens: args.number('max_new_tokens'),
     blockLength: args.number('block_size'),

@@ -5,6 +5,7 @@
  */
 import { basename, join, resolve } from 'node:path';
 import { TintypeError } from '../errors.ts';
+import { tokenizerFromFiles } from '../text/vocab-merges.ts';
 import { elementCount, type ModelConfig, parameterShapes } from './config.ts';
 import { type Overrides, type Resolution, resolveConfig } from './config-json.ts';
 import { configToJson } from './config-write.ts';
@@ -153,7 +154,8 @@ export async function withFolder<T>(
     const text = await readTextIfAny(join(dir, name));
     if (text !== null) tokenizerFiles[name] = text;
   }
-  const tokenizerJson = await readJson(join(dir, 'tokenizer.json'), 'bad_tokenizer');
+  const tokenizerJson =
+    (await readJson(join(dir, 'tokenizer.json'), 'bad_tokenizer')) ?? tokenizerFromFiles(tokenizerFiles, dir);
   const tokenizerConfig = await readJson(join(dir, 'tokenizer_config.json'), 'bad_tokenizer');
   const tokens = new Map(addedTokens(tokenizerJson ?? {}).map(({ id, content }) => [content, id]));
   const special = (key: string): number | null => {

@@ -15,8 +15,11 @@ const canvasOf = (prompt: readonly number[], length: number) => appendCanvas(pro
 const roundUp = (x: number, unit: number): number => Math.ceil(x / unit) * unit;
 const roundDown = (x: number, unit: number): number => Math.floor(x / unit) * unit;
 
-export function planSdar({ prompt, values, eos }: Request): OfficialRun {
-  const { blockLength: B, maxTokens, threshold, order, confidenceTopK } = values;
+export function planSdar(
+  { prompt, values, eos }: Request,
+  order: 'confidence' | 'position' = 'confidence',
+): OfficialRun {
+  const { blockLength: B, maxTokens, threshold, confidenceTopK } = values;
   const P = prompt.length;
   const length = roundUp(P + maxTokens, B);
   const counts = floorCounts(B, values.steps ?? B);
@@ -27,7 +30,7 @@ export function planSdar({ prompt, values, eos }: Request): OfficialRun {
       plan: planOfSpans(spansFrom(roundDown(P, B), length, B)),
       policy: sureOrCounted(threshold > 1 ? Infinity : threshold, counts, {
         confidenceTopK,
-        order: order === 'position' ? 'position' : 'confidence',
+        order,
         overwrites: true,
       }),
       context: (denoiser) => createGridContext(denoiser, { blockLength: B, stores: { atEnd: 'always' } }),

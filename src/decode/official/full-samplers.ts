@@ -15,11 +15,10 @@ import {
   timesteps,
   timestepsAtRandom,
 } from './policies.ts';
-import type { Order } from './policies.ts';
 import { planOfSpans, spansFrom } from './recipe.ts';
 import type { OfficialRun } from './recipe.ts';
 import { mustDivide } from './values.ts';
-import type { OfficialValues, Request } from './values.ts';
+import type { Request } from './values.ts';
 import type { Denoiser } from '../../model/denoiser.ts';
 
 interface FullPlan {
@@ -67,9 +66,6 @@ function stepsOfBlock({ values }: Request, blockLength: number): number {
   mustDivide(steps, maxTokens / blockLength, 'steps / blocks');
   return steps / (maxTokens / blockLength);
 }
-
-const namedOrder = (order: OfficialValues['order']): Order =>
-  order === 'random' || order === 'position' ? 'entropy' : order;
 
 const shortBlock = ({ values }: Request): number => Math.min(values.blockLength, values.maxTokens);
 
@@ -122,9 +118,7 @@ export function planFastDllmV1Dream(request: Request): OfficialRun {
   const blockLength = shortBlock(request);
   const steps = stepsOfBlock(request, blockLength);
   const policy =
-    threshold > 1
-      ? timesteps(steps, eps, namedOrder(order))
-      : sureEnough(({ probability }) => probability >= threshold);
+    threshold > 1 ? timesteps(steps, eps, order) : sureEnough(({ probability }) => probability >= threshold);
   return fullRun({
     name: 'fast-dllm-v1-dream',
     canvas: appendCanvas(request.prompt, request.values.maxTokens),
@@ -135,16 +129,21 @@ export function planFastDllmV1Dream(request: Request): OfficialRun {
   });
 }
 
-export function planDream(request: Request): OfficialRun {
-  const { maxTokens, eps, order } = request.values;
-  const steps = request.values.steps ?? maxTokens;
+function dreamRun({ prompt, values }: Request, policy: (steps: number) => UnmaskPolicy): OfficialRun {
+  const { maxTokens, steps } = values;
   return fullRun({
     name: 'dream',
-    canvas: appendCanvas(request.prompt, maxTokens),
+    canvas: appendCanvas(prompt, maxTokens),
     blockLength: maxTokens,
-    policy: order === 'random' ? timestepsAtRandom(steps, eps) : timesteps(steps, eps, namedOrder(order)),
+    policy: policy(steps ?? maxTokens),
   });
 }
+
+export const planDream = (request: Request): OfficialRun =>
+  dreamRun(request, (steps) => timesteps(steps, request.values.eps, request.values.order));
+
+export const planDreamOrigin = (request: Request): OfficialRun =>
+  dreamRun(request, (steps) => timestepsAtRandom(steps, request.values.eps));
 
 export function planP2(request: Request): OfficialRun {
   const { maxTokens } = request.values;

@@ -18,6 +18,7 @@ import {
   planDllmMdlm,
   planDparallel,
   planDream,
+  planDreamOrigin,
   planFastDllmV1,
   planFastDllmV1Dream,
   planLlada,
@@ -103,10 +104,18 @@ export const SAMPLERS = {
       steps: null,
       blockLength: 4,
       threshold: 0.85,
-      order: 'confidence',
       confidenceTopK: 0,
     },
-    plan: planSdar,
+    plan: (request) => planSdar(request),
+  },
+  'sdar-sequential': {
+    rule: 'lowconf-static',
+    doc: 'SDAR: the count of the step, from left to right',
+    source: 'JetAstra/SDAR generate.py',
+    layout: 'blockCausal',
+    stepsOf: 'block',
+    defaults: { maxTokens: 2048, steps: null, blockLength: 4 },
+    plan: (request) => planSdar(request, 'position'),
   },
   'fast-dllm-v1': {
     rule: 'threshold',
@@ -145,12 +154,21 @@ export const SAMPLERS = {
   },
   dream: {
     rule: 'timestep',
-    doc: 'Dream, Dream-Coder, DiffuCoder: a falling share of all masks, by entropy, confidence, margin or at random',
+    doc: 'Dream, Dream-Coder, DiffuCoder: a falling share of all masks, by entropy, confidence or margin',
     source: 'Dream-org generation_utils.py',
     layout: 'full',
     stepsOf: 'answer',
     defaults: { maxTokens: 512, steps: null, order: 'entropy', eps: 1e-3 },
     plan: planDream,
+  },
+  'dream-origin': {
+    rule: 'timestep',
+    doc: 'Dream: each mask with the same probability, in no order (the default of its config)',
+    source: 'Dream-org generation_utils.py',
+    layout: 'full',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 512, steps: null, eps: 1e-3 },
+    plan: planDreamOrigin,
   },
   'open-dcoder-p2': {
     rule: 'p2',
@@ -251,6 +269,14 @@ const UNREAD: OfficialValues = {
   eps: 1e-3,
   confidenceTopK: 0,
 };
+
+/** The published length of an answer, or half the context of a small model, in whole blocks. */
+export function defaultLength(name: SamplerName, { contextLength }: ModelConfig): number {
+  const { defaults }: OfficialSampler = SAMPLERS[name];
+  const { maxTokens, blockLength } = { ...UNREAD, blockLength: 1, ...defaults };
+  const room = Math.max(1, Math.floor(contextLength / 2));
+  return maxTokens <= room ? maxTokens : Math.max(Math.min(room, blockLength), room - (room % blockLength));
+}
 
 /** A run of a published sampler. Errors: `bad_option` for what it cannot do with this model or these numbers. */
 export function planOfficial(

@@ -20,7 +20,7 @@ export interface OfficialValues {
   editThreshold: number;
   /** Forwards that go on editing when no mask is left. */
   rounds: number;
-  order: Order | 'position' | 'random';
+  order: Order;
   cache: CacheMode;
   /** Positions of a block that are filled before the next of it. */
   subBlockLength: number;
@@ -37,6 +37,35 @@ export interface OfficialValues {
   /** Best tokens among which a confidence is a probability; 0: all. */
   confidenceTopK: number;
 }
+
+type NumberOption = { type: 'number' | 'integer'; min: number; max: number; doc: string };
+type FlagOption = { type: 'flag'; doc: string };
+
+/** Parameters that only published samplers have; the options schema and the command line are made from this table. */
+export const SAMPLER_PARAMETERS = {
+  subBlockLength: {
+    type: 'integer',
+    min: 1,
+    max: 65_536,
+    doc: 'positions of a block that are filled before its next',
+  },
+  entropyThreshold: { type: 'number', min: 0, max: 64, doc: 'nats under which a mask is committed' },
+  guidance: {
+    type: 'number',
+    min: 0,
+    max: 64,
+    doc: 'scale of classifier-free guidance; two forwards a step',
+  },
+  minCommit: { type: 'integer', min: 1, max: 65_536, doc: 'fewest tokens a forward' },
+  eps: { type: 'number', min: 1e-6, max: 0.5, doc: 'last time of the schedule' },
+  confidenceTopK: {
+    type: 'integer',
+    min: 0,
+    max: 63,
+    doc: 'best tokens among which a probability counts; 0: all',
+  },
+  earlyStop: { type: 'flag', doc: 'end as soon as the text before an end of text is complete' },
+} as const satisfies Record<string, NumberOption | FlagOption>;
 
 /** What a sampler is planned for. */
 export interface Request {
