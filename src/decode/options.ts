@@ -234,6 +234,13 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
   if (parsed.grow !== undefined && (exact || openStart(canvas) > canvas.answerStart)) {
     throw badOption('grow', parsed.grow, 'full attention and an answer at the end of the canvas');
   }
+  if (recipe && (parsed.mode ?? verifier) !== undefined) {
+    throw badOption(
+      'mode',
+      parsed.mode ?? 'verify',
+      'none with a published sampler, which is a mode of its own',
+    );
+  }
   if (recipe && constraint) {
     throw badOption('sampler', recipe.name, 'none of the published ones, where the answer is constrained');
   }
