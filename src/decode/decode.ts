@@ -283,7 +283,7 @@ export async function* decode(
       yield* keep(reached, stopped ? 'stopped' : 'full');
       yield* settle(answerEnd());
     }
-    yield done(settledEnd < ids.length ? 'eos' : 'length');
+    yield done(config.tokens.eos.includes(ids[settledEnd]) ? 'eos' : 'length');
   } catch (error) {
     if (!signal?.aborted || error !== signal.reason) throw error;
     yield done('aborted');

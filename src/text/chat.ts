@@ -14,9 +14,9 @@ export interface ChatMessage {
 
 export interface ChatFormat {
   /** The conversation with the beginning of an answer. @throws bad_template */
-  render(messages: readonly ChatMessage[]): string;
+  render: (messages: readonly ChatMessage[]) => string;
   /** Its token ids. @throws bad_template */
-  encode(messages: readonly ChatMessage[]): number[];
+  encode: (messages: readonly ChatMessage[]) => number[];
 }
 
 export interface ChatFormatOptions {

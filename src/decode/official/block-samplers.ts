@@ -32,6 +32,7 @@ export function planSdar(
         confidenceTopK,
         order,
         overwrites: true,
+        endsAfterCounts: true,
       }),
       context: (denoiser) => createGridContext(denoiser, { blockLength: B, stores: { atEnd: 'always' } }),
       stop: ({ ids, finished }) => finished && firstOf(eos, ids, P) >= 0,

@@ -2,6 +2,7 @@
  * What published samplers commit. Of equal scores the first position wins everywhere. Counts and thresholds are those of
  * the official code, comparisons included: `>` where it says so, `>=` where it says that.
  */
+import { TintypeError } from '../../errors.ts';
 import type { Candidate, Choice, UnmaskPolicy } from '../policies/policy.ts';
 import { timestepCount } from './counts.ts';
 import { torchTopK } from './torch-topk.ts';
@@ -25,6 +26,20 @@ const needsOf = (order: Order): UnmaskPolicy['needs'] => ({
 /** The `count` candidates with the highest scores. */
 const best = (candidates: readonly Candidate[], count: number, score: Score): Candidate[] =>
   candidates.toSorted((a, b) => score(b) - score(a)).slice(0, count);
+
+/**
+ * A block that is left only when it is full gains a token with every step, unless the model predicts the mask itself. Then
+ * the official loops fail or never end; this one says so.
+ */
+function mustProgress(step: number, most: number): void {
+  if (step < most) return;
+  throw new TintypeError('diverged', {
+    what: 'the model predicts its mask token, and this sampler does not end before every mask is gone',
+    got: `masks after ${step} forwards of one block`,
+    next: 'use another sampler, or none: policies of this program never write a mask',
+  });
+}
+const PATIENCE = 4;
 
 const isFull = ({ masksLeft }: { masksLeft: number }): boolean => masksLeft === 0;
 
@@ -66,7 +81,8 @@ export function sureEnough(
     needs: needsOf(order),
     finished: ({ step, masksAtStart, masksLeft }) =>
       step >= most(masksAtStart) || (masksLeft === 0 && step >= leastSteps),
-    choose: ({ candidates }) => {
+    choose: ({ candidates, step, masksAtStart }) => {
+      if (candidates.length > 0) mustProgress(step, PATIENCE * masksAtStart + leastSteps);
       const [first] = best(candidates, 1, ORDERS[order]);
       return { commit: candidates.filter((candidate) => candidate === first || isSure(candidate)) };
     },
@@ -75,7 +91,7 @@ export function sureEnough(
 
 /**
  * All above the threshold if they are at least as many as the step's count, else so many of the best (LLaDA2, SDAR).
- * @param counts by step, the same for every block; a block that has had all of them goes on with the last
+ * @param counts by step, the same for every block; without an end a block goes on with the last
  */
 export function sureOrCounted(
   threshold: number,
@@ -85,6 +101,7 @@ export function sureOrCounted(
     order = 'confidence',
     confidenceTopK = 0,
     overwrites = false,
+    endsAfterCounts = false,
   }: {
     /** Most steps of a block, which may leave masks. */
     steps?: number;
@@ -93,6 +110,8 @@ export function sureOrCounted(
     confidenceTopK?: number;
     /** Where a count is above the masks that are left, other positions of the block are written over (SDAR). */
     overwrites?: boolean;
+    /** A step for which there is no count is an error (SDAR). */
+    endsAfterCounts?: boolean;
   } = {},
 ): UnmaskPolicy {
   const confidence: Score = ({ probability, top }) =>
@@ -107,7 +126,8 @@ export function sureOrCounted(
       ...(overwrites ? { committed: 'given' } : {}),
     },
     finished: ({ step, masksLeft }) => step >= steps || masksLeft === 0,
-    choose: ({ candidates, committed, step }) => {
+    choose: ({ candidates, committed, step, masksAtStart }) => {
+      if (steps === Infinity) mustProgress(step, endsAfterCounts ? counts.length : PATIENCE * masksAtStart);
       const sure = candidates.filter((candidate) => confidence(candidate) > threshold);
       const count = counts[step] ?? counts.at(-1)!;
       if (sure.length >= count) return { commit: sure };
@@ -144,6 +164,7 @@ export function jointEdit({
       const edits = view.committed.filter(
         ({ id, current, probability }) => id !== current && probability > editThreshold,
       );
+      // Rounds of editing come when the masks are gone, and then nothing is there to be waited for.
       const masks = view.candidates.length > 0 ? ofMasks.choose(view, undefined).commit : [];
       return { commit: [...masks, ...edits] };
     },
