@@ -22,7 +22,16 @@ import {
   type SafetensorsHeader,
   safetensorsChunks,
 } from './safetensors.ts';
-import { EMBEDDING, HEAD, mainDtype, openWeights, readJson, type StoredTensor, WEIGHTS } from './weights.ts';
+import {
+  EMBEDDING,
+  hasOtherHead,
+  HEAD,
+  mainDtype,
+  openWeights,
+  readJson,
+  type StoredTensor,
+  WEIGHTS,
+} from './weights.ts';
 
 export interface Tensor {
   shape: readonly number[];
@@ -90,16 +99,6 @@ export async function loadCheckpoint(dir: string, options: LoadOptions = {}): Pr
     for (const { name, shape } of parameterShapes(description.config)) {
       const { file, entry } = stored.get(name)!;
       tensors.set(name, { shape, data: await file.readFloats(entry) });
-    }
-    const head = stored.get(HEAD);
-    if (description.config.tiedHead && head) {
-      const copy = await head.file.readFloats(head.entry);
-      const embedding = tensors.get(EMBEDDING)!.data;
-      if (copy.some((value, i) => value !== embedding[i])) {
-        description.warnings.push(
-          `${HEAD} differs from the embedding but tie_word_embeddings is true: the embedding is used`,
-        );
-      }
     }
     return { ...description, tensors };
   });
@@ -185,6 +184,10 @@ export async function withFolder<T>(
       ...Object.keys(tokenizerFiles),
       ...weightFiles,
     ];
+    // A quantised head is a tensor of its own by design.
+    if (config.tiedHead && precision === 'f32' && (await hasOtherHead(weights.stored))) {
+      warnings.push(`${HEAD} differs from the embedding but ${dir} ties them: the embedding is used`);
+    }
     const description: Description = {
       dir,
       config,
