@@ -5,7 +5,7 @@
  */
 import { basename, join, resolve } from 'node:path';
 import { TintypeError } from '../errors.ts';
-import { tokenizerFromFiles } from '../text/vocab-merges.ts';
+import { fromVocabAndMerges } from '../text/vocab-merges.ts';
 import { elementCount, type ModelConfig, parameterShapes } from './config.ts';
 import { type Overrides, type Resolution, resolveConfig } from './config-json.ts';
 import { configToJson } from './config-write.ts';
@@ -47,6 +47,7 @@ export interface Description {
   /** config.json as it stands. */
   rawConfig: Json;
   generationConfig: Json | null;
+  /** tokenizer.json, or what it would hold where there are vocab.json and merges.txt instead. */
   tokenizerJson: Json | null;
   /** Texts of the tokenizer's files by name, so that saving copies them byte for byte. */
   tokenizerFiles: Record<string, string>;
@@ -153,8 +154,8 @@ export async function withFolder<T>(
     const text = await readTextIfAny(join(dir, name));
     if (text !== null) tokenizerFiles[name] = text;
   }
-  const tokenizerJson =
-    (await readJson(join(dir, 'tokenizer.json'), 'bad_tokenizer')) ?? tokenizerFromFiles(tokenizerFiles, dir);
+  const stated = await readJson(join(dir, 'tokenizer.json'), 'bad_tokenizer');
+  const { tokenizerJson, doubts } = stated ? { tokenizerJson: stated, doubts: [] } : older(tokenizerFiles);
   const tokenizerConfig = await readJson(join(dir, 'tokenizer_config.json'), 'bad_tokenizer');
   const tokens = new Map(addedTokens(tokenizerJson ?? {}).map(({ id, content }) => [content, id]));
   const special = (key: string): number | null => {
@@ -201,11 +202,22 @@ export async function withFolder<T>(
       header: weightFiles[0] === WEIGHTS ? weights.files[0].header : null,
       weightFiles,
       sha256: verify ? await verifyHashes(dir, present) : {},
-      warnings,
+      warnings: [...doubts, ...warnings],
     };
     return await use(description, weights.stored);
   } finally {
     await weights.close();
+  }
+}
+
+/** The tokenizer of a folder without tokenizer.json, if it has one; the model is of use without. */
+function older(files: Readonly<Record<string, string>>): { tokenizerJson: Json | null; doubts: string[] } {
+  try {
+    return { tokenizerJson: fromVocabAndMerges(files), doubts: [] };
+  } catch (error) {
+    if (!(error instanceof TintypeError) || error.code !== 'unsupported') throw error;
+    const { what, got, next } = error.parts;
+    return { tokenizerJson: null, doubts: [`${what} (${got}): ${next}`] };
   }
 }
 
