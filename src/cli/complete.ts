@@ -147,7 +147,7 @@ export function noteDropped({ promptTokens, dropped }: Pick<Completion, 'promptT
 }
 
 /** `12 tokens in 5 forwards (2.4 a forward), 31 ms`. */
-const summaryOf = ({ usefulTokens, nfe, tpf, elapsedMs }: DoneEvent): string =>
+export const summaryOf = ({ usefulTokens, nfe, tpf, elapsedMs }: DoneEvent): string =>
   `${usefulTokens} tokens in ${nfe} forwards (${tpf.toFixed(1)} a forward), ${elapsedMs.toFixed(0)} ms`;
 
 async function readGap(place: string, { prefix, suffix }: CompleteFlags): Promise<Gap> {

@@ -14,7 +14,9 @@ import type { TokenAutomaton } from './constraints/tokens.ts';
 import { decode } from './decode.ts';
 import { collect } from './events.ts';
 import type { DecodeEvent, DoneEvent, Transcript } from './events.ts';
-import { completionOptionsSchema, parseOptions } from './options.ts';
+import { chooseSampler, ownDefaults } from './official/choose.ts';
+import { defaultLength, planOfficial } from './official/samplers.ts';
+import { completionOptionsSchema, parseOptions, samplerOptions } from './options.ts';
 import type { DecodeOptions } from './options.ts';
 
 export interface TextModel {
@@ -63,34 +65,59 @@ export interface CompletionStream {
 
 /** Starts a completion; nothing is computed until the events are read. Throws `bad_option`, `bad_tokenizer`. */
 export function streamCompletion(
-  { denoiser, tokenizer, verifier }: TextModel,
+  model: TextModel,
   gap: Gap,
-  {
-    maxTokens,
-    contextTokens,
-    overflow = 'keepNearest',
-    stop = [],
-    schema,
-    regex,
-    ...options
-  }: CompleteOptions = {},
+  { overflow = 'keepNearest', ...options }: CompleteOptions = {},
 ): CompletionStream {
-  const limits = parseOptions(completionOptionsSchema, { maxTokens, contextTokens });
-  const room = denoiser.config.contextLength - limits.maxTokens;
-  if (room < 1) {
-    throw new TintypeError('bad_option', {
-      what: 'maxTokens leaves no room for a prompt',
-      got: `${limits.maxTokens} tokens`,
-      wanted: `less than the context of the model, ${denoiser.config.contextLength} tokens`,
-    });
-  }
-  const budget = overflow === 'throw' ? Infinity : Math.min(limits.contextTokens ?? room, room);
+  const { denoiser, tokenizer } = model;
+  const { room } = planLengths(denoiser.config, options);
+  const budget = overflow === 'throw' ? Infinity : room;
   // Suffix first: the text goes on right where the prefix ends, which small models learn long before they learn to
   // jump back over a suffix, and a cache of the prompt stays good while someone types at the gap.
   const prompt =
     gap.suffix === null
       ? prefixPrompt(tokenizer, denoiser.config, gap.prefix, budget)
       : fimPrompt(tokenizer, { prefix: gap.prefix, suffix: gap.suffix, format: 'spm', budget });
+  return streamPrompt(model, prompt, options);
+}
+
+/** How many tokens are written, and how many the prompt may have. Throws `bad_option`. */
+export function planLengths(
+  config: ModelConfig,
+  { maxTokens, contextTokens, sampler }: CompleteOptions,
+): { maxTokens: number; room: number } {
+  const official = sampler === undefined ? null : chooseSampler(sampler, config);
+  const limits = parseOptions(completionOptionsSchema, {
+    maxTokens: maxTokens ?? (official ? defaultLength(official, config) : undefined),
+    contextTokens,
+  });
+  const room = config.contextLength - limits.maxTokens;
+  if (room < 1) {
+    throw new TintypeError('bad_option', {
+      what: 'maxTokens leaves no room for a prompt',
+      got: `${limits.maxTokens} tokens`,
+      wanted: `less than the context of the model, ${config.contextLength} tokens`,
+    });
+  }
+  return { maxTokens: limits.maxTokens, room: Math.min(limits.contextTokens ?? room, room) };
+}
+
+/** The same for a prompt of tokens. */
+export function streamPrompt(
+  { denoiser, tokenizer, verifier }: TextModel,
+  prompt: FimPrompt,
+  {
+    maxTokens: asked,
+    contextTokens,
+    stop = [],
+    schema,
+    regex,
+    ...options
+  }: Omit<CompleteOptions, 'overflow'>,
+): CompletionStream {
+  const { config } = denoiser;
+  const { sampler } = options;
+  const { maxTokens } = planLengths(config, { maxTokens: asked, contextTokens, sampler });
 
   const textBeforeStop = (ids: ArrayLike<number>): { text: string; stopped: boolean } => {
     const text = tokenizer.decode(ids);
@@ -99,15 +126,27 @@ export function streamCompletion(
       ? { text, stopped: false }
       : { text: text.slice(0, Math.min(...ends)), stopped: true };
   };
-  const canvas = appendCanvas(prompt.ids, limits.maxTokens);
+  const run =
+    sampler === undefined
+      ? null
+      : planOfficial(chooseSampler(sampler, config), config, prompt.ids, {
+          ...samplerOptions(options),
+          maxTokens,
+        });
+  const canvas = run?.canvas ?? appendCanvas(prompt.ids, maxTokens);
   const events = decode(denoiser, canvas, {
     verifier,
-    ...options,
-    constraint: options.constraint ?? constraintOf(tokenizer, denoiser.config, { schema, regex }),
+    ...(options.mode === 'ar' ? {} : ownDefaults(config)),
+    ...definedOf(options),
+    recipe: run?.recipe,
+    constraint: options.constraint ?? constraintOf(tokenizer, config, { schema, regex }),
     stop: stop.length === 0 ? undefined : (settled) => textBeforeStop(settled).stopped,
   });
   return { prompt, canvas, events, text: (done) => textBeforeStop(done.ids).text };
 }
+
+const definedOf = <T extends object>(options: T): T =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 
 /** Automata by tokenizer and language, as many as are likely to be in use; compiling one takes milliseconds. */
 const automata = new WeakMap<Tokenizer, Map<string, TokenAutomaton>>();
