@@ -5,7 +5,7 @@
  * Norms and the embedding stay floating point; the head is 8 bits in both.
  */
 import { assert } from '../errors.ts';
-import { type ModelConfig, parameterShapes } from './config.ts';
+import { elementCount, type ModelConfig, parameterShapes } from './config.ts';
 
 export const PRECISIONS = ['f32', 'int8', 'int4'] as const;
 export type Precision = (typeof PRECISIONS)[number];
@@ -30,14 +30,18 @@ export interface BlockFormat {
   block: number;
 }
 
+/** In memory, or read when a property is (`stored-weights.ts`): reading one twice may make it twice. */
 export type Weight = FloatTensor | QuantizedTensor;
 /** Weights under their published names. A quantised head has a tensor of its own even if it is tied. */
 export type Weights = ReadonlyMap<string, Weight>;
 
 export const isQuantized = (weight: Weight): weight is QuantizedTensor => 'packed' in weight;
 
-export const bytesOf = (weight: Weight): number =>
-  isQuantized(weight) ? weight.packed.byteLength + weight.scales.byteLength : weight.data.byteLength;
+/** What a weight takes; it is not read. */
+export function bytesOf(weight: Weight): number {
+  if (!isQuantized(weight)) return 4 * elementCount(weight.shape);
+  return elementCount(storedShapeOf(weight)) + 4 * elementCount(storedShapeOf(weight).slice(0, 2));
+}
 
 const HEAD = 'lm_head.weight';
 const EMBEDDING = 'model.embed_tokens.weight';
