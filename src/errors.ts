@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'prompt_too_long'
   | 'unsupported'
   | 'not_found'
+  | 'not_enough_memory'
   | 'diverged'
   | 'io'
   | 'aborted';

@@ -21,6 +21,7 @@ import {
   parseHeader,
   type SafetensorsHeader,
   type TensorEntry,
+  widenInto,
 } from './safetensors.ts';
 
 export interface SafetensorsFile {
@@ -31,9 +32,11 @@ export interface SafetensorsFile {
   read(entry: TensorEntry): Promise<Uint8Array>;
   /** A tensor as numbers; `unsupported` unless it is F32, F16 or BF16. */
   readFloats(entry: TensorEntry): Promise<Float32Array>;
-  /** The same, at once; numbers take little more room than they need. */
+  /** The same, at once. */
   readSync(entry: TensorEntry): Uint8Array;
   readFloatsSync(entry: TensorEntry): Float32Array;
+  /** Fills `into` with numbers of a tensor, from that element on. */
+  readFloatsInto(into: Float32Array, entry: TensorEntry, from: number): void;
   close(): Promise<void>;
 }
 
@@ -54,6 +57,18 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
     const header = parseHeader(await readAt(file, LENGTH_BYTES, headerBytes, path), size - dataStart, path);
     const read = (entry: TensorEntry): Promise<Uint8Array> =>
       readAt(file, dataStart + entry.begin, entry.end - entry.begin, path);
+    let scratch = new Uint8Array(0);
+    const readFloatsInto = (into: Float32Array, entry: TensorEntry, from: number): void => {
+      const dtype = floatDtype(entry, path);
+      const width = DTYPE_BYTES[dtype];
+      if (scratch.length === 0) scratch = new Uint8Array(4 * PART_ELEMENTS);
+      for (let at = 0; at < into.length; at += PART_ELEMENTS) {
+        const part = into.subarray(at, at + PART_ELEMENTS);
+        const bytes = scratch.subarray(0, part.length * width);
+        readAtSync(file.fd, bytes, dataStart + entry.begin + (from + at) * width, path);
+        widenInto(part, dtype, bytes);
+      }
+    };
     return {
       path,
       sizeBytes: size,
@@ -66,17 +81,11 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
         return bytes;
       },
       readFloatsSync: (entry) => {
-        const dtype = floatDtype(entry, path);
-        const width = DTYPE_BYTES[dtype];
-        const floats = new Float32Array((entry.end - entry.begin) / width);
-        const part = new Uint8Array(Math.min(PART_ELEMENTS, floats.length) * width);
-        for (let at = 0; at < floats.length; at += PART_ELEMENTS) {
-          const bytes = part.subarray(0, Math.min(PART_ELEMENTS, floats.length - at) * width);
-          readAtSync(file.fd, bytes, dataStart + entry.begin + at * width, path);
-          floats.set(floatsFromBytes(dtype, bytes), at);
-        }
+        const floats = new Float32Array((entry.end - entry.begin) / DTYPE_BYTES[entry.dtype]);
+        readFloatsInto(floats, entry, 0);
         return floats;
       },
+      readFloatsInto,
       close: () => file.close(),
     };
   } catch (error) {
@@ -96,7 +105,7 @@ function floatDtype({ name, dtype }: TensorEntry, path: string): FloatDtype {
 }
 
 /** Numbers that are converted at a time. */
-const PART_ELEMENTS = 1 << 22;
+const PART_ELEMENTS = 1 << 18;
 
 /** One read() returns at most 2 GiB, and a large embedding has more. */
 const READ_LIMIT_BYTES = 1 << 30;

@@ -21,8 +21,19 @@ const GROUPS = [8, 4, 2, 1];
  * Every graph holds the weights once more. From this size on there are two graphs at most, which compute all statistics
  * always: next to the products of such a model they cost nothing.
  */
-const LARGE_BYTES = 256e6;
+export const LARGE_BYTES = 256e6;
 const LARGE_GROUPS = [4, 1];
+
+/** The least graph of all: it holds every weight. */
+export const plainVariant: SteppingVariant = {
+  runs: 1,
+  masked: true,
+  inPlace: true,
+  several: false,
+  entropy: false,
+  sample: false,
+  logitBias: false,
+};
 
 export interface DenoiserOptions extends SessionOptions {
   /** Arithmetic of matrix products; weights in floating point are quantised. Default: as the weights are. */

@@ -83,12 +83,14 @@ export function constantWeights(graph: Graph, config: ModelConfig, weights: Weig
       );
     },
     headNorm: (layer) => {
-      const [q, k] = projections(layer, ['self_attn.q_norm', 'self_attn.k_norm']).map(
-        (name) => floats(name).data,
-      ) as [Float32Array, Float32Array];
-      const rows = new Float32Array((H + K) * d);
-      for (let j = 0; j < H + K; j++) rows.set(j < H ? q : k, j * d);
-      return graph.constant(`headNorm${layer}`, rows, [1, H + K, d]);
+      return deferred(`headNorm${layer}`, 'float32', [1, H + K, d], () => {
+        const [q, k] = projections(layer, ['self_attn.q_norm', 'self_attn.k_norm']).map(
+          (name) => floats(name).data,
+        ) as [Float32Array, Float32Array];
+        const rows = new Float32Array((H + K) * d);
+        for (let j = 0; j < H + K; j++) rows.set(j < H ? q : k, j * d);
+        return rows;
+      });
     },
     head: (hidden) => {
       const head = weights.get('lm_head.weight');

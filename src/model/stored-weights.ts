@@ -9,8 +9,9 @@ import {
   type BlockFormat,
   isQuantized,
   type Precision,
-  quantize,
+  emptyQuantized,
   quantizedFormats,
+  quantizeRows,
   type QuantizedTensor,
   scalesOf,
   type Weight,
@@ -21,6 +22,9 @@ import type { StoredTensor } from './weights.ts';
 
 /** What is joined into one product is asked for twice, its numbers and then its scales: q, k and v are three. */
 const KEPT = 3;
+
+/** Numbers that are read and quantised at a time. */
+const ROWS_ELEMENTS = 1 << 18;
 
 export interface Precisions {
   /** Of the files. */
@@ -41,13 +45,27 @@ export function deferredWeights(
     const { file, entry } = stored.get(name)!;
     return file.readFloatsSync(entry);
   };
+  const rows = new Float32Array(ROWS_ELEMENTS);
+  const quantized = ({ source, shape, bits, block }: Format): QuantizedTensor => {
+    const { file, entry } = stored.get(source)!;
+    const tensor = emptyQuantized(shape, { bits, block });
+    const [N, K] = shape;
+    const most = Math.max(1, Math.floor(ROWS_ELEMENTS / K));
+    for (let row = 0; row < N; row += most) {
+      const elements = Math.min(most, N - row) * K;
+      const some = elements <= rows.length ? rows.subarray(0, elements) : new Float32Array(elements);
+      file.readFloatsInto(some, entry, row * K);
+      quantizeRows(tensor, row, some);
+    }
+    return tensor;
+  };
   type Format = BlockFormat & { source: string; shape: readonly [number, number] };
   const made = (name: string, format: Format): QuantizedTensor => {
     let tensor = kept.get(name);
     if (!tensor) {
       tensor =
         storedAs === 'f32'
-          ? quantize(floatsOf(format.source), format.shape, format)
+          ? quantized(format)
           : { ...format, packed: packedOf(name, stored), scales: floatsOf(scalesOf(name)) };
       kept.set(name, tensor);
       if (kept.size > KEPT) kept.delete(kept.keys().next().value!);
