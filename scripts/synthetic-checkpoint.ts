@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SHAPES, SIZES, type SizeName } from '../src/eval/bench-sizes.ts';
 import { elementCount, type ModelConfig, parameterShapes } from '../src/model/config.ts';
-import { configToJson } from '../src/model/families.ts';
+import { configToJson } from '../src/model/config-write.ts';
 import { bf16FromFloats } from '../src/model/float16.ts';
 import { createHeader, safetensorsChunks } from '../src/model/safetensors.ts';
 import { createRng } from '../src/rng.ts';

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { TextModel } from '../decode/complete.ts';
 import { TintypeError } from '../errors.ts';
 import type { Precision } from '../model/quantize.ts';
+import type { Overrides } from '../model/config-json.ts';
 import { loadDenoiser } from '../model/load.ts';
 
 export interface OpenTextModel extends TextModel {
@@ -33,8 +34,9 @@ export async function openTextModel(
   threads?: number,
   draft: Draft = 'self',
   precision?: Precision,
+  overrides?: Overrides,
 ): Promise<OpenTextModel> {
-  const session = { threads, precision };
+  const session = { threads, precision, overrides };
   const { denoiser, tokenizer } = await loadDenoiser(dir, session);
   if (tokenizer) {
     const twin = draft === 'ar' ? await loadDenoiser(`${resolve(dir)}-ar`, { threads }) : null;

@@ -16,7 +16,7 @@ import type { EngineOptions, FromWorker, SentError, ToWorker } from './engine.ts
 import { createPrefixCache } from './prefix-cache.ts';
 import type { PrefixCache } from './prefix-cache.ts';
 
-const { modelDirs, threads, defaults = {}, precisions = {} } = workerData as EngineOptions;
+const { modelDirs, threads, defaults = {}, precisions = {}, overrides } = workerData as EngineOptions;
 assert(parentPort !== null, 'this file is the entry of a worker thread');
 const port = parentPort;
 const send = (message: FromWorker): void => port.postMessage(message);
@@ -49,7 +49,7 @@ async function loadModels(): Promise<Map<string, EngineModel>> {
     if (models.has(id)) {
       throw new TintypeError('bad_option', { what: 'two model folders have the same name', got: id });
     }
-    const session = { threads, precision: precisions[id] };
+    const session = { threads, precision: precisions[id], overrides };
     const { denoiser, tokenizer } = await loadDenoiser(dir, session);
     if (tokenizer === null) {
       throw new TintypeError('bad_checkpoint', {

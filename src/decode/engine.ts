@@ -4,6 +4,7 @@
  */
 import { TintypeError } from '../errors.ts';
 import type { ErrorCode, ErrorParts } from '../errors.ts';
+import type { Overrides } from '../model/config-json.ts';
 import type { Precision } from '../model/quantize.ts';
 import { spawnWorker } from '../worker.ts';
 import type { CompleteOptions } from './complete.ts';
@@ -18,6 +19,8 @@ export interface EngineOptions {
   defaults?: Readonly<Record<string, CompleteOptions>> | undefined;
   /** By id of the model: how its matrix products are computed. */
   precisions?: Readonly<Record<string, Precision | undefined>> | undefined;
+  /** What the files of the models do not say; the same for all. */
+  overrides?: Overrides | undefined;
 }
 
 /** An error on its way between threads; classes do not survive the trip. */

@@ -25,7 +25,13 @@ const recipe = (most: { cached: number; rows: number }) =>
     seed: fc.nat(999),
     cached: fc.nat(most.cached),
     rows: fc.integer({ min: 1, max: most.rows }),
-    kind: fc.constantFrom<AttentionPattern['kind'][]>('causal', 'full', 'blockCausal', 'anchored'),
+    kind: fc.constantFrom<AttentionPattern['kind'][]>(
+      'causal',
+      'full',
+      'blockCausal',
+      'anchored',
+      'explicit',
+    ),
     write: fc.boolean(),
     queried: fc.nat(4),
   });
@@ -50,7 +56,12 @@ async function cook(
       ? { kind, blockLength: 4, origin: 0 }
       : kind === 'anchored'
         ? { kind, clean }
-        : { kind };
+        : kind === 'explicit'
+          ? {
+              kind,
+              visible: Uint8Array.from({ length: rows * (cached + rows) }, () => Number(rng.next() < 0.7)),
+            }
+          : { kind };
   const query = Int32Array.from(
     { length: Math.min(queried, rows) },
     (_, i) => rows - Math.min(queried, rows) + i,

@@ -12,9 +12,15 @@ export type Layout = 'causal' | 'blockCausal' | 'causalContext' | 'full';
 
 export const LAYOUTS: readonly Layout[] = ['causal', 'blockCausal', 'causalContext', 'full'];
 
+/** Which position a logit speaks of: its own, or the one after it, counted over the sequence or inside each block. */
+export type LogitShift = 'none' | 'sequence' | 'block';
+
+/** Optional facts are those of the native block (Qwen3's) where they are absent. */
 export interface ModelConfig {
   /** `model_type` of config.json: `tintype`, `qwen3`, `sdar`, … */
   modelType: string;
+  /** Row of `families.ts`, where it is not named like the model type. See `familyName`. */
+  family?: string;
   layout: Layout;
   /** D: width of the residual stream. */
   width: number;
@@ -33,6 +39,17 @@ export interface ModelConfig {
   tiedHead: boolean;
   normEps: number;
   ropeTheta: number;
+  /** First components of a head that turn with the position; the others pass. Even. Default: all. */
+  rotaryDim?: number;
+  /** The products of q, k and v add a bias. Default: no. */
+  qkvBias?: boolean;
+  /** RMSNorm of each head's queries and keys before they turn. Default: yes. */
+  qkNorm?: boolean;
+  /**
+   * Default `none`. `sequence`: the logits for position p are those of row p − 1, for the first those of row 0.
+   * `block`: the same inside each block.
+   */
+  logitShift?: LogitShift;
   /** Positions it was trained for. */
   contextLength: number;
   /** Positions denoised together; 1 for `causal`, `contextLength` for `full`. */
@@ -49,7 +66,12 @@ export interface SpecialTokens {
   bos: number | null;
 }
 
-/** A parameter under its published name (Qwen3's), [rows, columns] or [columns]. */
+/** The row of `families.ts` that a model was read as. */
+export const familyName = ({ family, modelType }: ModelConfig): string => family ?? modelType;
+
+export const hasQkNorm = ({ qkNorm = true }: ModelConfig): boolean => qkNorm;
+
+/** A parameter under Qwen3's name for it, whatever its family calls it (`names.ts`): [rows, columns] or [columns]. */
 export interface ParameterShape {
   name: string;
   shape: readonly number[];
@@ -69,8 +91,19 @@ export function parameterShapes(config: ModelConfig): ParameterShape[] {
       { name: `${at}.self_attn.q_proj.weight`, shape: [H * headDim, D] },
       { name: `${at}.self_attn.k_proj.weight`, shape: [K * headDim, D] },
       { name: `${at}.self_attn.v_proj.weight`, shape: [K * headDim, D] },
-      { name: `${at}.self_attn.q_norm.weight`, shape: [headDim] },
-      { name: `${at}.self_attn.k_norm.weight`, shape: [headDim] },
+      ...(config.qkvBias
+        ? [
+            { name: `${at}.self_attn.q_proj.bias`, shape: [H * headDim] },
+            { name: `${at}.self_attn.k_proj.bias`, shape: [K * headDim] },
+            { name: `${at}.self_attn.v_proj.bias`, shape: [K * headDim] },
+          ]
+        : []),
+      ...(hasQkNorm(config)
+        ? [
+            { name: `${at}.self_attn.q_norm.weight`, shape: [headDim] },
+            { name: `${at}.self_attn.k_norm.weight`, shape: [headDim] },
+          ]
+        : []),
       { name: `${at}.self_attn.o_proj.weight`, shape: [D, H * headDim] },
       { name: `${at}.post_attention_layernorm.weight`, shape: [D] },
       { name: `${at}.mlp.gate_proj.weight`, shape: [F, D] },

@@ -77,7 +77,11 @@ export async function convertedWeights(request: ConvertRequest): Promise<Convert
   const { dir, weightFiles, precision, keep = true } = request;
   const roots = keep ? cacheRoots(dir) : [];
   const layout = layoutOf(request.graph);
-  const facts = { version: CONVERTED_VERSION, precision, config: JSON.stringify(request.config) };
+  const facts = {
+    version: CONVERTED_VERSION,
+    precision,
+    config: JSON.stringify(arrangement(request.config)),
+  };
   for (const { folder, manifest } of await entriesOf(roots, precision)) {
     if (!isSame(manifest, facts, layout) || !(await looksSame(dir, weightFiles, manifest.source))) continue;
     if (await isWhole(folder, manifest)) return { ...placesIn(folder, manifest), isCached: true, release };
@@ -93,6 +97,15 @@ export async function convertedWeights(request: ConvertRequest): Promise<Convert
   }
   return make(request, roots, entry, { ...facts, source });
 }
+
+/** What of a config decides over the numbers; that a token or a layout was named otherwise changes no weight. */
+const arrangement = ({ family, modelType, heads, kvHeads, headDim, tiedHead }: ModelConfig): unknown[] => [
+  family ?? modelType,
+  heads,
+  kvHeads,
+  headDim,
+  tiedHead,
+];
 
 const release = async (): Promise<void> => {};
 

@@ -4,6 +4,7 @@ import { createTokenizer } from '../text/json.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { type Converted, convertedWeights } from './converted.ts';
 import type { Denoiser } from './denoiser.ts';
+import type { Overrides } from './config-json.ts';
 import { verifyHashes } from './files.ts';
 import type { Description } from './hf.ts';
 import { memoryNeed, wantMemory } from './memory.ts';
@@ -21,6 +22,8 @@ export interface LoadedModel {
 }
 
 export interface LoadDenoiserOptions extends DenoiserOptions {
+  /** Facts that the folder does not say, or says wrongly. */
+  overrides?: Overrides | undefined;
   /** Keeps the converted weights of a large model for the next time (default). */
   cache?: boolean | undefined;
   /** Told while the weights of a large model are converted. */
@@ -33,9 +36,9 @@ export interface LoadDenoiserOptions extends DenoiserOptions {
  */
 export async function loadDenoiser(
   dir: string,
-  { precision: asked, cache = true, onProgress, ...options }: LoadDenoiserOptions = {},
+  { precision: asked, overrides, cache = true, onProgress, ...options }: LoadDenoiserOptions = {},
 ): Promise<LoadedModel> {
-  return withWeights(dir, { precision: asked, verify: false }, async (loaded, precision) => {
+  return withWeights(dir, { precision: asked, overrides, verify: false }, async (loaded, precision) => {
     const { description, weights } = loaded;
     const { config, weightFiles, tokenizerJson } = description;
     const weightBytes = [...weights.values()].reduce((sum, weight) => sum + bytesOf(weight), 0);

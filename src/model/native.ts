@@ -18,15 +18,16 @@ import { buildSteppingGraph, type SteppingVariant, type Tensors } from './steppi
 /** Sequences of one graph: a forward of five is one of four and one of one. */
 const GROUPS = [8, 4, 2, 1];
 /**
- * Every graph holds the weights once more. From this size on there are two graphs at most, which compute all statistics
- * always: next to the products of such a model they cost nothing.
+ * Every graph holds the weights once more, packed for its kernels. From this size on there is one, for up to so many
+ * sequences, which computes all statistics always: next to the products of such a model that costs nothing.
  */
 export const LARGE_BYTES = 256e6;
-const LARGE_GROUPS = [4, 1];
+const LARGE_RUNS = 4;
 
 /** The least graph of all: it holds every weight. */
 export const plainVariant: SteppingVariant = {
   runs: 1,
+  idle: false,
   masked: true,
   inPlace: true,
   several: false,
@@ -83,7 +84,8 @@ export function createDenoiser(
       pieces.length > 1 ||
       !pieces.every(({ attention, positions, cache }) => seesEverything(attention, positions, cache.length));
     const variant: SteppingVariant = {
-      runs: pieces.length,
+      runs: isLarge ? LARGE_RUNS : pieces.length,
+      idle: isLarge,
       masked,
       inPlace,
       several: isLarge || topK > 1,
@@ -130,7 +132,7 @@ export function createDenoiser(
         }
         const last = wave.map((job) => ({ job, piece: job.pieces.at(-1)! }));
         for (let at = 0; at < last.length;) {
-          const size = (isLarge ? LARGE_GROUPS : GROUPS).find((group) => group <= last.length - at)!;
+          const size = isLarge ? LARGE_RUNS : GROUPS.find((group) => group <= last.length - at)!;
           await take(last.slice(at, at + size));
           at += size;
         }
@@ -195,7 +197,15 @@ function check(config: ModelConfig, { ids, positions, cache, attention, query, w
   assert(write >= 0 && write <= ids.length, 'a run writes rows that it has');
   assert(write === 0 || cache, 'a run that writes needs a cache');
   assert(
-    attention.kind === 'full' || (cache?.length ?? 0) >= positions[0] || cache === null,
+    attention.kind !== 'explicit' ||
+      attention.visible.length === ids.length * ((cache?.length ?? 0) + ids.length),
+    'an explicit pattern says for each row and each place whether it is seen',
+  );
+  assert(
+    attention.kind === 'full' ||
+      attention.kind === 'explicit' ||
+      (cache?.length ?? 0) >= positions[0] ||
+      cache === null,
     `cache holds ${cache?.length} places, run starts at ${positions[0]}`,
   );
   assert(

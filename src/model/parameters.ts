@@ -45,12 +45,12 @@ export function createParameters(config: ModelConfig): Parameters {
 
 /**
  * Random start: matrices normal with standard deviation 0.5/√fan-in, those that write to the residual stream divided by
- * √(2L) (GPT-2's rule, so that the stream's variance does not grow with depth), embedding 0.02, norms 1.
+ * √(2L) (GPT-2's rule, so that the stream's variance does not grow with depth), embedding 0.02, norms 1, biases 0.
  */
 export function initialise(parameters: Parameters, config: ModelConfig, rng: Rng): void {
   for (const { name, shape, data } of parameters.list) {
     if (shape.length === 1) {
-      data.fill(1);
+      data.fill(name.endsWith('.bias') ? 0 : 1);
       continue;
     }
     const writesResidual = name.endsWith('o_proj.weight') || name.endsWith('down_proj.weight');

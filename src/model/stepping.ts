@@ -12,19 +12,32 @@
  */
 import { Graph, type Value } from '../graph/graph.ts';
 import { rmsNorm, rope, scaledAttention, skipRmsNorm } from '../graph/layers.ts';
-import { concat, gatherAxis, gatherRows, reshape, split, splitBy } from '../graph/ops.ts';
+import { add, concat, gatherAxis, gatherRows, reshape, split, splitBy } from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
-import type { ModelConfig } from './config.ts';
+import { hasQkNorm, type ModelConfig } from './config.ts';
 import type { FloatTensor, Weights } from './quantize.ts';
 import { statistics, type StatisticsVariant } from './statistics.ts';
 import { constantWeights } from './step-weights.ts';
-import { attentionScale, projections, rotaryTables, transformer, type Attention } from './transformer.ts';
+import {
+  attentionScale,
+  projections,
+  QKV,
+  qkvBiases,
+  rotaryTables,
+  transformer,
+  type Attention,
+} from './transformer.ts';
 
 export type Tensors = ReadonlyMap<string, FloatTensor>;
 
 export interface SteppingVariant extends StatisticsVariant {
   /** Sequences of one run. */
   runs: number;
+  /**
+   * Fewer sequences than that may come; each place that is left over is given a copy of a token of its own, in attention
+   * alone. So one graph, which is one copy of the weights, serves any number.
+   */
+  idle: boolean;
   /** Whether attention is masked; where everybody sees everything it need not be. */
   masked: boolean;
   /** Keys and values are written behind the cache in place; else the graph joins them. */
@@ -52,16 +65,19 @@ const joinRows = (parts: readonly Value[], rows: string): Value =>
  * Inputs: N tokens (`ids`, `positions`), those M of them whose statistics are wanted (`rows`), and for each sequence r
  * its caches [1, S, K·d], where S counts the new tokens too if written in place, and `mask` [G·T, S] with `lastMask`
  * [G·M, S] for the last layer, which computes the wanted rows only. With several sequences also how many rows each has
- * (`sizes`) and which of its own are wanted (`wanted`).
+ * (`sizes`) and which of its own are wanted (`wanted`); where places may be idle, which rows attention is to see (`spread`)
+ * and which of what comes out of it are tokens (`kept`, `lastKept`).
  */
 export function buildSteppingGraph(config: ModelConfig, weights: Weights, variant: SteppingVariant): Graph {
   const graph = new Graph();
   const { heads: H, kvHeads: K, headDim: d, width: D, contextLength, normEps } = config;
   const G = H / K;
-  const { runs, masked, inPlace } = variant;
+  const { runs, idle, masked, inPlace } = variant;
   const ids = graph.input('ids', 'int32', [1, 'N']);
   const positions = graph.input('positions', 'int64', [1, 'N']);
   const rows = graph.input('rows', 'int32', ['M']);
+  const spread = idle ? graph.input('spread', 'int32', ['A']) : null;
+  const kept = idle ? [graph.input('kept', 'int32', ['N']), graph.input('lastKept', 'int32', ['M'])] : null;
   const every = Array.from({ length: runs }, (_, run) => run);
   const sizes = runs > 1 ? graph.input('sizes', 'int64', [runs]) : null;
   const wanted = every.map((run) => (runs > 1 ? graph.input(`wanted${run}`, 'int32', [`M${run}`]) : rows));
@@ -75,7 +91,7 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
   const mask = maskOf('mask', T);
   const lastMask = maskOf('lastMask', M);
 
-  const { constant, project, headNorm, head } = constantWeights(graph, config, weights);
+  const { constant, bias, project, headNorm, head } = constantWeights(graph, config, weights);
   const rotary = rotaryTables(graph, config, positions, contextLength);
 
   /** One sequence over its cache. q [1, T, H·d], k and v [1, T, K·d] to [1, T or M, H·d] */
@@ -98,24 +114,26 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
   };
 
   const attention: Attention = (x, layer) => {
-    const [joined] = project(
-      x,
-      projections(layer, ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj']),
-      { join: true },
-    ) as [Value];
+    const [products] = project(x, projections(layer, QKV), { join: true }) as [Value];
+    const joined = config.qkvBias ? add(products, bias(qkvBiases(layer))) : products;
     const [qk, v] = split(joined, 2, [(H + K) * d, K * d]) as [Value, Value];
-    const heads = rmsNorm(reshape(qk, ['N', H + K, d]), headNorm(layer), normEps);
-    const placed = rope(reshape(heads, qk.shape), rotary);
+    const heads = hasQkNorm(config)
+      ? reshape(rmsNorm(reshape(qk, ['N', H + K, d]), headNorm(layer), normEps), qk.shape)
+      : qk;
+    const placed = rope(heads, rotary, H + K);
     if (runs === 1) {
       const [q, k] = split(placed, 2, [H * d, K * d]) as [Value, Value];
       return attendRun({ q, k, v }, layer, 0);
     }
-    const parts = splitBy(concat([placed, v], 2), 1, sizes!, T);
+    const tokens = concat([placed, v], 2);
+    const parts = splitBy(spread ? gatherAxis(tokens, spread, 1) : tokens, 1, sizes!, T);
     const mixed = parts.map((part, run) => {
       const [q, k, v] = split(part, 2, [H * d, K * d, K * d]) as [Value, Value, Value];
       return attendRun({ q, k, v }, layer, run);
     });
-    return joinRows(mixed, layer === config.layers - 1 ? 'M' : 'N');
+    const isLast = layer === config.layers - 1;
+    if (kept) return gatherAxis(joinRows(mixed, isLast ? 'lastA' : 'A'), kept[isLast ? 1 : 0], 1);
+    return joinRows(mixed, isLast ? 'M' : 'N');
   };
 
   const embedded = gatherRows(constant('model.embed_tokens.weight'), ids);

@@ -1,6 +1,6 @@
 /**
- * The transformer, written once for training and inference: pre-norm RMSNorm, grouped-query attention with per-head
- * RMSNorm of queries and keys before rotary embedding, SwiGLU, no biases (the Qwen3 and SDAR block).
+ * The transformer, written once for training and inference: pre-norm RMSNorm, grouped-query attention with rotary
+ * embedding, SwiGLU. What families differ in (per-head norms, biases, how much of a head turns) is data of the config.
  * What differs between uses is injected: how weights are multiplied (`project`), how the residual stream is summed and
  * normalised (`addNorm`), and what attends to what (`attention`; `headwise` is the differentiable one).
  */
@@ -9,7 +9,7 @@ import { rmsNorm, rope, type RotaryTables } from '../graph/layers.ts';
 import { add, mul, reshape, silu, transpose } from '../graph/ops.ts';
 import type { Dim } from '../graph/shape.ts';
 import type { Graph } from '../graph/graph.ts';
-import type { ModelConfig } from './config.ts';
+import { hasQkNorm, type ModelConfig } from './config.ts';
 
 /** Multiplies x by each of the named weights: x Wᵀ. Inference fuses them into one product. */
 export type Project = (x: Value, names: readonly string[]) => Value[];
@@ -33,6 +33,9 @@ export const projections = (layer: number, names: readonly string[]): string[] =
   names.map((name) => `model.layers.${layer}.${name}.weight`);
 
 export const QKV = ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'] as const;
+
+/** The biases of the same products. */
+export const qkvBiases = (layer: number): string[] => QKV.map((name) => `model.layers.${layer}.${name}.bias`);
 
 /** Embedded tokens x [B, T, D] to normalised hidden states [B, T, D], ready for the head. */
 export function transformer(config: ModelConfig, x: Value, parts: TransformerParts): Value {
@@ -85,11 +88,18 @@ export function headwise(
     const [B, T] = x.shape as [Dim, Dim];
     /** Normalises each head, then turns it by its position. */
     const place = (y: Value, heads: number, name: string): Value => {
+      if (!hasQkNorm(config)) return rope(y, rotary, heads);
       const perHead = reshape(y, [B, T, heads, headDim]);
       const [weight] = projections(layer, [name]) as [string];
-      return rope(reshape(rmsNorm(perHead, vector(weight), normEps), [B, T, heads * headDim]), rotary);
+      return rope(reshape(rmsNorm(perHead, vector(weight), normEps), [B, T, heads * headDim]), rotary, heads);
     };
-    const [q, k, v] = project(x, projections(layer, QKV)) as [Value, Value, Value];
+    const plain = project(x, projections(layer, QKV));
+    const biases = config.qkvBias ? qkvBiases(layer) : [];
+    const [q, k, v] = plain.map((y, i) => (biases[i] ? add(y, vector(biases[i])) : y)) as [
+      Value,
+      Value,
+      Value,
+    ];
     // Query head k·G + g reads key head k.
     const queries = reshape(place(q, H, 'self_attn.q_norm'), [B, T, K, G, headDim]);
     const out = mix({
@@ -101,19 +111,20 @@ export function headwise(
   };
 }
 
-/** cos and sin of position · theta^(−2i/d), [positions, d/2] each; angles in f64, stored as f32. */
+/** cos and sin of position · theta^(−2i/r), [positions, r/2] each, r = rotaryDim; angles in f64, stored as f32. */
 export function rotaryTables(
   graph: Graph,
   config: ModelConfig,
   positions: Value,
   length: number,
 ): RotaryTables {
-  const half = config.headDim / 2;
+  const { headDim, rotaryDim = headDim } = config;
+  const half = rotaryDim / 2;
   const cos = new Float32Array(length * half);
   const sin = new Float32Array(length * half);
   for (let i = 0; i < half; i++) {
     // torch computes the frequencies in f32; rounding them likewise keeps far positions in step with it.
-    const frequency = Math.fround(1 / Math.fround(config.ropeTheta ** ((2 * i) / config.headDim)));
+    const frequency = Math.fround(1 / Math.fround(config.ropeTheta ** ((2 * i) / rotaryDim)));
     for (let p = 0; p < length; p++) {
       const angle = Math.fround(p * frequency);
       cos[p * half + i] = Math.cos(angle);
@@ -124,5 +135,6 @@ export function rotaryTables(
     cos: graph.constant('cos', cos, [length, half]),
     sin: graph.constant('sin', sin, [length, half]),
     positions,
+    isPartial: rotaryDim < headDim,
   };
 }
