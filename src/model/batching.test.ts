@@ -120,11 +120,17 @@ describe.each([
 ] as const)('with %i threads and %s', (threads, precision) => {
   const options = { threads, precision, spin: false };
 
-  it('tiny models give the same bits alone and among neighbours', async () => {
+  it.each([
+    ['many graphs', undefined],
+    ['one graph', 0],
+  ])('tiny models give the same bits alone and among neighbours, with %s', async (_, largeBytes) => {
     const config = tinyConfig('causalContext');
     const parameters = createParameters(config);
     initialise(parameters, config, createRng(3));
-    const denoiser = createDenoiser(await nodeRuntime(), config, toTensors(parameters), options);
+    const denoiser = createDenoiser(await nodeRuntime(), config, toTensors(parameters), {
+      ...options,
+      largeBytes,
+    });
     await fc.assert(
       fc.asyncProperty(
         fc.array(recipe({ cached: 70, rows: 40 }), { minLength: 2, maxLength: 9 }),
