@@ -14,7 +14,7 @@ import {
   type ModelConfig,
 } from '../model/config.ts';
 import type { Origin, Overrides } from '../model/config-json.ts';
-import type { Json } from '../model/families.ts';
+import type { Json } from '../model/family.ts';
 import { sha256OfFile } from '../model/files.ts';
 import { describeCheckpoint, type Description } from '../model/hf.ts';
 import type { Precision } from '../model/quantize.ts';

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { tinyConfig } from '../../tests/tiny.ts';
 import { nodeRuntime } from '../graph/node.ts';
 import { createRng } from '../rng.ts';
+import type { Mixture, ModelConfig } from './config.ts';
 import { positionsFrom, type AttentionPattern, type Denoiser, type ForwardRun } from './denoiser.ts';
 import { loadDenoiser } from './load.ts';
 import { createDenoiser } from './native.ts';
@@ -111,6 +112,18 @@ async function checkMix(denoiser: Denoiser, recipes: Recipe[], sampled: boolean)
   }
 }
 
+const MIXTURE: Mixture = {
+  experts: 8,
+  perToken: 3,
+  width: 20,
+  router: 'sigmoidGroups',
+  groups: 4,
+  groupsPerToken: 2,
+  scale: 2.5,
+  sharedWidth: 20,
+  denseLayers: 1,
+};
+
 describe.each([
   [1, 'f32'],
   [2, 'f32'],
@@ -121,10 +134,11 @@ describe.each([
   const options = { threads, precision, spin: false };
 
   it.each([
-    ['many graphs', undefined],
-    ['one graph', 0],
-  ])('tiny models give the same bits alone and among neighbours, with %s', async (_, largeBytes) => {
-    const config = tinyConfig('causalContext');
+    { of: 'one SwiGLU', more: {} },
+    { of: 'one SwiGLU in one graph', more: {}, largeBytes: 0 },
+    { of: 'a mixture', more: { mixture: MIXTURE, qkNorm: false, qkvBias: true, rotaryDim: 4 } },
+  ])('tiny models of $of give the same bits alone and among neighbours', async ({ more, largeBytes }) => {
+    const config: ModelConfig = { ...tinyConfig('causalContext'), ...more };
     const parameters = createParameters(config);
     initialise(parameters, config, createRng(3));
     const denoiser = createDenoiser(await nodeRuntime(), config, toTensors(parameters), {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { ModelConfig } from './config.ts';
 import { configFromJson, resolveConfig, type Surroundings } from './config-json.ts';
 import { configToJson } from './config-write.ts';
-import type { Json } from './families.ts';
+import type { Json } from './family.ts';
 
 const load = (path: string): Json =>
   JSON.parse(readFileSync(new URL(`../../fixtures/checkpoints/${path}`, import.meta.url), 'utf8')) as Json;
@@ -193,6 +193,8 @@ describe('families', () => {
     'fast-dllm-v2',
     'dream',
     'llada',
+    'llada-moe',
+    'llada2',
     'stable-diffcoder',
   ];
   const overrides = { maskTokenId: 150 };
@@ -245,7 +247,10 @@ describe('families', () => {
     const { config: written } = configToJson(read, 'F32', raw, null);
     expect(configFromJson(written, around)).toEqual(read);
     expect(() => configFromJson(raw, { ...around, overrides: { family: 'dreem' } })).toThrow(
-      expect.objectContaining({ code: 'bad_option', message: expect.stringContaining('dream, llada') }),
+      expect.objectContaining({
+        code: 'bad_option',
+        message: expect.stringContaining('dream, dream-reasoner'),
+      }),
     );
   });
 

@@ -4,7 +4,8 @@
  */
 import { TintypeError } from '../errors.ts';
 import type { Layout, ModelConfig, SpecialTokens } from './config.ts';
-import { detectFamily, type Fact, type Family, familyById, firstKey, isJson, type Json } from './families.ts';
+import { integerOf, isTrue, mixtureOf, rotaryDimOf, wrongKey, yarnOf } from './config-block.ts';
+import { detectFamily, type Family, familyById, firstKey, type Json } from './family.ts';
 
 /** Said by the caller; goes before everything that files say. */
 export interface Overrides {
@@ -53,15 +54,8 @@ interface Said<T> {
   origin: Origin;
 }
 
-/** Settings of any family that would change the mathematics. */
-const SUPPORTED: Record<string, (value: unknown) => boolean> = {
-  rope_scaling: (value) => !value,
-  quantization_config: (value) => value === null,
-  layer_types: (value) => Array.isArray(value) && value.every((type) => type === 'full_attention'),
-  rope_parameters: (value) =>
-    value === null ||
-    (isJson(value) && [undefined, 'default'].includes(value['rope_type'] as string | undefined)),
-};
+/** What no family may have switched on, in the form of its own `settings`. */
+const SETTINGS: Family['settings'] = { layer_types: ['full_attention'], quantization_config: [] };
 
 /** Reads config.json. Errors: those of `resolveConfig`. */
 export const configFromJson = (raw: Json, around: Surroundings): ModelConfig =>
@@ -76,6 +70,7 @@ export function resolveConfig(raw: Json, around: Surroundings): Resolution {
   const { where, overrides = {} } = around;
   const family = overrides.family === undefined ? detectFamily(raw, where) : familyById(overrides.family);
   checkSettings(family, raw, where);
+  const yarn = yarnOf(family, raw, where);
   const integer = (key: string | readonly string[]): number => integerOf(raw, key, where);
   const number = (key: string, value: unknown): number => {
     if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value;
@@ -88,10 +83,11 @@ export function resolveConfig(raw: Json, around: Surroundings): Resolution {
   const [width, heads] = [integer(keys.width), integer(keys.heads)];
   const isDerived = family.derivesHeadDim && (raw[firstKey(keys.headDim)] ?? null) === null;
   const headDim = isDerived ? width / heads : integer(keys.headDim);
-  const tied = raw[tiedKey] ?? false;
+  const tied = raw[tiedKey] ?? family.tiedSilent ?? false;
   if (typeof tied !== 'boolean') throw wrongKey(where, tiedKey, tied, 'true or false');
   const rotaryDim = rotaryDimOf(raw, headDim, number);
-  const mask = layout.value === 'causal' ? null : maskOf(family, raw, around, integer(keys.vocabSize));
+  const isAutoregressive = layout.value === 'causal' && !family.reordersKnown;
+  const mask = isAutoregressive ? null : maskOf(family, raw, around, integer(keys.vocabSize));
   const { eos, ...ids } = tokenIds(family, raw, around);
 
   const config: ModelConfig = {
@@ -104,6 +100,7 @@ export function resolveConfig(raw: Json, around: Surroundings): Resolution {
     kvHeads: integer(keys.kvHeads),
     headDim,
     ffnWidth: integer(keys.ffnWidth),
+    ...(family.mixture ? { mixture: mixtureOf(family.mixture, raw, where) } : {}),
     vocabSize: integer(keys.vocabSize),
     tiedHead: tied,
     normEps: number('rms_norm_eps', raw['rms_norm_eps']),
@@ -114,9 +111,11 @@ export function resolveConfig(raw: Json, around: Surroundings): Resolution {
     ),
     // Facts of the native block stay out, so that its configs have one form.
     ...(rotaryDim === headDim ? {} : { rotaryDim }),
+    ...(yarn ? { yarn } : {}),
     ...(isTrue(family.qkvBias, raw) ? { qkvBias: true } : {}),
     ...(isTrue(family.qkNorm, raw) ? {} : { qkNorm: false }),
     ...(family.logitShift === 'none' ? {} : { logitShift: family.logitShift }),
+    ...(family.reordersKnown ? { reordersKnown: true } : {}),
     contextLength,
     blockLength: blockLength.value,
     tokens: { mask: mask?.value ?? null, eos: eos.value, ...ids },
@@ -144,41 +143,16 @@ function assumptions({ isAmbiguous }: Family, where: string, layout: Said<Layout
 }
 
 function checkSettings(family: Family, raw: Json, where: string): void {
-  const refused = (key: string): TintypeError =>
-    new TintypeError('unsupported', {
+  for (const [key, values] of Object.entries({ ...SETTINGS, ...family.settings })) {
+    const value = raw[key] ?? null;
+    const given: unknown[] = Array.isArray(value) ? value : [value];
+    if (value === null || given.every((each) => values.includes(each))) continue;
+    throw new TintypeError('unsupported', {
       what: `${where} uses a feature that is not there yet: ${key}`,
-      got: JSON.stringify(raw[key]),
+      got: JSON.stringify(value),
       next: 'convert the checkpoint, or use another one',
     });
-  for (const [key, isSupported] of Object.entries(SUPPORTED)) {
-    if (key in raw && !isSupported(raw[key])) throw refused(key);
   }
-  for (const [key, values] of Object.entries(family.settings)) {
-    const value = raw[key] ?? null;
-    if (value !== null && !values.includes(value)) throw refused(key);
-  }
-}
-
-/** The first of several keys that is there. */
-function integerOf(raw: Json, keys: string | readonly string[], where: string): number {
-  const key =
-    typeof keys === 'string' ? keys : (keys.find((each) => (raw[each] ?? null) !== null) ?? keys[0]);
-  const value = raw[key];
-  if (Number.isSafeInteger(value) && (value as number) > 0) return value as number;
-  throw wrongKey(where, key, value, 'a positive integer');
-}
-
-const isTrue = (fact: Fact, raw: Json): boolean =>
-  typeof fact === 'boolean' ? fact : ((raw[fact.key] ?? fact.silent) as boolean);
-
-/** Some files give the share of a head that turns, some the components, some both. */
-function rotaryDimOf(raw: Json, headDim: number, number: (key: string, value: unknown) => number): number {
-  if ((raw['rotary_dim'] ?? null) !== null) return number('rotary_dim', raw['rotary_dim']);
-  const share =
-    (raw['rope_parameters'] as Json | null | undefined)?.['partial_rotary_factor'] ??
-    raw['partial_rotary_factor'] ??
-    1;
-  return Math.floor(headDim * number('partial_rotary_factor', share));
 }
 
 function layoutOf(family: Family, raw: Json, { where, name, overrides }: Surroundings): Said<Layout> {
@@ -309,12 +283,4 @@ export function checkConfig(config: ModelConfig, where: string): void {
   const outside = tokens.eos.find((id) => id >= vocabSize);
   if (outside !== undefined)
     throw bad('an end-of-text token lies outside the vocabulary', `${outside} of ${vocabSize}`);
-}
-
-function wrongKey(where: string, key: string, got: unknown, wanted: string): TintypeError {
-  return new TintypeError('bad_config', {
-    what: got === undefined ? `${where} lacks the key ${key}` : `${where} has a bad value for ${key}`,
-    got: got === undefined ? undefined : JSON.stringify(got),
-    wanted: `${key}: ${wanted}`,
-  });
 }

@@ -1,16 +1,9 @@
 /** A `ModelConfig` to `config.json` and `generation_config.json`, in the dialect of its family. */
 import { TintypeError } from '../errors.ts';
-import { familyName, type ModelConfig } from './config.ts';
+import { familyName, hasQkNorm, type Mixture, type ModelConfig } from './config.ts';
 import { checkConfig, configFromJson } from './config-json.ts';
-import {
-  type Dimension,
-  type Family,
-  FAMILIES,
-  FAMILY_KEY,
-  firstKey,
-  isJson,
-  type Json,
-} from './families.ts';
+import { FAMILIES } from './families.ts';
+import { type Dimension, type Family, FAMILY_KEY, firstKey, isJson, type Json } from './family.ts';
 import type { FloatDtype } from './safetensors.ts';
 
 const DTYPE_NAMES: Record<FloatDtype, string> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
@@ -50,9 +43,9 @@ export function configToJson(
   return { config: stated(json), generation: { ...generation, ...tokenFacts(written) } };
 }
 
-/** Whether a reader of the files, who also has the tokenizer, would get this config. */
+/** Whether a reader of these files, without tokenizer, folder name or options, would get this config. */
 function saysTheSame(config: ModelConfig, raw: Json, generation: Json | null): boolean {
-  const around = { generation, tokenizerMask: config.tokens.mask, where: 'config.json' };
+  const around = { generation, tokenizerMask: null, where: 'config.json' };
   try {
     return JSON.stringify(sorted(configFromJson(raw, around))) === JSON.stringify(sorted(config));
   } catch (error) {
@@ -79,6 +72,8 @@ function facts(config: ModelConfig, family: Family): Json {
     ...(family.classes.length > 0 ? { architectures: [family.classes[0]] } : { [FAMILY_KEY]: family.id }),
     model_type: family.modelType,
     ...Object.fromEntries(dimensions),
+    ...mixtureFacts(config.mixture, family),
+    ...switchFacts(config, family),
     [family.tiedKey]: config.tiedHead,
     rms_norm_eps: config.normEps,
     partial_rotary_factor: config.rotaryDim === undefined ? undefined : config.rotaryDim / config.headDim,
@@ -89,9 +84,41 @@ function facts(config: ModelConfig, family: Family): Json {
   };
 }
 
+function mixtureFacts(mixture: Mixture | undefined, { mixture: keys }: Family): Json {
+  if (!mixture || !keys) return {};
+  const { sharedWidth, router: _, ...numbers } = mixture;
+  const facts = Object.entries(numbers).flatMap(([fact, value]) => {
+    const key = keys[fact as keyof typeof numbers];
+    return key === undefined ? [] : [[key, value]];
+  });
+  const shared = keys.shared === undefined ? {} : { [keys.shared]: sharedWidth / mixture.width };
+  return { ...Object.fromEntries(facts), ...shared };
+}
+
+/** Biases and norms, where the family leaves them to the file. */
+function switchFacts(config: ModelConfig, { qkvBias, qkNorm }: Family): Json {
+  return {
+    ...(typeof qkvBias === 'boolean' ? {} : { [qkvBias.key]: config.qkvBias ?? false }),
+    ...(typeof qkNorm === 'boolean' ? {} : { [qkNorm.key]: hasQkNorm(config) }),
+  };
+}
+
 /** Theta goes where the file has it, since a reader that knows both places believes only one. */
-function ropeFacts({ ropeTheta }: ModelConfig, raw: Json | null): Json {
+function ropeFacts({ ropeTheta, yarn }: ModelConfig, raw: Json | null): Json {
   const nested = raw?.['rope_parameters'];
+  if (yarn) {
+    const stretched = {
+      rope_type: 'yarn',
+      rope_theta: ropeTheta,
+      factor: yarn.factor,
+      original_max_position_embeddings: yarn.originalLength,
+      beta_fast: yarn.betaFast,
+      beta_slow: yarn.betaSlow,
+      attention_factor: yarn.attentionFactor,
+      llama_4_scaling_beta: yarn.queryBeta,
+    };
+    return { rope_scaling: undefined, rope_parameters: { ...(isJson(nested) ? nested : {}), ...stretched } };
+  }
   return isJson(nested)
     ? { rope_parameters: { ...nested, rope_theta: ropeTheta } }
     : { rope_theta: ropeTheta };

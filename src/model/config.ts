@@ -31,14 +31,18 @@ export interface ModelConfig {
   /** K: key and value heads; divides `heads`. */
   kvHeads: number;
   headDim: number;
-  /** Width inside SwiGLU. */
+  /** Width inside SwiGLU, of the layers that have no mixture. */
   ffnWidth: number;
+  /** Default: none, every layer has one SwiGLU. */
+  mixture?: Mixture;
   /** V: rows of the embedding. */
   vocabSize: number;
   /** The head is the embedding, transposed. */
   tiedHead: boolean;
   normEps: number;
   ropeTheta: number;
+  /** How the frequencies were stretched for a longer context. Default: not. */
+  yarn?: Yarn;
   /** First components of a head that turn with the position; the others pass. Even. Default: all. */
   rotaryDim?: number;
   /** The products of q, k and v add a bias. Default: no. */
@@ -50,11 +54,57 @@ export interface ModelConfig {
    * `block`: the same inside each block.
    */
   logitShift?: LogitShift;
+  /**
+   * In a run the known tokens stand before the masks, each with its own position, so that causal masks see all of them
+   * (WeDLM, 2512.22737). Default: no.
+   */
+  reordersKnown?: boolean;
   /** Positions it was trained for. */
   contextLength: number;
   /** Positions denoised together; 1 for `causal`, `contextLength` for `full`. */
   blockLength: number;
   tokens: SpecialTokens;
+}
+
+/** Many small SwiGLUs, of which each token takes a few. */
+export interface Mixture {
+  /** E. */
+  experts: number;
+  /** k: how many a token takes. */
+  perToken: number;
+  /** Width inside each. */
+  width: number;
+  /**
+   * How the k are weighted: by their share among all, by their share among the k, or by the sigmoids' share among the k,
+   * those picked with a bias and from the best groups only.
+   */
+  router: 'softmax' | 'softmaxRenorm' | 'sigmoidGroups';
+  /** Equal groups of experts, and from how many of them a token takes. */
+  groups: number;
+  groupsPerToken: number;
+  /** Factor of the weights. */
+  scale: number;
+  /** Width inside the SwiGLU that every token takes besides; 0: there is none. */
+  sharedWidth: number;
+  /** The first so many layers have an ordinary SwiGLU instead. */
+  denseLayers: number;
+}
+
+/**
+ * YaRN (2309.00071): frequencies that turn seldom within the original context are divided by `factor`, those that turn
+ * often stay, those between are mixed. Queries may be scaled up by 1 + queryBeta · ln(1 + ⌊position / original⌋) (Llama 4).
+ */
+export interface Yarn {
+  factor: number;
+  /** Positions of the original training. */
+  originalLength: number;
+  /** Turns within the original context, above which a frequency stays, and below which it is divided. */
+  betaFast: number;
+  betaSlow: number;
+  /** Factor of cosines and sines. */
+  attentionFactor: number;
+  /** 0: queries are not scaled. */
+  queryBeta: number;
 }
 
 export interface SpecialTokens {
@@ -69,6 +119,10 @@ export interface SpecialTokens {
 /** The row of `families.ts` that a model was read as. */
 export const familyName = ({ family, modelType }: ModelConfig): string => family ?? modelType;
 
+/** Whether the feed-forward part of a layer is a mixture. */
+export const isMixtureLayer = ({ mixture }: ModelConfig, layer: number): boolean =>
+  mixture !== undefined && layer >= mixture.denseLayers;
+
 export const hasQkNorm = ({ qkNorm = true }: ModelConfig): boolean => qkNorm;
 
 /** A parameter under Qwen3's name for it, whatever its family calls it (`names.ts`): [rows, columns] or [columns]. */
@@ -82,7 +136,7 @@ export interface ParameterShape {
  * are multiplied together (q k v; gate up) stand next to each other, so that one view covers the fused product.
  */
 export function parameterShapes(config: ModelConfig): ParameterShape[] {
-  const { width: D, heads: H, kvHeads: K, headDim, ffnWidth: F, vocabSize: V } = config;
+  const { width: D, heads: H, kvHeads: K, headDim, vocabSize: V } = config;
   const shapes: ParameterShape[] = [{ name: 'model.embed_tokens.weight', shape: [V, D] }];
   for (let layer = 0; layer < config.layers; layer++) {
     const at = `model.layers.${layer}`;
@@ -106,14 +160,30 @@ export function parameterShapes(config: ModelConfig): ParameterShape[] {
         : []),
       { name: `${at}.self_attn.o_proj.weight`, shape: [D, H * headDim] },
       { name: `${at}.post_attention_layernorm.weight`, shape: [D] },
-      { name: `${at}.mlp.gate_proj.weight`, shape: [F, D] },
-      { name: `${at}.mlp.up_proj.weight`, shape: [F, D] },
-      { name: `${at}.mlp.down_proj.weight`, shape: [D, F] },
+      ...feedForwardShapes(config, layer),
     );
   }
   shapes.push({ name: 'model.norm.weight', shape: [D] });
   if (!config.tiedHead) shapes.push({ name: 'lm_head.weight', shape: [V, D] });
   return shapes;
+}
+
+function feedForwardShapes(config: ModelConfig, layer: number): ParameterShape[] {
+  const { width: D, ffnWidth, mixture } = config;
+  const at = `model.layers.${layer}.mlp`;
+  const gated = (path: string, F: number): ParameterShape[] => [
+    { name: `${path}.gate_proj.weight`, shape: [F, D] },
+    { name: `${path}.up_proj.weight`, shape: [F, D] },
+    { name: `${path}.down_proj.weight`, shape: [D, F] },
+  ];
+  if (!mixture || !isMixtureLayer(config, layer)) return gated(at, ffnWidth);
+  const { experts: E, width: I, router, sharedWidth } = mixture;
+  return [
+    { name: `${at}.gate.weight`, shape: [E, D] },
+    ...(router === 'sigmoidGroups' ? [{ name: `${at}.gate.expert_bias`, shape: [E] }] : []),
+    ...Array.from({ length: E }, (_, expert) => gated(`${at}.experts.${expert}`, I)).flat(),
+    ...(sharedWidth > 0 ? gated(`${at}.shared_experts`, sharedWidth) : []),
+  ];
 }
 
 export const elementCount = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);

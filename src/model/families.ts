@@ -1,62 +1,9 @@
 /**
  * The published families, as data: by which names their files are known, which keys they use, which layouts they can
- * state, and the facts that no key states. Adding a family is adding a row (CHECKPOINTS.md 0.3); `config-json.ts` reads it.
+ * state, and the facts that no key states. Adding a family is adding a row (CHECKPOINTS.md 0.3).
  */
-import { TintypeError } from '../errors.ts';
-import { familyName, type Layout, type LogitShift, type ModelConfig } from './config.ts';
-import { LLADA_NAMES, type NameMap, QWEN_NAMES } from './names.ts';
-
-export type Json = Record<string, unknown>;
-
-/** Facts that stand in config.json as one number each. */
-export type Dimension =
-  | 'width'
-  | 'layers'
-  | 'heads'
-  | 'kvHeads'
-  | 'headDim'
-  | 'ffnWidth'
-  | 'vocabSize'
-  | 'contextLength';
-
-/** A fact of the whole family, or one that stands under a key; `silent` is what files without the key mean. */
-export type Fact = boolean | { key: string; silent: boolean };
-
-export interface Family {
-  /** How options and errors name it. */
-  id: string;
-  modelType: string;
-  /**
-   * Classes that `architectures[0]` or `auto_map` may name; the first is written. None: files do not tell this family
-   * from another one, so it must be asked for.
-   */
-  classes: readonly string[];
-  /** Of several keys the first that is there counts. */
-  keys: Record<Dimension, string | readonly string[]>;
-  /** Without its key a head is width / heads wide. */
-  derivesHeadDim?: boolean;
-  tiedKey: string;
-  /** What `attention_layout` may say; the first is meant where it is silent, if `layoutKey` is optional. */
-  layouts: readonly [Layout, ...Layout[]];
-  /** Where the layout stands: nowhere (there is but one), perhaps, or always. */
-  layoutKey: 'absent' | 'optional' | 'required';
-  /** Files of one config.json come in several layouts or block lengths, so what is assumed has to be said. */
-  isAmbiguous?: boolean;
-  /** Key of the block length, and the value that files without it mean. */
-  blockKey: { key: string; silent: number | null };
-  qkvBias: Fact;
-  qkNorm: Fact;
-  logitShift: LogitShift;
-  names: NameMap;
-  /** The mask where neither config.json nor the tokenizer knows it. */
-  maskTokenId: number | null;
-  /** Tokens that end a turn of the family's chat template: they end a text as well. */
-  turnEnds: readonly string[];
-  /** Settings that would change the mathematics, and the values a file may hold (besides null). */
-  settings: Readonly<Record<string, readonly unknown[]>>;
-  /** Keys that engines for this family want to see in a new file, beyond the facts. */
-  extra: Json;
-}
+import type { Family } from './family.ts';
+import { LLADA2_NAMES, LLADA_NAMES, NEMOTRON_NAMES, QWEN_NAMES } from './names.ts';
 
 const QWEN_KEYS = {
   width: 'hidden_size',
@@ -69,7 +16,7 @@ const QWEN_KEYS = {
   contextLength: 'max_position_embeddings',
 } as const;
 
-const QWEN_EXTRA: Json = {
+const QWEN_EXTRA: Family['extra'] = {
   attention_bias: false,
   attention_dropout: 0,
   hidden_act: 'silu',
@@ -100,6 +47,19 @@ const QWEN2 = { ...QWEN3, qkvBias: true, qkNorm: false, derivesHeadDim: true } a
 const LLAMA = { ...QWEN3, qkNorm: false, derivesHeadDim: true } as const;
 
 const QWEN_TURNS = ['<|im_end|>'];
+const ROLE_TURNS = ['<|role_end|>'];
+
+/** Qwen3-MoE: every layer is a mixture. */
+const QWEN3_MOE = {
+  ...QWEN3,
+  mixture: {
+    router: 'softmaxRenorm',
+    experts: 'num_experts',
+    perToken: 'num_experts_per_tok',
+    width: 'moe_intermediate_size',
+  },
+  settings: { ...QWEN3.settings, decoder_sparse_step: [1], mlp_only_layers: [], norm_topk_prob: [true] },
+} as const satisfies Partial<Family>;
 
 export const FAMILIES: readonly Family[] = [
   {
@@ -130,6 +90,16 @@ export const FAMILIES: readonly Family[] = [
     layouts: ['blockCausal'],
     layoutKey: 'absent',
     blockKey: { key: 'block_size', silent: 4 },
+  },
+  {
+    ...QWEN3_MOE,
+    id: 'sdar-moe',
+    modelType: 'sdar_moe',
+    classes: ['SDARMoeForCausalLM'],
+    layouts: ['blockCausal'],
+    layoutKey: 'absent',
+    blockKey: { key: 'block_size', silent: 4 },
+    turnEnds: QWEN_TURNS,
   },
   {
     // MDLM and BD3LM variants have the same config.json (2.7).
@@ -179,6 +149,80 @@ export const FAMILIES: readonly Family[] = [
     settings: { ...QWEN2.settings, use_mrope: [false] },
   },
   {
+    // A Qwen3 block under Dream's model_type, without Dream's shift (2.5).
+    ...QWEN3,
+    id: 'dream-reasoner',
+    modelType: 'Dream',
+    classes: ['DreamForCausalLM'],
+    derivesHeadDim: true,
+    layouts: ['blockCausal'],
+    layoutKey: 'absent',
+    blockKey: { key: 'block_size', silent: 32 },
+    maskTokenId: 151669,
+    turnEnds: QWEN_TURNS,
+  },
+  {
+    // Its files are those of an ordinary Qwen2 (2.6).
+    ...QWEN2,
+    id: 'open-dcoder',
+    modelType: 'qwen2',
+    classes: [],
+    layouts: ['full'],
+    layoutKey: 'absent',
+    logitShift: 'sequence',
+    turnEnds: QWEN_TURNS,
+  },
+  {
+    ...QWEN3_MOE,
+    id: 'rnd1',
+    modelType: 'rnd1',
+    classes: ['RND1LM'],
+    layouts: ['full'],
+    layoutKey: 'absent',
+    logitShift: 'sequence',
+    maskTokenId: 151669,
+    turnEnds: QWEN_TURNS,
+  },
+  {
+    // The block of Qwen3-8B or of Qwen2.5-7B, as the file says (2.13).
+    ...QWEN3,
+    id: 'wedlm',
+    modelType: 'wedlm',
+    classes: ['WeDLMForCausalLM'],
+    derivesHeadDim: true,
+    layouts: ['causal'],
+    layoutKey: 'absent',
+    qkvBias: { key: 'attention_bias', silent: false },
+    qkNorm: { key: 'qk_norm', silent: true },
+    reordersKnown: true,
+    turnEnds: QWEN_TURNS,
+    settings: { ...QWEN3.settings, attention_bias: [false, true] },
+  },
+  {
+    // The block of Ministral 3; causal for autoregression, a causal context for diffusion (2.12).
+    ...LLAMA,
+    id: 'nemotron-labs-diffusion',
+    modelType: 'nemotron_labs_diffusion',
+    classes: ['NemotronLabsDiffusionModel'],
+    layouts: ['causalContext', 'causal'],
+    blockKey: { key: 'block_size', silent: 32 },
+    hasYarn: true,
+    names: NEMOTRON_NAMES,
+    maskTokenId: 100,
+  },
+  {
+    // Llama's names and block, not LLaDA's (2.2). The mask stands in no file.
+    ...LLAMA,
+    id: 'illada',
+    modelType: 'illada',
+    classes: ['ILLaDAForCausalLM'],
+    tiedSilent: true,
+    layouts: ['full'],
+    layoutKey: 'absent',
+    maskTokenId: 5,
+    settings: { ...LLAMA.settings, layer_norm_eps: [] },
+  },
+  {
     // Also LLaDA-1.5, dParallel and d3LLM on LLaDA (2.1, 2.10). embedding_size counts the rows, vocab_size the tokens.
     ...LLAMA,
     id: 'llada',
@@ -218,6 +262,72 @@ export const FAMILIES: readonly Family[] = [
     extra: { activation_type: 'silu', block_type: 'llama', layer_norm_type: 'rms', rope: true },
   },
   {
+    // Of LLaDA it has the model_type alone (2.3). No layer uses dense_intermediate_size.
+    ...QWEN3,
+    id: 'llada-moe',
+    modelType: 'llada',
+    classes: ['LLaDAMoEModelLM'],
+    keys: { ...QWEN_KEYS, ffnWidth: 'dense_intermediate_size' },
+    derivesHeadDim: true,
+    layouts: ['full'],
+    layoutKey: 'absent',
+    qkNorm: { key: 'qk_layernorm', silent: true },
+    mixture: {
+      router: 'softmax',
+      experts: 'num_experts',
+      perToken: 'num_experts_per_tok',
+      width: 'expert_intermediate_size',
+      scale: 'routed_scaling_factor',
+    },
+    maskTokenId: 156895,
+    turnEnds: ROLE_TURNS,
+    settings: {
+      ...QWEN3.settings,
+      clip_qkv: [],
+      moe_layer_freq: [1],
+      moe_router_enable_expert_bias: [false],
+      moe_router_score_function: ['softmax'],
+      norm_topk_prob: [false],
+      router_num_group: [],
+      shared_expert_intermediate_size: [],
+    },
+  },
+  {
+    // 2.0, 2.1 and 2.2. The model normalises heads whatever use_qk_norm says (2.4).
+    ...QWEN3,
+    id: 'llada2',
+    modelType: 'llada2_moe',
+    classes: ['LLaDA2MoeModelLM'],
+    layouts: ['blockCausal'],
+    layoutKey: 'absent',
+    blockKey: { key: 'block_size', silent: 32 },
+    mixture: {
+      router: 'sigmoidGroups',
+      experts: 'num_experts',
+      perToken: 'num_experts_per_tok',
+      width: 'moe_intermediate_size',
+      groups: 'n_group',
+      groupsPerToken: 'topk_group',
+      scale: 'routed_scaling_factor',
+      shared: 'num_shared_experts',
+      denseLayers: 'first_k_dense_replace',
+    },
+    names: LLADA2_NAMES,
+    maskTokenId: 156895,
+    turnEnds: ROLE_TURNS,
+    settings: {
+      ...QWEN3.settings,
+      moe_router_enable_expert_bias: [true],
+      norm_head: [false],
+      norm_softmax: [false],
+      norm_topk_prob: [true],
+      score_function: ['sigmoid'],
+      use_bias: [false],
+      use_qkv_bias: [false],
+      use_rmsnorm: [true],
+    },
+  },
+  {
     // Hides behind model_type llama; an earlier one behind LlamaForCausalLM too, told by its auto_map (2.14).
     ...LLAMA,
     id: 'stable-diffcoder',
@@ -229,101 +339,3 @@ export const FAMILIES: readonly Family[] = [
     maskTokenId: 5,
   },
 ];
-
-/** Our own key of config.json: names the family where nothing else does. */
-export const FAMILY_KEY = 'tintype_family';
-
-export const isJson = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Under which of several keys a fact is written. */
-export const firstKey = (keys: string | readonly string[]): string =>
-  typeof keys === 'string' ? keys : keys[0];
-
-/** The row of a family. Errors: `bad_option`. */
-export function familyById(id: string): Family {
-  const family = FAMILIES.find((each) => each.id === id);
-  if (family) return family;
-  throw new TintypeError('bad_option', {
-    what: 'there is no such family of models',
-    got: id,
-    wanted: FAMILIES.map((each) => each.id).join(', '),
-  });
-}
-
-/** How the family of a model names its tensors; Qwen3's way where it has no row. */
-export const namesOf = (config: ModelConfig): NameMap =>
-  FAMILIES.find(({ id }) => id === familyName(config))?.names ?? QWEN_NAMES;
-
-/** Class names of `auto_map`: `modeling_x.SomeModel`, alone or in a list. */
-const autoClasses = (raw: Json): string[] =>
-  Object.values((raw['auto_map'] as Json | null | undefined) ?? {})
-    .flat()
-    .map((path) => String(path).split('.').at(-1)!);
-
-/**
- * The family of a config.json. `model_type` alone is not enough: `llada` means two families, and others hide their
- * models behind `llama` or `qwen2`. Errors: `bad_config` without a model_type, `unsupported`.
- */
-export function detectFamily(raw: Json, where: string): Family {
-  const modelType = raw['model_type'];
-  if (typeof modelType !== 'string') {
-    throw new TintypeError('bad_config', {
-      what: `${where} ${modelType === undefined ? 'lacks the key' : 'has a bad value for'} model_type`,
-      got: modelType === undefined ? undefined : JSON.stringify(modelType),
-      wanted: 'model_type: a string',
-    });
-  }
-  const stated = raw[FAMILY_KEY];
-  if (typeof stated === 'string') return familyById(stated);
-  const architectures = raw['architectures'];
-  const architecture: unknown = Array.isArray(architectures) ? architectures[0] : undefined;
-  const known = FAMILIES.filter((each) => each.modelType === modelType && each.classes.length > 0);
-  const named = [...autoClasses(raw), ...(typeof architecture === 'string' ? [architecture] : [])];
-  const byClass = named
-    .map((name) => known.find(({ classes }) => classes.includes(name)))
-    .find((family) => family !== undefined);
-  if (byClass) return byClass;
-  if (architecture === undefined && known.length === 1) return known[0];
-  throw unknownFamily({ modelType, architecture, known, where });
-}
-
-function unknownFamily(facts: {
-  modelType: string;
-  architecture: unknown;
-  /** Rows of the same model type. */
-  known: readonly Family[];
-  where: string;
-}): TintypeError {
-  const { modelType, architecture, known, where } = facts;
-  const words = FAMILIES.flatMap((family) =>
-    [family.id, family.modelType, ...family.classes].map((word) => ({ word, id: family.id })),
-  );
-  const likeness = (word: string): number =>
-    Math.min(...[modelType, architecture].map((name) => distance(String(name), word)));
-  const nearest = known[0]?.id ?? words.toSorted((a, b) => likeness(a.word) - likeness(b.word))[0].id;
-  const named = FAMILIES.map(({ id, classes }) =>
-    classes.length > 0 ? `${id} (${classes.join(', ')})` : id,
-  );
-  return new TintypeError('unsupported', {
-    what: `${where} is of a family that is not known here`,
-    got: `model_type ${JSON.stringify(modelType)}, architecture ${JSON.stringify(architecture)}`,
-    wanted: named.join(', '),
-    next: `name the family if it is one of these under another name; the nearest is --family ${nearest}`,
-  });
-}
-
-/** Edits between two words, case aside (Levenshtein). */
-function distance(a: string, b: string): number {
-  const [from, to] = [a.toLowerCase(), b.toLowerCase()];
-  let row = Array.from({ length: to.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= from.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const swap = row[j - 1] + Number(from[i - 1] !== to[j - 1]);
-      next.push(Math.min(swap, row[j] + 1, next[j - 1] + 1));
-    }
-    row = next;
-  }
-  return row[to.length];
-}

@@ -22,7 +22,7 @@ import {
   Q8_BLOCK,
   storedBytes,
 } from './gguf-format.ts';
-import type { Json } from './families.ts';
+import type { Json } from './family.ts';
 import type { Tensor } from './hf.ts';
 
 export const GGUF_TYPES = ['f32', 'f16', 'q8_0'] as const;

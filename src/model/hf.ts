@@ -8,7 +8,7 @@ import { TintypeError } from '../errors.ts';
 import { elementCount, type ModelConfig, parameterShapes } from './config.ts';
 import { type Overrides, type Resolution, resolveConfig } from './config-json.ts';
 import { configToJson } from './config-write.ts';
-import { type Json, namesOf } from './families.ts';
+import { type Json, namesOf } from './family.ts';
 import { commitFiles, type Disk, readTextIfAny, settle, verifyHashes } from './files.ts';
 import { joined } from './join.ts';
 import { storedName, storedShapes } from './names.ts';

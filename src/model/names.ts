@@ -27,6 +27,37 @@ export const LLADA_NAMES: NameMap = {
   lm_head: 'model.transformer.ff_out',
 };
 
+/** Queries, keys and values are one matrix (CHECKPOINTS.md 2.4). */
+export const LLADA2_NAMES: NameMap = {
+  'model.embed_tokens': 'model.word_embeddings',
+  'model.layers.*.self_attn.q_proj': 'model.layers.*.attention.query_key_value',
+  'model.layers.*.self_attn.k_proj': 'model.layers.*.attention.query_key_value',
+  'model.layers.*.self_attn.v_proj': 'model.layers.*.attention.query_key_value',
+  'model.layers.*.self_attn.q_norm': 'model.layers.*.attention.query_layernorm',
+  'model.layers.*.self_attn.k_norm': 'model.layers.*.attention.key_layernorm',
+  'model.layers.*.self_attn.o_proj': 'model.layers.*.attention.dense',
+};
+
+const LAYER_MODULES = [
+  'input_layernorm',
+  'self_attn.q_proj',
+  'self_attn.k_proj',
+  'self_attn.v_proj',
+  'self_attn.o_proj',
+  'post_attention_layernorm',
+  'mlp.gate_proj',
+  'mlp.up_proj',
+  'mlp.down_proj',
+];
+
+/** Llama's leaves under another root (CHECKPOINTS.md 2.12). */
+export const NEMOTRON_NAMES: NameMap = {
+  'model.embed_tokens': 'encoder.embed_tokens',
+  ...Object.fromEntries(LAYER_MODULES.map((leaf) => [`model.layers.*.${leaf}`, `encoder.layers.*.${leaf}`])),
+  'model.norm': 'encoder.norm',
+  lm_head: 'diffusion_head',
+};
+
 /** A tensor of a file and the parameters in it. */
 export interface StoredShape {
   name: string;

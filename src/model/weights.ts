@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ErrorCode, TintypeError } from '../errors.ts';
 import { elementCount, familyName, type ModelConfig } from './config.ts';
-import { type Json, namesOf } from './families.ts';
+import { type Json, namesOf } from './family.ts';
 import { openSafetensors, readTextIfAny, type SafetensorsFile } from './files.ts';
 import { type NameMap, partSpans, QWEN_NAMES, storedName, storedShapes } from './names.ts';
 import { type Precision, quantizedFormats, scalesOf, storedShapeOf } from './quantize.ts';
