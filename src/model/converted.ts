@@ -248,9 +248,11 @@ async function make(
     if (!other) throw new TintypeError('io', { what: `could not move ${path} to ${folder}`, cause });
     await rm(path, { recursive: true, force: true });
   });
-  // The same model in an older state.
-  for (const { name, folder: old } of await entriesOf([root], precision)) {
-    if (name !== entry) await rm(old, { recursive: true, force: true }).catch(() => {});
+  // The same model in an older state; other files of one folder may be other models.
+  const names = ({ source }: Pick<Manifest, 'source'>): string => source.map(({ name }) => name).join('/');
+  for (const { name, folder: old, manifest: other } of await entriesOf([root], precision)) {
+    if (name !== entry && names(other) === names(facts))
+      await rm(old, { recursive: true, force: true }).catch(() => {});
   }
   return { ...placesIn(folder, manifest), isCached: false, release };
 }
