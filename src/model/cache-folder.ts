@@ -9,9 +9,9 @@ export const CACHE_FOLDER = '.tintype-cache';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** `TINTYPE_CACHE`, or `tintype` in the place that the system has for caches. */
+/** `TINTYPE_CACHE_DIR`, or `tintype` in the place that the system has for caches. */
 export function userCacheFolder(env: Environment = process.env, platform = process.platform): string {
-  if (env['TINTYPE_CACHE']) return resolve(env['TINTYPE_CACHE']);
+  if (env['TINTYPE_CACHE_DIR']) return resolve(env['TINTYPE_CACHE_DIR']);
   if (env['XDG_CACHE_HOME']) return join(env['XDG_CACHE_HOME'], 'tintype');
   if (platform === 'win32' && env['LOCALAPPDATA']) return join(env['LOCALAPPDATA'], 'tintype', 'Cache');
   return join(homedir(), platform === 'darwin' ? 'Library/Caches' : '.cache', 'tintype');

@@ -30,7 +30,7 @@ beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'tintype-converted-'));
   model = join(root, 'model');
   await cp(fixture('sdar'), model, { recursive: true });
-  vi.stubEnv('TINTYPE_CACHE', join(root, 'user'));
+  vi.stubEnv('TINTYPE_CACHE_DIR', join(root, 'user'));
 });
 afterEach(async () => {
   vi.unstubAllEnvs();
@@ -178,7 +178,7 @@ describe('converted weights', () => {
 
 describe('cache folders', () => {
   it('follow the environment and the system', () => {
-    expect(userCacheFolder({ TINTYPE_CACHE: '/c' }, 'linux')).toBe('/c');
+    expect(userCacheFolder({ TINTYPE_CACHE_DIR: '/c' }, 'linux')).toBe('/c');
     expect(userCacheFolder({ XDG_CACHE_HOME: '/x' }, 'linux')).toBe('/x/tintype');
     expect(userCacheFolder({}, 'linux')).toMatch(/\.cache\/tintype$/);
     expect(userCacheFolder({}, 'darwin')).toMatch(/Library\/Caches\/tintype$/);

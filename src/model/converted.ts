@@ -109,6 +109,17 @@ const arrangement = ({ family, modelType, heads, kvHeads, headDim, tiedHead }: M
 
 const release = async (): Promise<void> => {};
 
+/** Hashes of a checkpoint's files that need not be computed again, by name. */
+export async function knownHashes(dir: string): Promise<Map<string, string>> {
+  const known = new Map<string, string>();
+  for (const { manifest } of await entriesOf(cacheRoots(dir))) {
+    for (const file of manifest.source) {
+      if (await looksSame(dir, [file.name], [file])) known.set(file.name, file.sha256);
+    }
+  }
+  return known;
+}
+
 type Layout = Manifest['constants'];
 type Facts = Pick<Manifest, 'version' | 'precision' | 'config'>;
 
@@ -236,7 +247,7 @@ async function make(
     throw new TintypeError('io', {
       what: `could not write the converted weights to ${path}`,
       got: code === 'ENOSPC' || code === 'EDQUOT' ? `the disk is full (${code})` : message,
-      next: 'make room, or set TINTYPE_CACHE to a folder on another disk',
+      next: 'make room, or set TINTYPE_CACHE_DIR to a folder on another disk',
       cause,
     });
   }
@@ -299,5 +310,5 @@ const noRoom = (roots: readonly string[], sizeBytes: number): TintypeError =>
     what: 'no folder can take the converted weights',
     got: roots.length > 0 ? `${roots.join(', ')} and the temporary folder are full or read-only` : undefined,
     wanted: `${(sizeBytes / 1e9).toFixed(1)} GB of room`,
-    next: 'make room, or set TINTYPE_CACHE to a folder on another disk',
+    next: 'make room, or set TINTYPE_CACHE_DIR to a folder on another disk',
   });
