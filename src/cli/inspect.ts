@@ -4,11 +4,14 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import pc from 'picocolors';
 import {
+  activeParameterCount,
   elementCount,
   familyName,
   hasQkNorm,
   type Layout,
   type LogitShift,
+  type Mixture,
+  type Yarn,
   parameterCount,
   parameterShapes,
   type ModelConfig,
@@ -33,7 +36,8 @@ export interface Inspection {
   /** Positions denoised together. */
   blockLength: number;
   contextLength: number;
-  parameters: Record<Kind | 'total', number>;
+  /** `active`: those that one token goes through. */
+  parameters: Record<Kind | 'total' | 'active', number>;
   dimensions: Pick<
     ModelConfig,
     'width' | 'layers' | 'heads' | 'kvHeads' | 'headDim' | 'ffnWidth' | 'vocabSize'
@@ -50,6 +54,10 @@ export interface Inspection {
   logitShift: LogitShift;
   qkNorm: boolean;
   qkvBias: boolean;
+  mixture: Mixture | null;
+  yarn: Yarn | null;
+  /** Known tokens stand before masks in a run. */
+  reordersKnown: boolean;
   /** Components of a head that turn with the position. */
   rotaryDim: number;
   tokenizer: { kind: string; size: number; special: { id: number; content: string }[] } | null;
@@ -95,6 +103,9 @@ export async function inspectCheckpoint(dir: string, overrides?: Overrides): Pro
     qkNorm: hasQkNorm(config),
     qkvBias: config.qkvBias ?? false,
     rotaryDim: config.rotaryDim ?? config.headDim,
+    mixture: config.mixture ?? null,
+    yarn: config.yarn ?? null,
+    reordersKnown: config.reordersKnown ?? false,
     tokenizer: tokenizerJson && inspectTokenizer(tokenizerJson),
     files: files.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     warnings,
@@ -104,6 +115,7 @@ export async function inspectCheckpoint(dir: string, overrides?: Overrides): Pro
 function countByKind(config: ModelConfig): Inspection['parameters'] {
   const counts = {
     total: parameterCount(config),
+    active: activeParameterCount(config),
     embedding: 0,
     attention: 0,
     feedForward: 0,
@@ -163,6 +175,26 @@ const SHIFT_WORDS: Record<LogitShift, string> = {
   block: 'predict the next position of their block',
 };
 
+const ROUTER_WORDS: Record<Mixture['router'], string> = {
+  softmax: 'weighed among all (softmax)',
+  softmaxRenorm: 'weighed among those taken (softmax)',
+  sigmoidGroups: 'weighed among those taken (sigmoid)',
+};
+
+function expertsText(mixture: Mixture): string {
+  const { experts, perToken, width, router, groups, groupsPerToken, scale, sharedWidth, denseLayers } =
+    mixture;
+  return [
+    `${perToken} of ${experts} of width ${width}, ${ROUTER_WORDS[router]}`,
+    ...(groups > 1 ? [`from ${groupsPerToken} of ${groups} groups`] : []),
+    ...(scale === 1 ? [] : [`times ${scale}`]),
+    ...(sharedWidth > 0 ? [`and one of width ${sharedWidth} for all`] : []),
+    ...(denseLayers > 0
+      ? [`none in the first ${denseLayers === 1 ? 'layer' : `${denseLayers} layers`}`]
+      : []),
+  ].join(', ');
+}
+
 /** `160`, `4 kB`, `1.2 MB`. */
 function formatBytes(sizeBytes: number): string {
   const suffix = ['bytes', 'kB', 'MB', 'GB'];
@@ -185,17 +217,23 @@ export function formatInspection(inspection: Inspection): string {
   const details = [
     ...(inspection.qkNorm ? ['heads normalised'] : []),
     ...(inspection.qkvBias ? ['biases on q, k and v'] : []),
+    ...(inspection.yarn
+      ? [`YaRN factor ${inspection.yarn.factor} from ${inspection.yarn.originalLength} tokens`]
+      : []),
     ...(inspection.rotaryDim < d.headDim ? [`${inspection.rotaryDim} of ${d.headDim} components turn`] : []),
   ];
+  const active =
+    parameters.active < parameters.total ? `, ${formatCount(parameters.active)} of them active` : '';
   const sections = [
-    `${pc.bold(inspection.name)}: ${formatCount(parameters.total)} parameters, ${LAYOUT_WORDS[inspection.layout](inspection.blockLength)}`,
+    `${pc.bold(inspection.name)}: ${formatCount(parameters.total)} parameters${active}, ${LAYOUT_WORDS[inspection.layout](inspection.blockLength)}`,
     formatFields({
       family: `${inspection.family}${said('family')}`,
       layout: `${inspection.layout}${said('layout')}, blocks of ${inspection.blockLength}${said('blockLength')}`,
       stored: `${inspection.precision === 'f32' ? '' : `${inspection.precision}, the rest `}${inspection.dtype}, head ${inspection.tiedHead ? 'tied to the embedding' : 'of its own'}`,
       dimensions: `${d.layers} layers, width ${d.width}, feed-forward ${d.ffnWidth}, vocabulary ${d.vocabSize}`,
       attention: `${d.heads} heads and ${d.kvHeads} kv-heads of ${d.headDim}, RoPE theta ${inspection.ropeTheta}${details.map((each) => `, ${each}`).join('')}`,
-      logits: SHIFT_WORDS[inspection.logitShift],
+      ...(inspection.mixture ? { experts: expertsText(inspection.mixture) } : {}),
+      logits: `${SHIFT_WORDS[inspection.logitShift]}${inspection.reordersKnown ? '; known tokens stand before masks' : ''}`,
       context: `${inspection.contextLength} tokens`,
       mask: tokens.mask === null ? 'none' : `${token(tokens.mask)}${said('mask')}`,
       eos: tokens.eos.length > 0 ? `${tokens.eos.map(token).join(', ')}${said('eos')}` : 'none',

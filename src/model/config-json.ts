@@ -221,22 +221,25 @@ function idsOf(json: Json | null, key: string, where: string): number[] {
 
 /** Ends of text are a set: generation_config.json often knows more of them than config.json, and the template one more. */
 function tokenIds(
-  { turnEnds }: Family,
+  { turnEnds, endsWithPad }: Family,
   raw: Json,
   { generation, addedTokens, tokenizerPad, tokenizerEos, overrides, where }: Surroundings,
 ): { eos: Said<number[]> } & Omit<SpecialTokens, 'mask' | 'eos'> {
   const both = (key: string): number[] => [...idsOf(generation, key, where), ...idsOf(raw, key, where)];
+  const pad = both('pad_token_id')[0] ?? tokenizerPad ?? null;
+  const bos = both('bos_token_id')[0] ?? null;
   const stated = both('eos_token_id');
   const told = [tokenizerEos, ...turnEnds.map((text) => addedTokens?.get(text))].filter(
-    (id) => (id ?? null) !== null,
+    (id): id is number => typeof id === 'number',
   );
-  const eos: Said<number[]> = overrides?.eosTokenIds
-    ? { value: [...overrides.eosTokenIds], origin: 'option' }
-    : {
-        value: [...new Set([...stated, ...(told as number[])])],
-        origin: stated.length > 0 ? 'config' : 'tokenizer',
-      };
-  return { eos, pad: both('pad_token_id')[0] ?? tokenizerPad ?? null, bos: both('bos_token_id')[0] ?? null };
+  const eos = (value: readonly number[], origin: Origin): Said<number[]> => ({
+    value: [...new Set(value)],
+    origin,
+  });
+  const said = [...stated, ...told];
+  if (overrides?.eosTokenIds) return { eos: eos(overrides.eosTokenIds, 'option'), pad, bos };
+  if (said.length > 0) return { eos: eos(said, stated.length > 0 ? 'config' : 'tokenizer'), pad, bos };
+  return { eos: eos(endsWithPad && pad !== null ? [pad] : [], 'family'), pad, bos };
 }
 
 function maskOf(family: Family, raw: Json, around: Surroundings, vocabSize: number): Said<number> {

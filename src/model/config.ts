@@ -192,3 +192,11 @@ export const elementCount = (shape: readonly number[]): number => shape.reduce((
 export function parameterCount(config: ModelConfig): number {
   return parameterShapes(config).reduce((sum, p) => sum + elementCount(p.shape), 0);
 }
+
+/** Of these, how many one token goes through: a mixture is many experts of which it takes a few. */
+export function activeParameterCount(config: ModelConfig): number {
+  const { mixture, layers, width } = config;
+  if (!mixture) return parameterCount(config);
+  const idle = (mixture.experts - mixture.perToken) * 3 * mixture.width * width;
+  return parameterCount(config) - (layers - mixture.denseLayers) * idle;
+}

@@ -314,6 +314,7 @@ export const FAMILIES: readonly Family[] = [
     },
     names: LLADA2_NAMES,
     maskTokenId: 156895,
+    endsWithPad: true,
     turnEnds: ROLE_TURNS,
     settings: {
       ...QWEN3.settings,

@@ -69,6 +69,8 @@ export interface Family {
   names: NameMap;
   /** The mask where neither config.json nor the tokenizer knows it. */
   maskTokenId: number | null;
+  /** Padding ends a text where nothing else is said to. */
+  endsWithPad?: boolean;
   /** Tokens that end a turn of the family's chat template: they end a text as well. */
   turnEnds: readonly string[];
   /** Settings that would change the mathematics, and the values a file may hold, alone or in a list (besides null). */

@@ -1,6 +1,7 @@
 /** What stands in a model folder besides weights: its config and its tokenizer, read and checked against each other. */
 import { join } from 'node:path';
 import { TintypeError } from '../errors.ts';
+import { fromVocabAndMerges } from '../text/vocab-merges.ts';
 import { type Overrides, type Resolution, resolveConfig } from './config-json.ts';
 import type { ModelConfig } from './config.ts';
 import type { Json } from './family.ts';
@@ -25,22 +26,35 @@ export interface Texts {
   tokenizerFiles: Record<string, string>;
   tokenizerJson: Json | null;
   tokenizerConfig: Json | null;
+  /** Why the tokenizer could not be read, as sentences for a person. */
+  doubts: string[];
 }
 
 export async function readTokenizer(
   dir: string,
-): Promise<Pick<Texts, 'tokenizerFiles' | 'tokenizerJson' | 'tokenizerConfig'>> {
+): Promise<Pick<Texts, 'tokenizerFiles' | 'tokenizerJson' | 'tokenizerConfig' | 'doubts'>> {
   const tokenizerFiles: Record<string, string> = {};
   for (const name of TOKENIZER_FILES) {
     const text = await readTextIfAny(join(dir, name));
     if (text !== null) tokenizerFiles[name] = text;
   }
-  const tokenizerJson = await readJson(join(dir, 'tokenizer.json'), 'bad_tokenizer');
+  const stated = await readJson(join(dir, 'tokenizer.json'), 'bad_tokenizer');
   return {
     tokenizerFiles,
-    tokenizerJson,
+    ...(stated ? { tokenizerJson: stated, doubts: [] } : older(tokenizerFiles)),
     tokenizerConfig: await readJson(join(dir, 'tokenizer_config.json'), 'bad_tokenizer'),
   };
+}
+
+/** The tokenizer of a folder without tokenizer.json, if it has one; the model is of use without. */
+function older(files: Readonly<Record<string, string>>): { tokenizerJson: Json | null; doubts: string[] } {
+  try {
+    return { tokenizerJson: fromVocabAndMerges(files), doubts: [] };
+  } catch (error) {
+    if (!(error instanceof TintypeError) || error.code !== 'unsupported') throw error;
+    const { what, got, next } = error.parts;
+    return { tokenizerJson: null, doubts: [`${what} (${got}): ${next}`] };
+  }
 }
 
 /** Model and tokenizer, checked against each other. */

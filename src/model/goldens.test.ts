@@ -2,8 +2,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { nodeRuntime } from '../graph/node.ts';
 import { type AttentionPattern, type ForwardRun, positionsFrom, type Statistics } from './denoiser.ts';
-import { describeCheckpoint } from './hf.ts';
+import { describeCheckpoint, loadCheckpoint } from './hf.ts';
+import { createLikelihood } from './likelihood.ts';
 import { loadDenoiser } from './load.ts';
 import { floatsFromBytes, parseSafetensors } from './safetensors.ts';
 
@@ -30,7 +32,7 @@ interface GoldenForward {
 }
 
 interface Golden {
-  tokens: { mask: number | null };
+  tokens: { mask: number | null; eos: number[] };
   logitShift: 'none' | 'sequence' | 'block';
   blockSize?: number;
   forward: GoldenForward[];
@@ -112,8 +114,47 @@ describe.each(folders)('fixture %s', (name) => {
     const { logitShift, blockSize, tokens } = goldenOf(name);
     expect(config.logitShift ?? 'none').toBe(logitShift);
     expect(config.tokens.mask).toBe(tokens.mask);
+    expect(config.tokens.eos).toEqual(expect.arrayContaining(tokens.eos));
     if (blockSize !== undefined)
       expect([config.layout, config.blockLength]).toEqual(['blockCausal', blockSize]);
+  });
+});
+
+const oneStream = folders.filter((name) => !/bd3lm|sdar|fast-dllm|diffcoder|llada2/.test(name));
+
+describe.each(oneStream)('likelihoods of %s', (name) => {
+  it('are those of the official logits', async () => {
+    const { config, tensors } = await loadCheckpoint(root + name, { overrides: overridesOf(name) });
+    const golden = parseSafetensors(readFileSync(`${root}${name}/golden.safetensors`)).tensors;
+    const forward = goldenOf(name).forward.find((each) => each.input_ids.length > 14)!;
+    const ids = Int32Array.from(forward.input_ids);
+    const [T, V] = [ids.length, config.vocabSize];
+    const isCausal = config.layout === 'causal';
+    const likelihood = await createLikelihood(await nodeRuntime(), config, tensors, {
+      rows: 1,
+      length: T,
+      threads: 1,
+    });
+    const nats = await likelihood.negativeLogLikelihoods({
+      ids,
+      segments: new Int32Array(T),
+      noisy: isCausal ? null : ids,
+      blocks: null,
+      scored: Array.from(ids, (_, position) => ({
+        stream: isCausal ? 'clean' : 'noisy',
+        position,
+        target: (7 * position) % V,
+      })),
+    });
+    const logits = floatsFromBytes('F32', golden.get(forward.logits)!.bytes);
+    nats.forEach((each, position) => {
+      // The row before predicts a position where logits are shifted.
+      const row = config.logitShift === 'sequence' ? Math.max(0, position - 1) : position;
+      const z = [...logits.subarray(row * V, (row + 1) * V)];
+      const logSumExp = Math.log(z.reduce((sum, x) => sum + Math.exp(x), 0));
+      expect(Math.abs(each - (logSumExp - z[(7 * position) % V]))).toBeLessThan(1e-4);
+    });
+    await likelihood.close();
   });
 });
 

@@ -23,7 +23,16 @@ import {
   type SafetensorsHeader,
   safetensorsChunks,
 } from './safetensors.ts';
-import { EMBEDDING, HEAD, mainDtype, openWeights, readJson, type StoredTensor, WEIGHTS } from './weights.ts';
+import {
+  EMBEDDING,
+  hasOtherHead,
+  HEAD,
+  mainDtype,
+  openWeights,
+  readJson,
+  type StoredTensor,
+  WEIGHTS,
+} from './weights.ts';
 
 export interface Tensor {
   shape: readonly number[];
@@ -39,6 +48,7 @@ export interface Description {
   /** config.json as it stands. */
   rawConfig: Json;
   generationConfig: Json | null;
+  /** tokenizer.json, or what it would hold where there are vocab.json and merges.txt instead. */
   tokenizerJson: Json | null;
   /** Texts of the tokenizer's files by name, so that saving copies them byte for byte. */
   tokenizerFiles: Record<string, string>;
@@ -84,16 +94,6 @@ export async function loadCheckpoint(dir: string, options: LoadOptions = {}): Pr
     for (const { name, shape } of parameterShapes(description.config)) {
       const { file, entry } = stored.get(name)!;
       tensors.set(name, { shape, data: await file.readFloats(entry) });
-    }
-    const head = stored.get(HEAD);
-    if (description.config.tiedHead && head) {
-      const copy = await head.file.readFloats(head.entry);
-      const embedding = tensors.get(EMBEDDING)!.data;
-      if (copy.some((value, i) => value !== embedding[i])) {
-        description.warnings.push(
-          `${HEAD} differs from the embedding but tie_word_embeddings is true: the embedding is used`,
-        );
-      }
     }
     return { ...description, tensors };
   });
@@ -157,7 +157,12 @@ export async function withFolder<T>(path: string, options: LoadOptions, use: Use
       ...Object.keys(texts.tokenizerFiles),
       ...weightFiles,
     ];
-    const { tokenizerConfig: _, ...files } = texts;
+    const { tokenizerConfig: _, doubts, ...files } = texts;
+    // A quantised head is a tensor of its own by design.
+    const { config, warnings } = resolution;
+    if (config.tiedHead && precision === 'f32' && (await hasOtherHead(weights.stored))) {
+      warnings.push(`${HEAD} differs from the embedding but ${dir} ties them: the embedding is used`);
+    }
     const description: Description = {
       dir,
       ...resolution,
@@ -167,6 +172,7 @@ export async function withFolder<T>(path: string, options: LoadOptions, use: Use
       header: weightFiles[0] === WEIGHTS ? weights.files[0].header : null,
       weightFiles,
       sha256: verify ? await verifyHashes(dir, present) : {},
+      warnings: [...doubts, ...warnings],
     };
     return await use(description, weights.stored);
   } finally {
@@ -189,6 +195,7 @@ async function withGguf<T>(path: string, options: LoadOptions, use: Use<T>): Pro
       },
       tokenizerJson: tokenizer,
       tokenizerConfig,
+      doubts: [],
     };
     const texts: Texts = {
       rawConfig: config,
@@ -197,7 +204,7 @@ async function withGguf<T>(path: string, options: LoadOptions, use: Use<T>): Pro
     };
     const resolution = resolveTexts(texts, { where: path, name: basename(path), overrides });
     const stored = gguf.tensors(resolution.config);
-    const { tokenizerConfig: _, ...files } = texts;
+    const { tokenizerConfig: _, doubts, ...files } = texts;
     const weightFiles = [basename(path)];
     const description: Description = {
       dir,
@@ -209,6 +216,7 @@ async function withGguf<T>(path: string, options: LoadOptions, use: Use<T>): Pro
       header: null,
       weightFiles,
       sha256: verify ? await verifyHashes(dir, weightFiles) : {},
+      warnings: [...doubts, ...resolution.warnings],
     };
     return await use(description, stored);
   } finally {

@@ -87,6 +87,54 @@ describe('cache', () => {
   });
 });
 
+describe('a run out of order', () => {
+  it('gives masks what they would see if they could look ahead: known tokens first, each with its position', async () => {
+    const denoiser = await tinyDenoiser('causalContext');
+    const want = { topK: TINY.vocabSize, entropy: false };
+    const mask = TINY.tokens.mask!;
+    const cache = denoiser.createCache();
+    const prompt = { ids: Int32Array.of(3, 7, 1), positions: positionsFrom(0, 3), query: new Int32Array(0) };
+    await denoiser.forward([{ ...prompt, attention: { kind: 'causal' }, cache, write: 3 }], want);
+    // Positions 3 to 6 are mask, 9, mask, 4: WeDLM's order is 9, 4, mask, mask.
+    const [reordered] = await denoiser.forward(
+      [
+        {
+          ids: Int32Array.of(9, 4, mask, mask),
+          positions: Int32Array.of(4, 6, 3, 5),
+          attention: { kind: 'causal' },
+          cache,
+          write: 0,
+          query: Int32Array.of(2, 3),
+        },
+      ],
+      want,
+    );
+    // Rows in order, keys as above: [prompt | mask, 9, mask, 4]
+    const visible = [
+      [1, 1, 1, 1, 1, 0, 1],
+      [1, 1, 1, 0, 1, 0, 0],
+      [1, 1, 1, 1, 1, 1, 1],
+      [1, 1, 1, 0, 1, 0, 1],
+    ];
+    const [inOrder] = await denoiser.forward(
+      [
+        {
+          ids: Int32Array.of(mask, 9, mask, 4),
+          positions: positionsFrom(3, 4),
+          attention: { kind: 'explicit', visible: Uint8Array.from(visible.flat()) },
+          cache,
+          write: 0,
+          query: Int32Array.of(0, 2),
+        },
+      ],
+      want,
+    );
+    const V = TINY.vocabSize;
+    expect(maxDifference(logitsOf(reordered, V), logitsOf(inOrder, V))).toBeLessThan(1e-4);
+    await denoiser.close();
+  });
+});
+
 describe('an anchored run', () => {
   it('gives what a causal run and a run of the block alone give, and writes the clean rows alone', async () => {
     const denoiser = await tinyDenoiser('causalContext');

@@ -191,6 +191,9 @@ function waves<Job extends { run: ForwardRun; cache: NativeCache }>(jobs: readon
   return turns;
 }
 
+/** Where a run begins; it may be out of order (`reordersKnown`). */
+const lowest = (positions: Int32Array): number => positions.reduce((a, b) => Math.min(a, b));
+
 function check(config: ModelConfig, { ids, positions, cache, attention, query, write }: ForwardRun): void {
   assert(ids.length > 0, 'a run has tokens');
   assert(positions.length === ids.length, 'a position for each token');
@@ -204,9 +207,9 @@ function check(config: ModelConfig, { ids, positions, cache, attention, query, w
   assert(
     attention.kind === 'full' ||
       attention.kind === 'explicit' ||
-      (cache?.length ?? 0) >= positions[0] ||
+      (cache?.length ?? 0) >= lowest(positions) ||
       cache === null,
-    `cache holds ${cache?.length} places, run starts at ${positions[0]}`,
+    `cache holds ${cache?.length} places, run starts at ${lowest(positions)}`,
   );
   assert(
     query.every((row) => row >= 0 && row < ids.length),

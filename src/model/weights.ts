@@ -169,6 +169,30 @@ function checkTensors(
   });
 }
 
+/** Bytes that are compared at a time. */
+const COMPARED_BYTES = 1 << 22;
+
+/** Whether a head is stored beside the embedding that it is tied to, and is another one. */
+export async function hasOtherHead(stored: ReadonlyMap<string, StoredTensor>): Promise<boolean> {
+  const [head, embedding] = [stored.get(HEAD), stored.get(EMBEDDING)];
+  if (!head || !embedding) return false;
+  const isSameType = head.entry.dtype === embedding.entry.dtype;
+  const elements = elementCount(head.entry.shape);
+  const step = Math.floor(COMPARED_BYTES / DTYPE_BYTES[head.entry.dtype]);
+  const part = async ({ file, entry }: StoredTensor, from: number): Promise<Uint8Array | Float32Array> => {
+    const size = DTYPE_BYTES[entry.dtype];
+    const [begin, end] = [from, Math.min(elements, from + step)].map((at) => entry.begin + at * size);
+    const stretch = { ...entry, begin, end };
+    return isSameType ? file.read(stretch) : file.readFloats(stretch);
+  };
+  for (let from = 0; from < elements; from += step) {
+    const [a, b] = await Promise.all([part(head, from), part(embedding, from)]);
+    const isBytes = a instanceof Uint8Array && b instanceof Uint8Array;
+    if (isBytes ? Buffer.compare(a, b) !== 0 : a.some((value, i) => value !== b[i])) return true;
+  }
+  return false;
+}
+
 /** The dtype that holds the most elements; F32 if there are none. */
 export function mainDtype(entries: readonly TensorEntry[]): FloatDtype {
   const elements = new Map<FloatDtype, number>();
