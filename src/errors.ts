@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'unsupported'
   | 'not_found'
   | 'not_enough_memory'
+  | 'not_allowed'
   | 'diverged'
   | 'io'
   | 'aborted';

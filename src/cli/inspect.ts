@@ -21,6 +21,7 @@ import type { Json } from '../model/family.ts';
 import { sha256OfFile } from '../model/files.ts';
 import { isGgufPath } from '../model/gguf-folder.ts';
 import { describeCheckpoint, type Description } from '../model/hf.ts';
+import { modelPath } from '../model/library.ts';
 import type { Precision } from '../model/quantize.ts';
 import { addBlockLength, addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
 import { formatFields, formatTable, printJson, printLine } from './output.ts';
@@ -276,7 +277,7 @@ export function register(program: Command): void {
     .option('--json', 'print one JSON document')
     .addHelpText('after', '\nExample:\n  tintype inspect models/tintype-code')
     .action(async (dir: string, { json, blockLength, ...flags }: InspectFlags) => {
-      const inspection = await inspectCheckpoint(dir, { ...overridesOf(flags), blockLength });
+      const inspection = await inspectCheckpoint(modelPath(dir), { ...overridesOf(flags), blockLength });
       if (json) printJson(inspection);
       else printLine(formatInspection(inspection));
     });

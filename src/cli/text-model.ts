@@ -6,6 +6,7 @@ import type { TextModel } from '../decode/complete.ts';
 import { TintypeError } from '../errors.ts';
 import type { Precision } from '../model/quantize.ts';
 import type { Overrides } from '../model/config-json.ts';
+import { modelPath } from '../model/library.ts';
 import { loadDenoiser } from '../model/load.ts';
 import { createProgress, type Progress } from './progress.ts';
 
@@ -51,7 +52,7 @@ export async function openTextModel(
 ): Promise<OpenTextModel> {
   const progress = conversionProgress();
   const session = { threads, precision, overrides, onProgress: progress.update };
-  const { denoiser, tokenizer } = await loadDenoiser(dir, session);
+  const { denoiser, tokenizer } = await loadDenoiser(modelPath(dir), session);
   progress.finish();
   if (tokenizer) {
     const twin = draft === 'ar' ? await loadDenoiser(`${resolve(dir)}-ar`, { threads }) : null;

@@ -13,6 +13,7 @@ import { TintypeError } from '../errors.ts';
 import { knownHashes } from '../model/converted.ts';
 import { readHashes, sha256OfFile } from '../model/files.ts';
 import { isGgufPath } from '../model/gguf-folder.ts';
+import { modelPath } from '../model/library.ts';
 import { describeMachine } from './machine.ts';
 import { PRECISIONS } from '../model/quantize.ts';
 
@@ -135,7 +136,7 @@ export async function readTuned(
 ): Promise<Tuned | null> {
   const stored = await readdir(folder).catch((): string[] => []);
   if (!stored.some((name) => name.endsWith('.json'))) return null;
-  const path = fileOf(folder, await tunedKey(resolve(dir), threads));
+  const path = fileOf(folder, await tunedKey(resolve(modelPath(dir)), threads));
   if (!stored.includes(basename(path))) return null;
   try {
     const tuned = tunedSchema.parse(JSON.parse(await readFile(path, 'utf8')));

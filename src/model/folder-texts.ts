@@ -9,7 +9,7 @@ import { readTextIfAny } from './files.ts';
 import { readJson } from './weights.ts';
 
 export const CONFIG = 'config.json';
-const TOKENIZER_FILES = [
+export const TOKENIZER_FILES = [
   'tokenizer.json',
   'tokenizer_config.json',
   'special_tokens_map.json',
