@@ -180,16 +180,25 @@ function block4(
 ): number {
   let extreme = 0;
   for (let i = from; extreme === 0; i++) if (Math.abs(data[i]) === most) extreme = data[i];
-  let [best, least] = [0, Infinity];
+  let best = 0;
+  let least = Infinity;
   for (const reach of REACHES) {
     const scale = Math.fround(extreme / reach);
     const inverse = 1 / scale;
     let error = 0;
     for (let i = from; i < to; i++) {
-      const difference = data[i] - scale * (nibble(data[i] * inverse) - 8);
+      const x = data[i];
+      // As `nibble`, in place: this is where the time goes.
+      let q = (x * inverse + 24.5) | 0;
+      if (q > 31) q = 31;
+      else if (q < 16) q = 16;
+      const difference = x - scale * (q - 24);
       error += difference * difference;
     }
-    if (error < least) [best, least] = [scale, error];
+    if (error < least) {
+      best = scale;
+      least = error;
+    }
   }
   if (best === 0) return 0;
   const inverse = 1 / best;
