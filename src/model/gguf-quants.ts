@@ -12,10 +12,11 @@ interface Quant {
   decode: (bytes: Uint8Array, out: Float32Array) => void;
 }
 
-const half = new Uint16Array(1);
+/** Every half float by its bits: a scale a block is looked up, not converted. */
+let halves: Float32Array | undefined;
 const f16 = (bytes: Uint8Array, at: number): number => {
-  half[0] = bytes[at] | (bytes[at + 1] << 8);
-  return floatsFromF16(half)[0];
+  halves ??= floatsFromF16(Uint16Array.from({ length: 65536 }, (_, bits) => bits));
+  return halves[bytes[at] | (bytes[at + 1] << 8)];
 };
 const round = Math.fround;
 const signed = (byte: number): number => (byte << 24) >> 24;
