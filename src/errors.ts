@@ -16,6 +16,8 @@ export type ErrorCode =
   | 'prompt_too_long'
   | 'unsupported'
   | 'not_found'
+  | 'not_enough_memory'
+  | 'not_allowed'
   | 'diverged'
   | 'io'
   | 'aborted';

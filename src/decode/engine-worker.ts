@@ -5,6 +5,7 @@
 import { basename, resolve } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { TintypeError, assert } from '../errors.ts';
+import { modelPath } from '../model/library.ts';
 import { loadDenoiser } from '../model/load.ts';
 import { createBatch } from './batch.ts';
 import type { Batch } from './batch.ts';
@@ -50,7 +51,7 @@ async function loadModels(): Promise<Map<string, EngineModel>> {
       throw new TintypeError('bad_option', { what: 'two model folders have the same name', got: id });
     }
     const session = { threads, precision: precisions[id], overrides };
-    const { denoiser, tokenizer } = await loadDenoiser(dir, session);
+    const { denoiser, tokenizer } = await loadDenoiser(modelPath(dir), session);
     if (tokenizer === null) {
       throw new TintypeError('bad_checkpoint', {
         what: 'this model has no tokenizer, so it writes no text',
