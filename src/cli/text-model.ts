@@ -8,6 +8,8 @@ import type { Precision } from '../model/quantize.ts';
 import type { Overrides } from '../model/config-json.ts';
 import { modelPath } from '../model/library.ts';
 import { loadDenoiser } from '../model/load.ts';
+import { createChatFormat } from '../text/chat.ts';
+import type { ChatFormat, ChatFormatOptions } from '../text/chat.ts';
 import { createProgress, type Progress } from './progress.ts';
 
 export interface OpenTextModel extends TextModel {
