@@ -18,7 +18,7 @@ export const SAMPLER_CHOICES = ['official', ...SAMPLER_NAMES, ...RULES] as const
 export type SamplerChoice = (typeof SAMPLER_CHOICES)[number];
 
 /** Samplers of a family, its default first. LLaDA2.0 and 2.1 have one config.json; 2.1 has to be asked for. */
-const FAMILY_SAMPLERS: Readonly<Record<string, readonly SamplerName[]>> = {
+export const FAMILY_SAMPLERS: Readonly<Record<string, readonly SamplerName[]>> = {
   llada: ['llada', 'fast-dllm-v1', 'dparallel'],
   'llada-moe': ['llada', 'fast-dllm-v1'],
   illada: ['llada', 'fast-dllm-v1'],

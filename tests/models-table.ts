@@ -1,0 +1,117 @@
+/**
+ * docs/models.md: which published checkpoints run here, how that is known, and what they cost. Made from what the code
+ * itself knows and from golden runs, so that the page cannot say more than the tests do.
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { FAMILY_SAMPLERS } from '../src/decode/official/choose.ts';
+import { SAMPLERS } from '../src/decode/official/samplers.ts';
+import { weightBytes } from '../src/eval/bench-configurations.ts';
+import { checkGolden } from '../src/eval/golden.ts';
+import { placeBytes } from '../src/model/cache.ts';
+import { familyName, parameterCount, type ModelConfig } from '../src/model/config.ts';
+import { configFromJson } from '../src/model/config-json.ts';
+import { PUBLISHED } from './published.ts';
+
+const FIXTURES = fileURLToPath(new URL('../fixtures/checkpoints', import.meta.url));
+
+/**
+ * Milliseconds of a step of eight rows over 512 cached places for each billion weights that it reads, in int8 on two cores
+ * with AVX-512 (`tintype bench --sizes 0.6b,1.7b --precision int8`; LOG.md).
+ */
+const MS_PER_BILLION = 0;
+
+const INTRODUCTION = `# Published checkpoints
+
+\`tintype pull OWNER/NAME\` and \`tintype complete|chat|serve --model OWNER/NAME\` run these; a folder or a .gguf file that
+is there already works too. This page is made by \`tests/models-table.test.ts\`.
+`;
+
+const NOTES = `
+- *published samplers*: \`--sampler NAME\`, or \`--sampler official\` for the first. Without it tintype decodes by its own policies.
+- *goldens*: a tiny checkpoint in this layout with random weights, and what the official code computed from it: logits within 1e-4,
+  and so many transcripts whose canvas is the same after every forward (\`npm run golden -- fixtures/checkpoints\`). No published
+  weights were downloaded for these tests. *size, names, plain loops*: parameters counted against the published size, names of
+  tensors, and logits against plain float64 loops over random weights; no output of the official code stands behind those.
+- *GB*: weights in memory; \`f32\` takes four bytes a parameter. Keys and values come on top, for every sequence.
+- *s a step, estimated*: eight rows over 512 cached tokens in int8 on the two-core machine that the figures of LOG.md are from, scaled from
+  measured steps of 0.6B and 1.7B shapes by the weights that a step reads. A step of another model was not timed.
+- Not here: DiffusionGemma, the DiT models (MDLM, BD3-LM, SEDD), ModernBERT-chat, vision towers. WeDLM loads and decodes one token at
+  a time; its window with reordered masks is not built.
+`;
+
+const ROWS = 8;
+
+/** Weights that a step of eight rows multiplies: of a mixture, the experts that eight tokens are expected to pick. */
+function weightsRead(config: ModelConfig): number {
+  const { width, layers, vocabSize, tiedHead, mixture } = config;
+  // The embedding is looked up and not multiplied, unless it is the head too.
+  const all = parameterCount(config) - (tiedHead ? 0 : vocabSize * width);
+  if (!mixture) return all;
+  const picked = mixture.experts * (1 - (1 - mixture.perToken / mixture.experts) ** ROWS);
+  return all - (layers - mixture.denseLayers) * (mixture.experts - picked) * 3 * width * mixture.width;
+}
+
+/** Golden folders by the family that they are of, each with the transcripts that were reproduced. */
+async function goldens(families: readonly string[]): Promise<Map<string, string[]>> {
+  const byFamily = new Map<string, string[]>();
+  for (const name of readdirSync(FIXTURES).filter((entry) => !entry.includes('.'))) {
+    const { passed, transcripts, reproduced } = await checkGolden(join(FIXTURES, name));
+    if (!passed) throw new Error(`${name} does not pass, so it cannot stand in the table`);
+    const family = families
+      .filter((each) => name === each || name.startsWith(`${each}-`))
+      .toSorted((a, b) => b.length - a.length)[0];
+    if (family === undefined) continue;
+    byFamily.set(family, [...(byFamily.get(family) ?? []), `${name} ${reproduced}/${transcripts}`]);
+  }
+  return byFamily;
+}
+
+const gb = (bytes: number): string => (bytes / 1e9).toPrecision(3);
+const attention = ({ layout, blockLength, logitShift = 'none' }: ModelConfig): string =>
+  [
+    layout === 'blockCausal' || layout === 'causalContext' ? `${layout} ${blockLength}` : layout,
+    ...(logitShift === 'none' ? [] : [`shift: ${logitShift}`]),
+  ].join(', ');
+
+export async function modelsTable(): Promise<string> {
+  const models = PUBLISHED.map(({ repository, raw, overrides }) => ({
+    repository,
+    config: configFromJson(raw, { generation: null, tokenizerMask: null, where: repository, overrides }),
+  }));
+  const verified = await goldens([...new Set(models.map(({ config }) => familyName(config)))]);
+  const rows = models.map(({ repository, config }) => {
+    const family = familyName(config);
+    const samplers = (FAMILY_SAMPLERS[family] ?? []).filter(
+      (name) => SAMPLERS[name].layout === config.layout,
+    );
+    const golden = verified.get(family);
+    return [
+      repository,
+      family,
+      attention(config),
+      samplers.map((name) => `\`${name}\``).join(', ') || 'own policies only',
+      golden ? `goldens: ${golden.join(', ')}` : 'size, names, plain loops',
+      `${(parameterCount(config) / 1e9).toPrecision(3)}B`,
+      `${gb(weightBytes(config, 'int8'))} / ${gb(weightBytes(config, 'int4'))}`,
+      ((placeBytes(config) * 1000) / 1e6).toFixed(0),
+      ((weightsRead(config) / 1e12) * MS_PER_BILLION).toPrecision(2),
+    ];
+  });
+  const head = [
+    'repository',
+    'family',
+    'attention',
+    'published samplers',
+    'verified by',
+    'parameters',
+    'GB int8 / int4',
+    'MB a 1,000 tokens',
+    's a step, estimated',
+  ];
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return `${INTRODUCTION}
+${[line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')}
+${NOTES}`;
+}
