@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'bad_cursor'
   | 'bad_request'
   | 'prompt_too_long'
+  | 'overloaded'
   | 'unsupported'
   | 'not_found'
   | 'diverged'

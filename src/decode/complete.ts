@@ -63,35 +63,55 @@ export interface CompletionStream {
 
 /** Starts a completion; nothing is computed until the events are read. Throws `bad_option`, `bad_tokenizer`. */
 export function streamCompletion(
-  { denoiser, tokenizer, verifier }: TextModel,
+  model: TextModel,
   gap: Gap,
-  {
-    maxTokens,
-    contextTokens,
-    overflow = 'keepNearest',
-    stop = [],
-    schema,
-    regex,
-    ...options
-  }: CompleteOptions = {},
+  { overflow = 'keepNearest', ...options }: CompleteOptions = {},
 ): CompletionStream {
+  const { room } = planLengths(model.denoiser.config, options);
+  return streamPrompt(model, gapPrompt(model, gap, overflow === 'throw' ? Infinity : room), options);
+}
+
+/** The tokens in front of a gap, as many as the budget allows. Throws `bad_option`, `bad_tokenizer`. */
+export function gapPrompt({ denoiser, tokenizer }: TextModel, gap: Gap, budget: number): FimPrompt {
+  // Suffix first: the text goes on right where the prefix ends, which small models learn long before they learn to
+  // jump back over a suffix, and a cache of the prompt stays good while someone types at the gap.
+  return gap.suffix === null
+    ? prefixPrompt(tokenizer, denoiser.config, gap.prefix, budget)
+    : fimPrompt(tokenizer, { prefix: gap.prefix, suffix: gap.suffix, format: 'spm', budget });
+}
+
+/** How many tokens are written, and how many the prompt may have. Throws `bad_option`. */
+export function planLengths(
+  config: ModelConfig,
+  { maxTokens, contextTokens }: CompleteOptions,
+): { maxTokens: number; room: number } {
   const limits = parseOptions(completionOptionsSchema, { maxTokens, contextTokens });
-  const room = denoiser.config.contextLength - limits.maxTokens;
+  const room = config.contextLength - limits.maxTokens;
   if (room < 1) {
     throw new TintypeError('bad_option', {
       what: 'maxTokens leaves no room for a prompt',
       got: `${limits.maxTokens} tokens`,
-      wanted: `less than the context of the model, ${denoiser.config.contextLength} tokens`,
+      wanted: `less than the context of the model, ${config.contextLength} tokens`,
     });
   }
-  const budget = overflow === 'throw' ? Infinity : Math.min(limits.contextTokens ?? room, room);
-  // Suffix first: the text goes on right where the prefix ends, which small models learn long before they learn to
-  // jump back over a suffix, and a cache of the prompt stays good while someone types at the gap.
-  const prompt =
-    gap.suffix === null
-      ? prefixPrompt(tokenizer, denoiser.config, gap.prefix, budget)
-      : fimPrompt(tokenizer, { prefix: gap.prefix, suffix: gap.suffix, format: 'spm', budget });
+  return { maxTokens: limits.maxTokens, room: Math.min(limits.contextTokens ?? room, room) };
+}
 
+/** The same for a prompt of tokens. */
+export function streamPrompt(
+  { denoiser, tokenizer, verifier }: TextModel,
+  prompt: FimPrompt,
+  {
+    maxTokens: asked,
+    contextTokens,
+    stop = [],
+    schema,
+    regex,
+    ...options
+  }: Omit<CompleteOptions, 'overflow'>,
+): CompletionStream {
+  const { config } = denoiser;
+  const { maxTokens } = planLengths(config, { maxTokens: asked, contextTokens });
   const textBeforeStop = (ids: ArrayLike<number>): { text: string; stopped: boolean } => {
     const text = tokenizer.decode(ids);
     const ends = stop.map((word) => text.indexOf(word)).filter((at) => at >= 0);
@@ -99,11 +119,11 @@ export function streamCompletion(
       ? { text, stopped: false }
       : { text: text.slice(0, Math.min(...ends)), stopped: true };
   };
-  const canvas = appendCanvas(prompt.ids, limits.maxTokens);
+  const canvas = appendCanvas(prompt.ids, maxTokens);
   const events = decode(denoiser, canvas, {
     verifier,
     ...options,
-    constraint: options.constraint ?? constraintOf(tokenizer, denoiser.config, { schema, regex }),
+    constraint: options.constraint ?? constraintOf(tokenizer, config, { schema, regex }),
     stop: stop.length === 0 ? undefined : (settled) => textBeforeStop(settled).stopped,
   });
   return { prompt, canvas, events, text: (done) => textBeforeStop(done.ids).text };

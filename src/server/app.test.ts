@@ -37,7 +37,10 @@ describe('GET', () => {
   it('/health says that it is well and with what', async () => {
     const response = await rig().app.request('/health');
     expect(response.status).toBe(200);
-    expect(await json(response)).toEqual({ status: 'ok', models: ['tintype-code', 'tintype-code-ar'] });
+    expect(await json(response)).toEqual({
+      status: 'ok',
+      models: ['tintype-code', 'tintype-code-ar', 'tintype-chat'],
+    });
   });
 
   it('/v1/models lists models as OpenAI does, with their context length', async () => {
@@ -161,7 +164,7 @@ describe('completions', () => {
   });
 
   it('answers several prompts in order and sums their usage', async () => {
-    const { post } = rig(createFakeEngine((request) => ({ text: request.prompt.toUpperCase() })));
+    const { post } = rig(createFakeEngine((request) => ({ text: request.prompt!.toUpperCase() })));
     const body = await json(await post(COMPLETIONS, { prompt: ['a', 'b', 'c'] }));
     expect(
       body.choices.map((choice: { text: string; index: number }) => [choice.index, choice.text]),
@@ -212,7 +215,7 @@ describe('refusals', () => {
     const response = await rig().post(FIM, { model: 'gpt-9', prompt: 'a' });
     expect(response.status).toBe(404);
     expect((await json(response)).error).toEqual({
-      message: 'model "gpt-9" is not loaded; loaded: tintype-code, tintype-code-ar',
+      message: 'model "gpt-9" is not loaded; loaded: tintype-code, tintype-code-ar, tintype-chat',
       type: 'invalid_request_error',
       param: 'model',
       code: 'model_not_found',
