@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'bad_config'
   | 'bad_checkpoint'
   | 'bad_tokenizer'
+  | 'bad_template'
   | 'bad_data'
   | 'bad_cursor'
   | 'bad_request'
@@ -38,6 +39,7 @@ const EXIT_STATUS: Partial<Record<ErrorCode, number>> = {
   bad_config: 2,
   bad_checkpoint: 2,
   bad_tokenizer: 2,
+  bad_template: 2,
   bad_data: 2,
   bad_cursor: 2,
   bad_request: 2,

@@ -12,7 +12,8 @@ export { createRng, restoreRng, type Rng } from './rng.ts';
 
 export * from './model/config.ts';
 export type * from './model/denoiser.ts';
-export { loadDenoiser, type LoadedModel } from './model/load.ts';
+export type { Overrides } from './model/config-json.ts';
+export { loadDenoiser, type LoadDenoiserOptions, type LoadedModel } from './model/load.ts';
 export { describeCheckpoint, type Description } from './model/hf.ts';
 
 export { SPECIAL_TOKENS, type SpecialToken, type Tokenizer } from './text/tokenizer.ts';

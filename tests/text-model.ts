@@ -17,6 +17,9 @@ const tokenizerText = readFileSync(
 /** 768 tokens; `<|endoftext|>` is 0, `<|mask|>` 2. */
 export const codeTokenizer = (): Tokenizer => createTokenizer(JSON.parse(tokenizerText));
 
+export const codeTokenizerJson = () =>
+  JSON.parse(tokenizerText) as { added_tokens: { id: number; content: string }[] };
+
 /** Writes a model folder; its text is noise, the same for the same seed. */
 export async function saveTextModel(dir: string, layout: Layout, seed = 3): Promise<void> {
   const tiny = tinyConfig(layout);

@@ -40,6 +40,7 @@ function mix(a: number, b: number): number {
 function isVisible(pattern: AttentionPattern, positions: Int32Array, q: number, k: number): boolean {
   if (pattern.kind === 'full') return true;
   if (pattern.kind === 'causal') return k <= q;
+  if (pattern.kind === 'explicit') throw new Error('the toy has no explicit patterns');
   if (pattern.kind === 'anchored') {
     if (q < pattern.clean) return k <= q;
     return k >= pattern.clean || positions[k] < positions[pattern.clean];

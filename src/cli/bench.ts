@@ -19,11 +19,12 @@ import { loadDenoiser } from '../model/load.ts';
 import { PRECISIONS, type Precision } from '../model/quantize.ts';
 import { formatBench, formatMachine, formatSizes, formatSudokuBench } from './bench-format.ts';
 import { interruptSignal } from './interrupt.ts';
+import { addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
 import { toNumber, whole } from './options.ts';
 import { printJson, printLine } from './output.ts';
 import { createProgress, type Progress } from './progress.ts';
 
-interface BenchFlags {
+interface BenchFlags extends ModelFlags {
   model?: string;
   twin?: string;
   data?: string;
@@ -100,10 +101,11 @@ function toPrecisions(text: string): Precision[] {
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('bench')
     .description('measure speed beside quality, against an autoregressive twin and llama.cpp')
-    .option('--model <dir>', 'a model folder')
+    .option('--model <dir>', 'a model folder');
+  addModelOptions(command)
     .option('--twin <dir>', 'its autoregressive twin')
     .option('--data <file>', 'rows {"id","prefix","suffix","middle"} as JSONL, plain or gzip')
     .option('--limit <n>', 'only the first rows or puzzles', whole('--limit', 1), 50)
@@ -214,7 +216,7 @@ async function runInfill(flags: BenchFlags): Promise<void> {
   parseOptions(decodeOptionsSchema, { blockLength });
   const rows = (await readInfillRows(data)).slice(0, limit);
   const machine = await describeMachine();
-  const model = await loadBenchModel(modelDir, threads);
+  const model = await loadBenchModel(modelDir, threads, overridesOf(flags));
   const twin = flags.twin === undefined ? null : await loadBenchModel(flags.twin, threads);
   const { plans, skipped } = planBench({
     words: flags.modes ?? null,

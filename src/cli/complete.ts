@@ -14,6 +14,7 @@ import { parseCursor, splitAtCursor } from './cursor.ts';
 import { addDecodeOptions, decodeOptionsOf } from './decode-options.ts';
 import type { DecodeFlags } from './decode-options.ts';
 import { interruptSignal } from './interrupt.ts';
+import { addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
 import { toInteger } from './options.ts';
 import { printJson } from './output.ts';
 import { drawRun } from './picture.ts';
@@ -22,7 +23,7 @@ import type { FrameView } from './show.ts';
 import { bundledModel, openTextModel } from './text-model.ts';
 import { addTunedOption, noteTuned, tunedDefaults, type TunedFlags } from './tuned.ts';
 
-interface CompleteFlags extends DecodeFlags, TunedFlags {
+interface CompleteFlags extends DecodeFlags, ModelFlags, TunedFlags {
   model?: string;
   threads?: number;
   prefix?: string;
@@ -54,7 +55,7 @@ export function register(program: Command): void {
     .option('--model <dir>', 'a model folder (default: the bundled tintype-code)')
     .option('--prefix <text>', 'with -: text before the cursor')
     .option('--suffix <text>', 'with -: text after the cursor');
-  addTunedOption(addDecodeOptions(command))
+  addTunedOption(addDecodeOptions(addModelOptions(command)))
     .option('--threads <n>', 'threads that compute (default: one a core)', (text: string) =>
       toInteger('--threads', text, 1, 256),
     )
@@ -73,7 +74,8 @@ async function complete(place: string, flags: CompleteFlags): Promise<void> {
   const dir = flags.model ?? bundledModel();
   const tuned = await tunedDefaults(dir, flags.threads, flags);
   const options = decodeOptionsOf(flags, tuned.options);
-  const model = await openTextModel(dir, flags.threads, flags.draft, flags.precision ?? tuned.precision);
+  const precision = flags.precision ?? tuned.precision;
+  const model = await openTextModel(dir, flags.threads, flags.draft, precision, overridesOf(flags));
   noteTuned(tuned);
   const { tokenizer } = model;
   try {
@@ -145,7 +147,7 @@ export function noteDropped({ promptTokens, dropped }: Pick<Completion, 'promptT
 }
 
 /** `12 tokens in 5 forwards (2.4 a forward), 31 ms`. */
-const summaryOf = ({ usefulTokens, nfe, tpf, elapsedMs }: DoneEvent): string =>
+export const summaryOf = ({ usefulTokens, nfe, tpf, elapsedMs }: DoneEvent): string =>
   `${usefulTokens} tokens in ${nfe} forwards (${tpf.toFixed(1)} a forward), ${elapsedMs.toFixed(0)} ms`;
 
 async function readGap(place: string, { prefix, suffix }: CompleteFlags): Promise<Gap> {

@@ -12,6 +12,9 @@ import {
   parseOptions,
   POLICY_NAMES,
 } from '../decode/options.ts';
+import { SAMPLER_CHOICES } from '../decode/official/choose.ts';
+import { SAMPLER_NAMES, SAMPLERS } from '../decode/official/samplers.ts';
+import { SAMPLER_PARAMETERS } from '../decode/official/values.ts';
 import { POLICIES, POLICY_PARAMETERS } from '../decode/policies/index.ts';
 import type { PolicyParameter } from '../decode/policies/index.ts';
 import { TintypeError } from '../errors.ts';
@@ -45,6 +48,26 @@ function defaultsOf(parameter: string): string {
     .filter(([, { defaults }]) => parameter in defaults)
     .map(([policy, { defaults }]) => `${policy} ${defaults[parameter] ?? 'one a position'}`)
     .join(', ');
+}
+
+/** Every published sampler with its line and its defaults. */
+function samplerHelp(): string {
+  const lines = SAMPLER_NAMES.map((name) => {
+    const { doc, rule, stepsOf, defaults } = SAMPLERS[name];
+    const values = Object.entries(defaults).map(([key, value]) =>
+      key === 'steps'
+        ? `steps of the ${stepsOf} ${value ?? 'one a position'}`
+        : `${key.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)} ${value}`,
+    );
+    return `  ${name} (${rule}): ${doc}\n      ${values.join(', ')}`;
+  });
+  return `\nSamplers, with the rule that each follows and its published defaults:\n${lines.join('\n')}`;
+}
+
+function choiceOf<T extends string>(option: string, got: string, choices: readonly T[]): T {
+  const choice = choices.find((each) => each === got);
+  if (choice !== undefined) return choice;
+  throw new TintypeError('bad_option', { what: `${option} is not usable`, got, wanted: choices.join(', ') });
 }
 
 export function addDecodeOptions(command: Command): Command {
@@ -82,6 +105,18 @@ export function addDecodeOptions(command: Command): Command {
       parameter.type === 'choice' ? option.choices(parameter.values) : option.argParser(numberOf),
     );
   }
+  command.addOption(
+    new Option(
+      '--sampler <name>',
+      'decode as the published code does, in place of mode, policy and cache; official is the one of the model',
+    ).argParser((name: string) => choiceOf('--sampler', name, SAMPLER_CHOICES)),
+  );
+  for (const [name, parameter] of Object.entries(SAMPLER_PARAMETERS)) {
+    const doc = `sampler: ${parameter.doc}`;
+    if (parameter.type === 'flag') command.option(flagOf(name), doc);
+    else command.option(`${flagOf(name)} <x>`, doc, numberOf);
+  }
+  command.addHelpText('after', samplerHelp);
   return command
     .addOption(
       new Option(
@@ -126,8 +161,11 @@ export function decodeOptionsOf(flags: DecodeFlags, defaults: CompleteOptions = 
         : {};
   const known = flags.draft === 'ar' ? {} : defaults;
   const { schema: _, regex: __, ...decoding } = withDefaults({ ...said, ...language }, known);
+  const limits = parseOptions(completionOptionsSchema, { maxTokens, contextTokens });
   return {
-    ...parseOptions(completionOptionsSchema, { maxTokens, contextTokens }),
+    ...limits,
+    // A published sampler has a length of its own.
+    maxTokens: flags['sampler'] === undefined ? limits.maxTokens : maxTokens,
     ...language,
     ...parseOptions(decodeOptionsSchema, {
       ...decoding,

@@ -5,11 +5,12 @@ import { bitsPerByte, type BpbResult } from '../eval/bpb.ts';
 import { sampleDocuments } from '../eval/documents.ts';
 import { loadLikelihood } from '../eval/load-likelihood.ts';
 import { interruptSignal } from './interrupt.ts';
+import { addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
 import { whole } from './options.ts';
 import { formatFields, printJson, printLine } from './output.ts';
 import { createProgress } from './progress.ts';
 
-interface BpbFlags {
+interface BpbFlags extends ModelFlags {
   model: string;
   data: string;
   blockLength?: number;
@@ -61,11 +62,12 @@ export function formatBpb(
 
 /** Adds the command to `tintype eval`. */
 export function addBpb(evalCommand: Command): void {
-  evalCommand
+  const command = evalCommand
     .command('bpb')
     .description('bits per byte of text: exact for autoregressive models, a bound for diffusion models')
     .requiredOption('--model <dir>', 'a model folder')
-    .requiredOption('--data <path>', 'JSONL (plain or gzip, field "text"), or a folder of source files')
+    .requiredOption('--data <path>', 'JSONL (plain or gzip, field "text"), or a folder of source files');
+  addModelOptions(command)
     .option(
       '--block-length <n>',
       "positions denoised together (default: the model's)",
@@ -91,7 +93,11 @@ async function runBpb(flags: BpbFlags): Promise<void> {
       `${pc.yellow('warning:')} ${report.skipped} left out, the first: ${report.problems[0]}\n`,
     );
   }
-  const { likelihood, tokenizer } = await loadLikelihood(model, { windowLength: flags.window, threads });
+  const { likelihood, tokenizer } = await loadLikelihood(model, {
+    windowLength: flags.window,
+    threads,
+    overrides: overridesOf(flags),
+  });
   try {
     const total = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
     const progress = createProgress({ label: 'bpb', total, unit: 'bytes' });

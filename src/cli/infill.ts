@@ -8,12 +8,13 @@ import { noteDropped, readTextFile, withText } from './complete.ts';
 import { addDecodeOptions, decodeOptionsOf } from './decode-options.ts';
 import type { DecodeFlags } from './decode-options.ts';
 import { interruptSignal } from './interrupt.ts';
+import { addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
 import { toInteger } from './options.ts';
 import { printJson } from './output.ts';
 import { bundledModel, openTextModel } from './text-model.ts';
 import { addTunedOption, noteTuned, tunedDefaults, type TunedFlags } from './tuned.ts';
 
-interface InfillFlags extends DecodeFlags, TunedFlags {
+interface InfillFlags extends DecodeFlags, ModelFlags, TunedFlags {
   model?: string;
   threads?: number;
   inPlace?: boolean;
@@ -36,7 +37,7 @@ export function register(program: Command): void {
     .description(`fill every ${HOLE} in a file`)
     .argument('<file>', 'a text file, or - for standard input')
     .option('--model <dir>', 'a model folder (default: the bundled tintype-code)');
-  addTunedOption(addDecodeOptions(command))
+  addTunedOption(addDecodeOptions(addModelOptions(command)))
     .option('--threads <n>', 'threads that compute (default: one a core)', (text: string) =>
       toInteger('--threads', text, 1, 256),
     )
@@ -63,7 +64,8 @@ async function infill(file: string, flags: InfillFlags): Promise<void> {
   const dir = flags.model ?? bundledModel();
   const tuned = await tunedDefaults(dir, flags.threads, flags);
   const options = decodeOptionsOf(flags, tuned.options);
-  const model = await openTextModel(dir, flags.threads, flags.draft, flags.precision ?? tuned.precision);
+  const precision = flags.precision ?? tuned.precision;
+  const model = await openTextModel(dir, flags.threads, flags.draft, precision, overridesOf(flags));
   noteTuned(tuned);
   try {
     const holes: { text: string; promptTokens: number; events: object[] }[] = [];

@@ -53,13 +53,36 @@ describe('inspect', () => {
       tokens: { mask: 165, eos: [162, 160], pad: 160, bos: 160 },
       tokenizer: null,
     });
-    const { total, ...kinds } = inspection.parameters;
+    const { total, active, ...kinds } = inspection.parameters;
+    expect(active).toBe(total);
     expect(kinds).toEqual({ embedding: 8064, attention: 18432, feedForward: 27648, norms: 304, head: 8064 });
     expect(total).toBe(8064 + 18432 + 27648 + 304 + 8064);
     const weights = inspection.files.find(({ name }) => name === 'model.safetensors');
     const bytes = await readFile(join(SDAR, 'model.safetensors'));
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     expect(weights).toEqual({ name: 'model.safetensors', sizeBytes: bytes.length, sha256, verified: false });
+  });
+
+  test('what families differ in, and who said it', async () => {
+    const folder = (name: string): string =>
+      fileURLToPath(new URL(`../../fixtures/checkpoints/${name}`, import.meta.url));
+    const mixture = await run(folder('llada2'), '--mask-token', '164');
+    for (const fact of [
+      'llada2: 136k parameters, 80.3k of them active, blockCausal (diffusion in blocks of 32)',
+      'heads normalised, 8 of 16 components turn',
+      '4 of 16 of width 16, weighed among those taken (sigmoid), from 2 of 4 groups, times 2.5, and one of width 16 for all, none in the first layer',
+      'blocks of 32 (assumed for the family)',
+      'eos         161 (assumed for the family)',
+      'predict their own position',
+      '164 (as the option says)',
+    ]) {
+      expect(mixture).toContain(fact);
+    }
+    expect(await run(folder('dream'))).toMatch(/biases on q, k and v\n.*predict the next position\n/s);
+    const blocks = await run(folder('a2d-qwen3-bd3lm'), '--mask-token', '157', '--block-length', '8');
+    expect(blocks).toContain('blockCausal (from the name of the folder), blocks of 8 (as the option says)');
+    const full = await run(folder('a2d-qwen3-bd3lm'), '--mask-token', '157', '--layout', 'full', '--json');
+    expect(JSON.parse(full)).toMatchObject({ layout: 'full', origins: { layout: 'option' }, mixture: null });
   });
 
   test('a saved folder has verified hashes and a described tokenizer', async () => {

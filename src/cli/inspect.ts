@@ -4,16 +4,24 @@ import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import pc from 'picocolors';
 import {
+  activeParameterCount,
   elementCount,
+  familyName,
+  hasQkNorm,
   type Layout,
+  type LogitShift,
+  type Mixture,
+  type Yarn,
   parameterCount,
   parameterShapes,
   type ModelConfig,
 } from '../model/config.ts';
-import type { Json } from '../model/families.ts';
+import type { Origin, Overrides } from '../model/config-json.ts';
+import type { Json } from '../model/family.ts';
 import { sha256OfFile } from '../model/files.ts';
-import { describeCheckpoint } from '../model/hf.ts';
+import { describeCheckpoint, type Description } from '../model/hf.ts';
 import type { Precision } from '../model/quantize.ts';
+import { addBlockLength, addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
 import { formatFields, formatTable, printJson, printLine } from './output.ts';
 import { formatCount } from './progress.ts';
 
@@ -27,7 +35,8 @@ export interface Inspection {
   /** Positions denoised together. */
   blockLength: number;
   contextLength: number;
-  parameters: Record<Kind | 'total', number>;
+  /** `active`: those that one token goes through. */
+  parameters: Record<Kind | 'total' | 'active', number>;
   dimensions: Pick<
     ModelConfig,
     'width' | 'layers' | 'heads' | 'kvHeads' | 'headDim' | 'ffnWidth' | 'vocabSize'
@@ -39,6 +48,17 @@ export interface Inspection {
   /** `int8`, `int4`: of the matrices; `dtype` is then that of the rest. */
   precision: Precision;
   tokens: ModelConfig['tokens'];
+  /** Who said family, layout, block length, mask and ends of text. */
+  origins: Description['origins'];
+  logitShift: LogitShift;
+  qkNorm: boolean;
+  qkvBias: boolean;
+  mixture: Mixture | null;
+  yarn: Yarn | null;
+  /** Known tokens stand before masks in a run. */
+  reordersKnown: boolean;
+  /** Components of a head that turn with the position. */
+  rotaryDim: number;
   tokenizer: { kind: string; size: number; special: { id: number; content: string }[] } | null;
   /** `verified`: the hash is the one recorded in the folder. */
   files: { name: string; sizeBytes: number; sha256: string; verified: boolean }[];
@@ -46,8 +66,13 @@ export interface Inspection {
 }
 
 /** Reads every file of the folder once or twice, and no weight into memory. Errors: those of `describeCheckpoint`. */
-export async function inspectCheckpoint(dir: string): Promise<Inspection> {
-  const { config, dtype, precision, sha256, tokenizerJson, warnings } = await describeCheckpoint(dir);
+export async function inspectCheckpoint(dir: string, overrides?: Overrides): Promise<Inspection> {
+  const { config, origins, dtype, precision, sha256, tokenizerJson, warnings } = await describeCheckpoint(
+    dir,
+    {
+      overrides,
+    },
+  );
   const { width, layers, heads, kvHeads, headDim, ffnWidth, vocabSize } = config;
   const files: Inspection['files'] = [];
   for (const { name } of (await readdir(dir, { withFileTypes: true })).filter(
@@ -60,7 +85,7 @@ export async function inspectCheckpoint(dir: string): Promise<Inspection> {
   }
   return {
     name: basename(resolve(dir)),
-    family: config.modelType,
+    family: familyName(config),
     layout: config.layout,
     blockLength: config.blockLength,
     contextLength: config.contextLength,
@@ -72,6 +97,14 @@ export async function inspectCheckpoint(dir: string): Promise<Inspection> {
     dtype,
     precision,
     tokens: config.tokens,
+    origins,
+    logitShift: config.logitShift ?? 'none',
+    qkNorm: hasQkNorm(config),
+    qkvBias: config.qkvBias ?? false,
+    rotaryDim: config.rotaryDim ?? config.headDim,
+    mixture: config.mixture ?? null,
+    yarn: config.yarn ?? null,
+    reordersKnown: config.reordersKnown ?? false,
     tokenizer: tokenizerJson && inspectTokenizer(tokenizerJson),
     files: files.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     warnings,
@@ -81,6 +114,7 @@ export async function inspectCheckpoint(dir: string): Promise<Inspection> {
 function countByKind(config: ModelConfig): Inspection['parameters'] {
   const counts = {
     total: parameterCount(config),
+    active: activeParameterCount(config),
     embedding: 0,
     attention: 0,
     feedForward: 0,
@@ -125,6 +159,41 @@ const LAYOUT_WORDS: Record<Layout, (blockLength: number) => string> = {
   causalContext: (n) => `causalContext (diffusion in blocks of ${n} after a causal context)`,
 };
 
+/** After a fact; what config.json says goes without saying. */
+const ORIGIN_WORDS: Record<Origin, string> = {
+  option: ' (as the option says)',
+  config: '',
+  tokenizer: ' (from the tokenizer)',
+  name: ' (from the name of the folder)',
+  family: ' (assumed for the family)',
+};
+
+const SHIFT_WORDS: Record<LogitShift, string> = {
+  none: 'predict their own position',
+  sequence: 'predict the next position',
+  block: 'predict the next position of their block',
+};
+
+const ROUTER_WORDS: Record<Mixture['router'], string> = {
+  softmax: 'weighed among all (softmax)',
+  softmaxRenorm: 'weighed among those taken (softmax)',
+  sigmoidGroups: 'weighed among those taken (sigmoid)',
+};
+
+function expertsText(mixture: Mixture): string {
+  const { experts, perToken, width, router, groups, groupsPerToken, scale, sharedWidth, denseLayers } =
+    mixture;
+  return [
+    `${perToken} of ${experts} of width ${width}, ${ROUTER_WORDS[router]}`,
+    ...(groups > 1 ? [`from ${groupsPerToken} of ${groups} groups`] : []),
+    ...(scale === 1 ? [] : [`times ${scale}`]),
+    ...(sharedWidth > 0 ? [`and one of width ${sharedWidth} for all`] : []),
+    ...(denseLayers > 0
+      ? [`none in the first ${denseLayers === 1 ? 'layer' : `${denseLayers} layers`}`]
+      : []),
+  ].join(', ');
+}
+
 /** `160`, `4 kB`, `1.2 MB`. */
 function formatBytes(sizeBytes: number): string {
   const suffix = ['bytes', 'kB', 'MB', 'GB'];
@@ -143,16 +212,30 @@ export function formatInspection(inspection: Inspection): string {
   const contents = new Map(tokenizer?.special.map(({ id, content }) => [id, content]));
   const token = (id: number): string => (contents.has(id) ? `${id} ${contents.get(id)}` : String(id));
   const share = (count: number): string => `${((100 * count) / parameters.total).toFixed(1)} %`;
+  const said = (fact: keyof Inspection['origins']): string => ORIGIN_WORDS[inspection.origins[fact]];
+  const details = [
+    ...(inspection.qkNorm ? ['heads normalised'] : []),
+    ...(inspection.qkvBias ? ['biases on q, k and v'] : []),
+    ...(inspection.yarn
+      ? [`YaRN factor ${inspection.yarn.factor} from ${inspection.yarn.originalLength} tokens`]
+      : []),
+    ...(inspection.rotaryDim < d.headDim ? [`${inspection.rotaryDim} of ${d.headDim} components turn`] : []),
+  ];
+  const active =
+    parameters.active < parameters.total ? `, ${formatCount(parameters.active)} of them active` : '';
   const sections = [
-    `${pc.bold(inspection.name)}: ${formatCount(parameters.total)} parameters, ${LAYOUT_WORDS[inspection.layout](inspection.blockLength)}`,
+    `${pc.bold(inspection.name)}: ${formatCount(parameters.total)} parameters${active}, ${LAYOUT_WORDS[inspection.layout](inspection.blockLength)}`,
     formatFields({
-      family: inspection.family,
+      family: `${inspection.family}${said('family')}`,
+      layout: `${inspection.layout}${said('layout')}, blocks of ${inspection.blockLength}${said('blockLength')}`,
       stored: `${inspection.precision === 'f32' ? '' : `${inspection.precision}, the rest `}${inspection.dtype}, head ${inspection.tiedHead ? 'tied to the embedding' : 'of its own'}`,
       dimensions: `${d.layers} layers, width ${d.width}, feed-forward ${d.ffnWidth}, vocabulary ${d.vocabSize}`,
-      attention: `${d.heads} heads and ${d.kvHeads} kv-heads of ${d.headDim}, RoPE theta ${inspection.ropeTheta}`,
+      attention: `${d.heads} heads and ${d.kvHeads} kv-heads of ${d.headDim}, RoPE theta ${inspection.ropeTheta}${details.map((each) => `, ${each}`).join('')}`,
+      ...(inspection.mixture ? { experts: expertsText(inspection.mixture) } : {}),
+      logits: `${SHIFT_WORDS[inspection.logitShift]}${inspection.reordersKnown ? '; known tokens stand before masks' : ''}`,
       context: `${inspection.contextLength} tokens`,
-      mask: tokens.mask === null ? 'none' : token(tokens.mask),
-      eos: tokens.eos.length > 0 ? tokens.eos.map(token).join(', ') : 'none',
+      mask: tokens.mask === null ? 'none' : `${token(tokens.mask)}${said('mask')}`,
+      eos: tokens.eos.length > 0 ? `${tokens.eos.map(token).join(', ')}${said('eos')}` : 'none',
       pad: tokens.pad === null ? 'none' : token(tokens.pad),
       tokenizer: tokenizer
         ? `${tokenizer.kind}, ${tokenizer.size} tokens, ${tokenizer.special.length} special`
@@ -178,15 +261,21 @@ export function formatInspection(inspection: Inspection): string {
   return sections.join('\n\n');
 }
 
+interface InspectFlags extends ModelFlags {
+  blockLength?: number;
+  json?: boolean;
+}
+
 export function register(program: Command): void {
-  program
+  const command = program
     .command('inspect')
     .description('print what a checkpoint is: parameters, layout, tokenizer, hashes')
-    .argument('<dir>', 'a Hugging Face folder with config.json and model.safetensors')
+    .argument('<dir>', 'a Hugging Face folder with config.json and model.safetensors');
+  addBlockLength(addModelOptions(command))
     .option('--json', 'print one JSON document')
     .addHelpText('after', '\nExample:\n  tintype inspect models/tintype-code')
-    .action(async (dir: string, { json }: { json?: boolean }) => {
-      const inspection = await inspectCheckpoint(dir);
+    .action(async (dir: string, { json, blockLength, ...flags }: InspectFlags) => {
+      const inspection = await inspectCheckpoint(dir, { ...overridesOf(flags), blockLength });
       if (json) printJson(inspection);
       else printLine(formatInspection(inspection));
     });

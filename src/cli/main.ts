@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { register as registerBench } from './bench.ts';
+import { register as registerChat } from './chat.ts';
 import { register as registerComplete } from './complete.ts';
 import { register as registerCorpus } from './corpus.ts';
 import { register as registerDistill } from './distill.ts';
@@ -34,6 +35,7 @@ const program = new Command('tintype')
 const commands = [
   registerComplete,
   registerInfill,
+  registerChat,
   registerServe,
   registerTrain,
   registerDistill,

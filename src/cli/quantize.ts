@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { quantizeFolder } from '../model/quantized-folder.ts';
+import { addBlockLength, addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
 import { formatFields, printJson, printLine } from './output.ts';
 import { createProgress, type Progress } from './progress.ts';
 
@@ -15,7 +16,8 @@ Examples:
   tintype quantize --model models/tintype-code --out code-int8
   tintype quantize --model SDAR-1.7B --out SDAR-1.7B-int4 --precision int4`;
 
-interface QuantizeFlags {
+interface QuantizeFlags extends ModelFlags {
+  blockLength?: number;
   model: string;
   out: string;
   precision: 'int8' | 'int4';
@@ -23,21 +25,25 @@ interface QuantizeFlags {
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('quantize')
     .description('store the matrices of a model in 8 or 4 bits a weight')
     .requiredOption('--model <dir>', 'a model folder with weights in floating point')
     .requiredOption('--out <dir>', 'the folder to write')
     .addOption(
       new Option('--precision <precision>', 'bits a weight').choices(['int8', 'int4']).default('int8'),
-    )
+    );
+  addBlockLength(addModelOptions(command))
     .option('--json', 'print one JSON document')
     .addHelpText('after', HELP)
-    .action(async ({ model, out, precision, json }: QuantizeFlags) => {
+    .action(async ({ model, out, precision, json, blockLength, ...flags }: QuantizeFlags) => {
       const shown: { progress?: Progress } = {};
-      await quantizeFolder(model, out, precision, (done, total) => {
-        shown.progress ??= createProgress({ label: 'quantize', total, unit: 'matrices' });
-        shown.progress.update(done);
+      await quantizeFolder(model, out, precision, {
+        overrides: { ...overridesOf(flags), blockLength },
+        onTensor: (done, total) => {
+          shown.progress ??= createProgress({ label: 'quantize', total, unit: 'matrices' });
+          shown.progress.update(done);
+        },
       });
       shown.progress?.finish();
       const { size: sizeBytes } = await stat(join(out, 'model.safetensors'));

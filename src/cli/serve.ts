@@ -8,6 +8,7 @@ import { addDecodeOptions, decodeOptionsOf, type DecodeFlags } from './decode-op
 import { interruptSignal } from './interrupt.ts';
 import { toInteger } from './options.ts';
 import { printLine } from './output.ts';
+import { addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
 import { bundledModel } from './text-model.ts';
 import { addTunedOption, tunedDefaults, type TunedFlags } from './tuned.ts';
 
@@ -32,7 +33,7 @@ Routes:
 
 The log goes to stderr, one JSON line a request, without any text of prompts or answers.`;
 
-interface ServeOptions extends TunedFlags, DecodeFlags {
+interface ServeOptions extends TunedFlags, DecodeFlags, ModelFlags {
   model?: string[];
   host: string;
   port: number;
@@ -44,7 +45,7 @@ export function register(program: Command): void {
   const command = program
     .command('serve')
     .description('answer completions over HTTP in the shapes of the OpenAI API');
-  addTunedOption(command)
+  addTunedOption(addModelOptions(command))
     .option('--model <dir...>', 'model folders to load (default: the bundled tintype-code)')
     .option('--host <address>', 'address to listen on; 0.0.0.0 is every one', '127.0.0.1')
     .addOption(
@@ -89,6 +90,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const engine = await createEngine({
     modelDirs,
     threads: options.threads,
+    overrides: overridesOf(options),
     defaults: Object.fromEntries(tuned.map((each) => [each.id, decodeOptionsOf(options, each.options)])),
     precisions: Object.fromEntries(tuned.map((each) => [each.id, options.precision ?? each.precision])),
   });

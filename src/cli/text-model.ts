@@ -5,11 +5,16 @@ import { fileURLToPath } from 'node:url';
 import type { TextModel } from '../decode/complete.ts';
 import { TintypeError } from '../errors.ts';
 import type { Precision } from '../model/quantize.ts';
+import type { Overrides } from '../model/config-json.ts';
 import { loadDenoiser } from '../model/load.ts';
+import { createChatFormat } from '../text/chat.ts';
+import type { ChatFormat, ChatFormatOptions } from '../text/chat.ts';
 
 export interface OpenTextModel extends TextModel {
   /** Name of its folder. */
   id: string;
+  /** Its way to write conversations. Throws `bad_template`. */
+  chatFormat: (options?: ChatFormatOptions) => ChatFormat;
   close(): Promise<void>;
 }
 
@@ -33,15 +38,20 @@ export async function openTextModel(
   threads?: number,
   draft: Draft = 'self',
   precision?: Precision,
+  overrides?: Overrides,
 ): Promise<OpenTextModel> {
-  const session = { threads, precision };
-  const { denoiser, tokenizer } = await loadDenoiser(dir, session);
+  const session = { threads, precision, overrides };
+  const { denoiser, tokenizer, description } = await loadDenoiser(dir, session);
   if (tokenizer) {
     const twin = draft === 'ar' ? await loadDenoiser(`${resolve(dir)}-ar`, { threads }) : null;
     return {
       id: basename(resolve(dir)),
       denoiser,
       tokenizer,
+      chatFormat: (options) => {
+        const { tokenizerFiles, tokenizerJson } = description;
+        return createChatFormat(tokenizerFiles, tokenizerJson!, tokenizer, options);
+      },
       ...(twin ? { verifier: twin.denoiser } : {}),
       close: async () => {
         await denoiser.close();

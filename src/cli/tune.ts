@@ -20,13 +20,14 @@ import { interruptSignal } from './interrupt.ts';
 import { toNumber, whole } from './options.ts';
 import { printJson, printLine } from './output.ts';
 import { createProgress, type Progress } from './progress.ts';
+import { addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
 import { bundledModel, openTextModel } from './text-model.ts';
 import { formatCheck, formatTune } from './tune-format.ts';
 
 /** Load a core from which the clock is not to be trusted. */
 const BUSY_SHARE = 0.5;
 
-interface TuneFlags {
+interface TuneFlags extends ModelFlags {
   model?: string;
   data: string;
   limit: number;
@@ -75,10 +76,11 @@ function toPrecisions(text: string): Precision[] {
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('tune')
     .description('find the fastest decoding on this machine that keeps the quality')
-    .option('--model <dir>', 'a model folder (default: the bundled tintype-code)')
+    .option('--model <dir>', 'a model folder (default: the bundled tintype-code)');
+  addModelOptions(command)
     .requiredOption('--data <file>', 'rows {"id","prefix","suffix","middle"} as JSONL, plain or gzip')
     .option('--limit <n>', 'gaps, drawn at random', whole('--limit', 1), 100)
     .option(
@@ -149,9 +151,10 @@ async function run(flags: TuneFlags): Promise<void> {
     });
   }
   const dir = flags.model ?? bundledModel();
+  const overrides = overridesOf(flags);
   parseOptions(completionOptionsSchema, { maxTokens, contextTokens });
   // Quantised weights are what they are.
-  const { precision: stored } = await describeCheckpoint(dir, { verify: false });
+  const { precision: stored } = await describeCheckpoint(dir, { verify: false, overrides });
   const precisions = stored === 'f32' ? flags.precisions : [stored];
   const rows = sample(await readInfillRows(data), limit, seed);
   const [machine, key] = [await describeMachine(), await tunedKey(dir, threads)];
@@ -162,7 +165,7 @@ async function run(flags: TuneFlags): Promise<void> {
   }
   const progress = stageProgress();
   const options: TuneOptions = {
-    open: (precision) => openTextModel(dir, threads, 'self', precision),
+    open: (precision) => openTextModel(dir, threads, 'self', precision, overrides),
     precisions,
     lossPoints: loss,
     request: { maxTokens, contextTokens },

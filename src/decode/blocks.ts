@@ -23,8 +23,8 @@ export interface ActiveBlock {
 export interface Blocks {
   /** The window that begins at the first position which is not committed. */
   sliding(frontier: number, answerEnd: number): ActiveBlock;
-  /** The first block that is not settled, and those that may run ahead. At least one. */
-  active(ids: Int32Array, settledEnd: number, answerEnd: number): ActiveBlock[];
+  /** The first block that is not finished, and those that may run ahead. At least one. */
+  active(ids: Int32Array, answerEnd: number): ActiveBlock[];
   /** The block has had a forward. */
   stepped(block: ActiveBlock, changed: boolean): void;
   /** How far the text is finished: before the first block that needs another forward. */
@@ -51,8 +51,12 @@ export function createBlocks(
     maskedPositions(ids, { start, end: Math.min(end, answerEnd) }).length;
 
   function isFinished(ids: Int32Array, span: Span, answerEnd: number): boolean {
-    if (masksOf(ids, span, answerEnd) > 0) return false;
+    const masksLeft = masksOf(ids, span, answerEnd);
     const block = known.get(span.start);
+    if (block && block.step > 0 && policy.finished) {
+      return policy.finished({ step: block.step, masksAtStart: block.masksAtStart, masksLeft });
+    }
+    if (masksLeft > 0) return false;
     if (block === undefined || policy.polish === undefined) return true;
     return !block.changed || block.polished >= policy.polish;
   }
@@ -64,9 +68,9 @@ export function createBlocks(
       return begin(canvas.ids, span, slides++);
     },
 
-    active(ids, settledEnd, answerEnd) {
+    active(ids, answerEnd) {
       const blocks: ActiveBlock[] = [];
-      for (let at = settledEnd; at < answerEnd && blocks.length < activeBlocks;) {
+      for (let at = finished; at < answerEnd && blocks.length < activeBlocks;) {
         const span = plan.block(at);
         let block = known.get(span.start);
         if (block === undefined) known.set(span.start, (block = begin(ids, span, 0)));

@@ -14,7 +14,9 @@ import type { TokenAutomaton } from './constraints/tokens.ts';
 import { decode } from './decode.ts';
 import { collect } from './events.ts';
 import type { DecodeEvent, DoneEvent, Transcript } from './events.ts';
-import { completionOptionsSchema, parseOptions } from './options.ts';
+import { chooseSampler, ownDefaults } from './official/choose.ts';
+import { defaultLength, planOfficial } from './official/samplers.ts';
+import { completionOptionsSchema, parseOptions, samplerOptions } from './options.ts';
 import type { DecodeOptions } from './options.ts';
 
 export interface TextModel {
@@ -83,9 +85,13 @@ export function gapPrompt({ denoiser, tokenizer }: TextModel, gap: Gap, budget: 
 /** How many tokens are written, and how many the prompt may have. Throws `bad_option`. */
 export function planLengths(
   config: ModelConfig,
-  { maxTokens, contextTokens }: CompleteOptions,
+  { maxTokens, contextTokens, sampler }: CompleteOptions,
 ): { maxTokens: number; room: number } {
-  const limits = parseOptions(completionOptionsSchema, { maxTokens, contextTokens });
+  const official = sampler === undefined ? null : chooseSampler(sampler, config);
+  const limits = parseOptions(completionOptionsSchema, {
+    maxTokens: maxTokens ?? (official ? defaultLength(official, config) : undefined),
+    contextTokens,
+  });
   const room = config.contextLength - limits.maxTokens;
   if (room < 1) {
     throw new TintypeError('bad_option', {
@@ -111,7 +117,9 @@ export function streamPrompt(
   }: Omit<CompleteOptions, 'overflow'>,
 ): CompletionStream {
   const { config } = denoiser;
-  const { maxTokens } = planLengths(config, { maxTokens: asked, contextTokens });
+  const { sampler } = options;
+  const { maxTokens } = planLengths(config, { maxTokens: asked, contextTokens, sampler });
+
   const textBeforeStop = (ids: ArrayLike<number>): { text: string; stopped: boolean } => {
     const text = tokenizer.decode(ids);
     const ends = stop.map((word) => text.indexOf(word)).filter((at) => at >= 0);
@@ -119,15 +127,27 @@ export function streamPrompt(
       ? { text, stopped: false }
       : { text: text.slice(0, Math.min(...ends)), stopped: true };
   };
-  const canvas = appendCanvas(prompt.ids, maxTokens);
+  const run =
+    sampler === undefined
+      ? null
+      : planOfficial(chooseSampler(sampler, config), config, prompt.ids, {
+          ...samplerOptions(options),
+          maxTokens,
+        });
+  const canvas = run?.canvas ?? appendCanvas(prompt.ids, maxTokens);
   const events = decode(denoiser, canvas, {
     verifier,
-    ...options,
+    ...(options.mode === 'ar' ? {} : ownDefaults(config)),
+    ...definedOf(options),
+    recipe: run?.recipe,
     constraint: options.constraint ?? constraintOf(tokenizer, config, { schema, regex }),
     stop: stop.length === 0 ? undefined : (settled) => textBeforeStop(settled).stopped,
   });
   return { prompt, canvas, events, text: (done) => textBeforeStop(done.ids).text };
 }
+
+const definedOf = <T extends object>(options: T): T =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 
 /** Automata by tokenizer and language, as many as are likely to be in use; compiling one takes milliseconds. */
 const automata = new WeakMap<Tokenizer, Map<string, TokenAutomaton>>();

@@ -12,6 +12,7 @@ import { positionsFrom } from '../model/denoiser.ts';
 import type { Denoiser, ForwardRun, KvCache, Statistics, StatisticsRequest } from '../model/denoiser.ts';
 import { MASKED } from './canvas.ts';
 import type { Span } from './canvas.ts';
+import type { ForwardKind } from './events.ts';
 import { createFrozenContext } from './frozen.ts';
 import type { LayoutPlan } from './layouts.ts';
 
@@ -48,11 +49,31 @@ export interface Looked {
   forwards: number;
 }
 
+/** The loop has come to the beginning of a block, or to the end. */
+export interface KeepRequest {
+  ids: Int32Array;
+  /** Text before here is finished. */
+  end: number;
+  /** Why nothing follows; null where a block follows. */
+  ended: 'stopped' | 'full' | null;
+}
+
+/** A forward that looked at no mask. */
+export interface Kept {
+  kind: Exclude<ForwardKind, 'denoise'>;
+  /** Rows that ran. */
+  positions: number;
+  /** What it says of the position behind the finished text, where that is masked. */
+  next?: Statistics | null;
+}
+
 export interface Context {
   /** Positions whose keys and values are kept for good. */
   readonly length: number;
   /** One forward (two where another model verifies): distributions at the queried positions. */
   look(look: Look, want: StatisticsRequest): Promise<Looked>;
+  /** For published samplers that have a forward of its own for finished text (`official/`). Null: nothing to do. */
+  keep?(request: KeepRequest, want: StatisticsRequest): Promise<Kept | null>;
   /** Forgets kept positions from here on: their text has changed. */
   truncate(length: number): void;
   /** Ends the use of the cache and hands it over, for others to begin with. */
@@ -118,16 +139,23 @@ function createExactContext(
     };
   }
 
-  /** Clean blocks [start, contextEnd), then the active ones. */
+  const shiftedBlocks =
+    denoiser.config.logitShift === 'block' && pattern.kind === 'blockCausal' ? pattern.blockLength : null;
+
+  /**
+   * Clean blocks [start, contextEnd), then the active ones. Where the row before a position speaks of it, the first
+   * position of a block hears from the last row of the block before: as long as it is masked, that block runs along.
+   */
   function blockCausalRun({ ids, contextEnd, window, query }: Look, start: number): ForwardRun {
     const end = query.length > 0 ? window.end : contextEnd;
+    const back = shiftedBlocks === null ? 0 : 1;
     return {
       ids: runIds(denoiser, ids.subarray(start, end)),
       positions: positionsFrom(start, end - start),
       attention: pattern,
       cache,
       write: contextEnd - start,
-      query: Int32Array.from(query, (position) => position - start),
+      query: Int32Array.from(query, (position) => Math.max(0, position - back) - start),
     };
   }
 
@@ -137,8 +165,10 @@ function createExactContext(
     },
     async look(look, want) {
       const { contextEnd, query } = look;
-      const before = length;
-      if (recompute) cache.truncate(0);
+      const lead =
+        shiftedBlocks !== null && query[0] % shiftedBlocks === 0 ? query[0] - shiftedBlocks : length;
+      const before = Math.max(0, Math.min(length, lead));
+      cache.truncate(recompute ? 0 : before);
       // What a fresh causal row predicts is taken from there and not from the block.
       const predicted = plan.predictsNext
         ? query.filter((position) => position > before && position <= contextEnd).length

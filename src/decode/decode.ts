@@ -9,15 +9,18 @@
  *
  * What differs between models is data: see `layouts.ts` (which positions are active), `context.ts` and `frozen.ts` (what
  * is computed again), `policies/` (what to commit), `sampling.ts` (which token) and `bias.ts` (which tokens may stand at
- * all). The loop ends where the text ends: nothing behind an end-of-text token is computed.
+ * all). The loop ends where the text ends: nothing behind an end-of-text token is computed. A `Recipe` brings all of
+ * these from a published sampler (`official/`), which has its own idea of when to end.
  */
 import { assert } from '../errors.ts';
+import type { ModelConfig } from '../model/config.ts';
 import type { Denoiser } from '../model/denoiser.ts';
 import { createBlocks } from './blocks.ts';
 import { checkCanvas, MASKED, maskedPositions, openStart } from './canvas.ts';
 import type { Canvas, Span } from './canvas.ts';
 import { createContext } from './context.ts';
-import type { CommittedToken, DecodeEvent, DoneEvent, ForwardKind } from './events.ts';
+import type { KeepRequest } from './context.ts';
+import type { CommittedToken, DecodeEvent, DoneEvent } from './events.ts';
 import { planLayout } from './layouts.ts';
 import { resolveOptions } from './options.ts';
 import type { DecodeOptions } from './options.ts';
@@ -38,25 +41,27 @@ export async function* decode(
   const { config } = denoiser;
   checkCanvas(canvas, config);
   const settings = resolveOptions(options, denoiser, canvas);
-  const { policy, verify, stop, signal, now, rng, bias, prefixCache } = settings;
+  const { policy, verify, stop, signal, now, rng, bias, prefixCache, recipe } = settings;
   const ids = canvas.ids.slice();
   const { answerStart } = canvas;
-  const plan = planLayout(config, canvas, {
-    blockLength: settings.blockLength,
-    blocks: policy.needs.blocks ?? false,
-  });
+  const plan =
+    recipe?.plan ??
+    planLayout(config, canvas, {
+      blockLength: settings.blockLength,
+      blocks: policy.needs.blocks ?? false,
+    });
   const prompt = ids.subarray(0, answerStart);
   const known = plan.context && settings.cache.mode === 'block' ? prefixCache?.take(prompt, plan) : null;
-  const own = createContext(denoiser, plan, settings.cache, known);
+  const own = recipe ? recipe.context(denoiser) : createContext(denoiser, plan, settings.cache, known);
   const context = settings.verifier
     ? createVerifiedContext(own, createContext(settings.verifier, plan, settings.cache), config.vocabSize)
     : own;
-  const sampler = createSampler(settings.sampling, policy.needs, config);
+  const sampler = createSampler(settings.sampling, policy.needs, recipe ? withoutMask(config) : config);
   const memory = policy.start?.();
   const blocks = createBlocks(plan, canvas, settings);
 
   const startMs = now();
-  const forwards: Record<ForwardKind, number> = { prefill: 0, denoise: 0 };
+  const forwards: DoneEvent['forwards'] = { prefill: 0, denoise: 0 };
   const cachedTokens = own.length;
   let prefillMs = 0;
   let [drafted, accepted] = [0, 0];
@@ -64,35 +69,48 @@ export async function* decode(
   /** Text before here is what one token at a time would have written, an end of text included (`verify`). */
   let confirmedEnd = answerStart;
   let runs = 0;
-  const nfe = (): number => forwards.prefill + forwards.denoise;
+  const nfe = (): number => forwards.prefill + forwards.denoise + (forwards.store ?? 0);
   /** Whether the policy wants to know about a committed position too. */
   const isReviewed = (p: number): boolean =>
-    policy.needs.committed === true && canvas.ids[p] === MASKED && !verify;
+    !verify &&
+    (policy.needs.committed === 'given' || (policy.needs.committed === true && canvas.ids[p] === MASKED));
   /** The canvas may begin shorter than it may become (`grow`). */
   let visibleEnd = settings.grow === null ? ids.length : Math.min(answerStart + settings.grow, ids.length);
   const endMayStandFrom = Math.max(openStart(canvas), answerStart);
   /** Nothing from the first end of text on is computed or counted. */
   const answerEnd = (): number => {
-    for (let p = endMayStandFrom; p < visibleEnd; p++) if (config.tokens.eos.includes(ids[p])) return p;
-    return visibleEnd;
+    const end = Math.min(visibleEnd, recipe?.textEnd ?? visibleEnd);
+    for (let p = endMayStandFrom; p < end; p++) if (config.tokens.eos.includes(ids[p])) return p;
+    return end;
   };
 
+  /** How far there is something to compute. A recipe says itself when an end of text ends the work. */
+  const workEnd = (): number => (recipe ? visibleEnd : answerEnd());
+  /** How far the blocks are finished. */
+  let reached = answerStart;
+  let stopped = false;
   /** Whether all is settled; a drafted end of text must be confirmed first. */
   const isOver = (): boolean =>
-    settledEnd >= answerEnd() && (!verify || confirmedEnd > answerEnd() || confirmedEnd >= ids.length);
+    recipe
+      ? stopped || reached >= visibleEnd
+      : settledEnd >= answerEnd() && (!verify || confirmedEnd > answerEnd() || confirmedEnd >= ids.length);
   /** How far the text is finished. */
-  const reachedEnd = (): number =>
-    plan.slides ? firstMask(ids, settledEnd, answerEnd()) : blocks.given(ids, answerEnd());
+  const reachedEnd = (): number => {
+    reached = plan.slides ? firstMask(ids, settledEnd, answerEnd()) : blocks.given(ids, workEnd());
+    // A published sampler may leave masks behind and fill them later.
+    return recipe ? Math.min(answerEnd(), firstMask(ids, settledEnd, reached)) : reached;
+  };
 
   /** Tokens that become part of the canvas, and positions that lose theirs. */
   function* write(commit: readonly Candidate[], remask: readonly number[]): Generator<DecodeEvent> {
-    for (const position of remask) ids[position] = MASKED;
-    if (remask.length > 0) yield { type: 'remask', nfe: nfe(), positions: [...remask] };
-    const tokens = commit.map(({ position, id, probability }): CommittedToken => ({
-      position,
-      id,
-      probability,
-    }));
+    // A model may predict the mask token where nothing forbids it: what it is written to is masked, still or again.
+    const masked = commit.filter(({ position, id }) => id === config.tokens.mask && ids[position] !== MASKED);
+    const lost = [...remask, ...masked.map(({ position }) => position)];
+    for (const position of lost) ids[position] = MASKED;
+    if (lost.length > 0) yield { type: 'remask', nfe: nfe(), positions: lost };
+    const tokens = commit
+      .filter(({ id }) => id !== config.tokens.mask)
+      .map(({ position, id, probability }): CommittedToken => ({ position, id, probability }));
     for (const { position, id } of tokens) ids[position] = id;
     tokens.sort((a, b) => a.position - b.position);
     if (tokens.length > 0) yield { type: 'commit', nfe: nfe(), tokens };
@@ -103,8 +121,30 @@ export async function* decode(
     const start = settledEnd;
     if (end <= start) return;
     settledEnd = end;
-    yield { type: 'block', index: runs++, start, ids: Array.from(ids.subarray(start, end)), settledEnd };
+    yield { type: 'block', index: runs++, start, ids: textOf(start, end), settledEnd };
   }
+
+  /** What a context computes by itself where a block begins, or where everything ends. Returns whether it did. */
+  async function* keep(end: number, ended: KeepRequest['ended']): AsyncGenerator<DecodeEvent, boolean, void> {
+    const kept = await context.keep?.(
+      { ids, end, ended },
+      { ...sampler.request([end]), logitBias: bias.rows([end]) },
+    );
+    signal?.throwIfAborted();
+    if (!kept) return false;
+    const { kind, positions } = kept;
+    forwards[kind] = (forwards[kind] ?? 0) + 1;
+    const elapsedMs = now() - startMs;
+    if (nfe() === 1) prefillMs = elapsedMs;
+    yield { type: 'step', nfe: nfe(), kind, positions, block: { start: end, end }, masksLeft: 0, elapsedMs };
+    if (kept.next) yield* write(sampler.read(kept.next, [end], ids), []);
+    yield* settle(reachedEnd());
+    return true;
+  }
+
+  /** A mask that a published sampler leaves behind is the mask token. */
+  const textOf = (start: number, end: number): number[] =>
+    Array.from(ids.subarray(start, end), (id) => (id === MASKED ? config.tokens.mask! : id));
 
   const done = (reason: DoneEvent['reason']): DoneEvent => {
     const answer: Span = { start: answerStart, end: settledEnd };
@@ -112,7 +152,7 @@ export async function* decode(
     return {
       type: 'done',
       reason,
-      ids: Array.from(ids.subarray(answer.start, answer.end)),
+      ids: textOf(answer.start, answer.end),
       usefulTokens,
       nfe: nfe(),
       forwards,
@@ -142,13 +182,18 @@ export async function* decode(
         ? []
         : plan.slides
           ? [blocks.sliding(frontier, answerEnd())]
-          : blocks.active(ids, settledEnd, answerEnd());
+          : blocks.active(ids, workEnd());
+      if (active[0]?.step === 0 && (yield* keep(active[0].span.start, null))) {
+        stopped = recipe!.stop({ ids, block: active[0].span, finished: false, written: [] });
+        continue;
+      }
       const contextEnd = drawn ? frontier - 1 : (active[0]?.span.start ?? frontier);
       const window: Span = { start: contextEnd, end: active.at(-1)?.span.end ?? contextEnd };
       const probes = range(settledEnd, frontier);
-      const asked = active.map(({ span }) =>
-        range(span.start, Math.min(span.end, answerEnd())).filter((p) => ids[p] === MASKED || isReviewed(p)),
-      );
+      const asked = active.map(({ span }) => {
+        const { start, end } = plan.reach?.(span) ?? span;
+        return range(start, Math.min(end, workEnd())).filter((p) => ids[p] === MASKED || isReviewed(p));
+      });
       const tail = visibleEnd < ids.length ? [visibleEnd - 1] : [];
       const query = [...probes, ...asked.flat(), ...tail];
       const want = { ...sampler.request(query), logitBias: bias.rows(query) };
@@ -157,10 +202,10 @@ export async function* decode(
         want,
       );
       signal?.throwIfAborted();
-      const kind = nfe() === 0 ? 'prefill' : 'denoise';
+      const kind = nfe() === 0 && !recipe ? 'prefill' : 'denoise';
       forwards[kind] += looked.forwards;
       const elapsedMs = now() - startMs;
-      if (kind === 'prefill') prefillMs = elapsedMs;
+      if (nfe() === looked.forwards) prefillMs = elapsedMs;
       const candidates = sampler.read(looked.statistics, query, ids);
       const events: DecodeEvent[] = [];
 
@@ -199,7 +244,7 @@ export async function* decode(
           // A constraint may refuse all that the policy chose, but never what the model says of the first mask.
           if (commit.length === 0 && others.length > 0 && i === 0) commit = bias.agree(masks.slice(0, 1));
           assert(
-            commit.length > 0 || i > 0 || masks.length === 0,
+            commit.length > 0 || i > 0 || masks.length === 0 || policy.finished,
             `${policy.name} chose nothing, which would never end`,
           );
           remask.forEach((position) => sampler.redraw(position));
@@ -214,7 +259,7 @@ export async function* decode(
           visibleEnd = Math.min(visibleEnd + settings.grow!, ids.length);
       }
 
-      const masksLeft = maskedPositions(ids, { start: window.start, end: Math.min(window.end, answerEnd()) });
+      const masksLeft = maskedPositions(ids, { start: window.start, end: Math.min(window.end, workEnd()) });
       yield {
         type: 'step',
         nfe: nfe(),
@@ -225,9 +270,20 @@ export async function* decode(
         elapsedMs,
       };
       yield* events;
+      if (recipe) {
+        const block = active[0].span;
+        const written = events
+          .flatMap((event) => (event.type === 'commit' ? event.tokens : []))
+          .map(({ id }) => id);
+        stopped = recipe.stop({ ids, block, finished: reached >= block.end, written });
+      }
       if (settledEnd < answerEnd() && stop(ids.subarray(answerStart, settledEnd))) return yield done('stop');
     }
-    yield done(settledEnd < ids.length ? 'eos' : 'length');
+    if (recipe) {
+      yield* keep(reached, stopped ? 'stopped' : 'full');
+      yield* settle(answerEnd());
+    }
+    yield done(config.tokens.eos.includes(ids[settledEnd]) ? 'eos' : 'length');
   } catch (error) {
     if (!signal?.aborted || error !== signal.reason) throw error;
     yield done('aborted');
@@ -236,6 +292,12 @@ export async function* decode(
     if (cache !== null) prefixCache?.give(ids.subarray(0, Math.min(cache.length, settledEnd)), plan, cache);
   }
 }
+
+/** The model as published samplers see it: nothing keeps them from drawing the mask token. */
+const withoutMask = (config: ModelConfig): ModelConfig => ({
+  ...config,
+  tokens: { ...config.tokens, mask: null },
+});
 
 const range = (start: number, end: number): number[] =>
   Array.from({ length: Math.max(0, end - start) }, (_, i) => start + i);

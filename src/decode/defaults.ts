@@ -15,6 +15,8 @@ const STRATEGY = [
 
 export function withDefaults<T extends CompleteOptions>(said: T, defaults: CompleteOptions): T {
   const isSaid = (name: keyof CompleteOptions): boolean => said[name] !== undefined;
+  // A published sampler has defaults of its own, for everything.
+  if (isSaid('sampler')) return said;
   const isConstrained = isSaid('schema') || isSaid('regex') || isSaid('constraint');
   const own =
     STRATEGY.some(isSaid) ||

@@ -1,10 +1,10 @@
 /** One request inside the worker: its model, its turn, its prompt, its run, told as events. */
 import { TintypeError } from '../errors.ts';
+import type { ChatFormat } from '../text/chat.ts';
 import type { FimPrompt } from '../text/fim.ts';
 import type { Batch } from './batch.ts';
 import { createCanvasFrames } from './canvas-frames.ts';
 import { chatPromptIds } from './conversation.ts';
-import type { RenderChat } from './conversation.ts';
 import { gapPrompt, planLengths, streamPrompt } from './complete.ts';
 import type { CompleteOptions, TextModel } from './complete.ts';
 import { withDefaults } from './defaults.ts';
@@ -20,7 +20,8 @@ export interface EngineModel extends TextModel, PoolModel {
   defaults: CompleteOptions;
   batch: Batch;
   prefixCache: PrefixCache;
-  renderChat: RenderChat | null;
+  /** Null where it cannot be talked to. */
+  chat: ChatFormat | null;
 }
 
 export interface Surroundings {
@@ -120,7 +121,7 @@ function promptOf(model: EngineModel, request: SentRequest): { prompt: FimPrompt
   const { contextTokens } = request.options ?? {};
   const { room } = planLengths(model.denoiser.config, { maxTokens: keepsNearest ? most : 1, contextTokens });
   const prompt = request.chat
-    ? { ids: chatPromptIds(model.renderChat, model.id, request.chat), dropped: NOTHING_DROPPED }
+    ? { ids: chatPromptIds(model.chat, model.id, request.chat), dropped: NOTHING_DROPPED }
     : gapPrompt(
         model,
         { prefix: request.prompt!, suffix: request.suffix ?? null },

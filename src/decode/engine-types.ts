@@ -3,17 +3,9 @@
  * out, as it settles. The real engine lives in `engine.ts` behind a worker thread; tests hand the server a fake one.
  */
 import { TintypeError } from '../errors.ts';
+import type { ChatMessage } from '../text/chat.ts';
 import type { CanvasFrame } from './canvas-frames.ts';
 import type { CompleteOptions } from './complete.ts';
-
-/** One message of a conversation, as chat templates read them. */
-export interface ChatMessage {
-  role: string;
-  content: string;
-  name?: string | undefined;
-  tool_calls?: readonly unknown[] | undefined;
-  tool_call_id?: string | undefined;
-}
 
 export interface ChatPrompt {
   messages: readonly ChatMessage[];

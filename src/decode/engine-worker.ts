@@ -2,15 +2,15 @@
  * The thread behind `engine.ts`: loads models and answers requests. Those for one model that are under way together
  * share their forwards (`batch.ts`); the others wait for their turn (`schedule.ts`).
  */
-import { readdir, stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { TintypeError, assert } from '../errors.ts';
 import { describeCheckpoint } from '../model/hf.ts';
 import { loadDenoiser } from '../model/load.ts';
 import { createTokenizer } from '../text/json.ts';
 import { createBatch } from './batch.ts';
-import type { RenderChat } from './conversation.ts';
+import { chatFormatOf } from './conversation.ts';
 import { completeText } from './complete.ts';
 import type { ServedModel } from './engine-types.ts';
 import type { EngineOptions, FromWorker, SentError, ToWorker } from './engine.ts';
@@ -26,6 +26,7 @@ const {
   defaults = {},
   precisions = {},
   memoryBytes = Infinity,
+  overrides,
 } = workerData as EngineOptions;
 assert(parentPort !== null, 'this file is the entry of a worker thread');
 const port = parentPort;
@@ -60,38 +61,35 @@ async function readFolders(): Promise<Map<string, Folder>> {
     if (folders.has(id)) {
       throw new TintypeError('bad_option', { what: 'two model folders have the same name', got: id });
     }
-    const { config, tokenizerJson } = await describeCheckpoint(dir);
+    const { config, tokenizerJson, tokenizerFiles, weightFiles } = await describeCheckpoint(dir, {
+      overrides,
+    });
     if (tokenizerJson === null) {
       throw new TintypeError('bad_checkpoint', {
         what: 'this model has no tokenizer, so it writes no text',
         got: dir,
       });
     }
-    const infill = createTokenizer(tokenizerJson).special('<|fim_middle|>') !== null;
     const { layout, contextLength } = config;
-    const chat = renderChatOf(dir) !== null;
+    const tokenizer = createTokenizer(tokenizerJson);
+    const chat = chatFormatOf(tokenizerFiles, tokenizerJson, tokenizer) !== null;
+    const infill = tokenizer.special('<|fim_middle|>') !== null;
+    const files = await Promise.all(weightFiles.map((name) => stat(resolve(dir, name))));
     folders.set(id, {
       dir,
       served: { id, layout, contextLength, chat, infill },
-      sizeBytes: await weightFileBytes(dir),
+      sizeBytes: files.reduce((sum, { size }) => sum + size, 0),
     });
   }
   return folders;
 }
 
-/** Chat templates are read by another room; until it is connected no model can be talked to. */
-function renderChatOf(_dir: string): RenderChat | null {
-  return null;
-}
-
-async function weightFileBytes(dir: string): Promise<number> {
-  const names = (await readdir(dir)).filter((name) => /\.(safetensors|gguf|bin)$/.test(name));
-  const files = await Promise.all(names.map((name) => stat(join(dir, name))));
-  return files.reduce((sum, { size }) => sum + size, 0);
-}
-
 async function load(id: string, dir: string): Promise<EngineModel> {
-  const { denoiser, tokenizer } = await loadDenoiser(dir, { threads, precision: precisions[id] });
+  const { denoiser, tokenizer, description } = await loadDenoiser(dir, {
+    threads,
+    precision: precisions[id],
+    overrides,
+  });
   assert(tokenizer !== null, 'folders without a tokenizer are refused at the start');
   const own = defaults[id] ?? {};
   // The first forward builds the session, which the first request should not wait for.
@@ -103,7 +101,7 @@ async function load(id: string, dir: string): Promise<EngineModel> {
     defaults: own,
     batch: createBatch(denoiser),
     prefixCache: createPrefixCache({ maxBytes: PREFIX_CACHE_BYTES }),
-    renderChat: renderChatOf(dir),
+    chat: chatFormatOf(description.tokenizerFiles, description.tokenizerJson!, tokenizer),
     weightBytes: denoiser.memory?.weightBytes ?? 0,
     close: () => denoiser.close(),
   };

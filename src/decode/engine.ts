@@ -4,6 +4,7 @@
  */
 import { TintypeError } from '../errors.ts';
 import type { ErrorCode, ErrorParts } from '../errors.ts';
+import type { Overrides } from '../model/config-json.ts';
 import type { Precision } from '../model/quantize.ts';
 import { spawnWorker } from '../worker.ts';
 import type { CompleteOptions } from './complete.ts';
@@ -26,6 +27,8 @@ export interface EngineOptions {
   memoryBytes?: number | undefined;
   /** Requests under way, running or waiting, before new ones are refused as `overloaded`. */
   mostRequests?: number | undefined;
+  /** What the files of the models do not say; the same for all. */
+  overrides?: Overrides | undefined;
 }
 
 /** An error on its way between threads; classes do not survive the trip. */

@@ -7,8 +7,11 @@ import { createStreamDecoder } from '../text/stream.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import type { Span } from './canvas.ts';
 
-/** The first forward, which takes the prompt in as well, and the others. Every forward looks at masked positions. */
-export type ForwardKind = 'prefill' | 'denoise';
+/**
+ * The first forward, which takes the prompt in as well, and the others. Every forward looks at masked positions, but for
+ * those of published samplers that only take in the prompt (`prefill`) or finished text (`store`).
+ */
+export type ForwardKind = 'prefill' | 'denoise' | 'store';
 
 /** A forward of the denoiser is done. */
 export interface StepEvent {
@@ -75,7 +78,7 @@ export interface DoneEvent {
   usefulTokens: number;
   /** All forwards. */
   nfe: number;
-  forwards: Record<ForwardKind, number>;
+  forwards: { prefill: number; denoise: number; store?: number };
   /** Useful tokens a forward; 0 without forwards. */
   tpf: number;
   /** Prompt tokens whose keys and values were there already. */

@@ -18,7 +18,17 @@ import { runIds } from './context.ts';
 /** Forwards that a token must have stood unchanged before `interstep` freezes it. */
 const SETTLED_LOOKS = 2;
 
-export function createFrozenContext(denoiser: Denoiser, { mode, refreshEvery }: CacheSettings): Context {
+/**
+ * Where the row before a position speaks of it (`logitShift: sequence`), that row must run as well.
+ * @param alone it runs only if it would anyway, else a position's own row speaks of it (Fast-dLLM v1 for Dream)
+ */
+export function createFrozenContext(
+  denoiser: Denoiser,
+  { mode, refreshEvery }: CacheSettings,
+  { alone = false }: { alone?: boolean } = {},
+): Context {
+  const shift = denoiser.config.logitShift === 'sequence' ? 1 : 0;
+  const sourceOf = (position: number): number => Math.max(0, position - shift);
   const cache = denoiser.createCache();
   /** Frozen positions with the token that they had then. */
   const frozen = new Map<number, number>();
@@ -55,7 +65,10 @@ export function createFrozenContext(denoiser: Denoiser, { mode, refreshEvery }: 
     async look(look, want) {
       const { ids, window, query } = look;
       observe(ids);
-      const changed = [...frozen].some(([position, id]) => ids[position] !== id);
+      const sources = new Set(query.map(sourceOf));
+      const changed = [...frozen].some(
+        ([position, id]) => ids[position] !== id || (shift > 0 && !alone && sources.has(position)),
+      );
       if (age < 0 || age >= refreshEvery || window.start !== blockStart || changed) {
         frozen.clear();
         cache.truncate(0);
@@ -67,7 +80,8 @@ export function createFrozenContext(denoiser: Denoiser, { mode, refreshEvery }: 
       const [kept, others]: [number[], number[]] = [[], []];
       ids.forEach((_, position) => {
         if (frozen.has(position)) return;
-        (freezable(look, position) ? kept : others).push(position);
+        const isNeeded = shift > 0 && !alone && sources.has(position);
+        (freezable(look, position) && !isNeeded ? kept : others).push(position);
       });
       const rows = Int32Array.from([...kept, ...others]);
       const rowOf = new Map(Array.from(rows, (position, row) => [position, row]));
@@ -82,7 +96,10 @@ export function createFrozenContext(denoiser: Denoiser, { mode, refreshEvery }: 
             attention: { kind: 'full' },
             cache: mode === 'none' ? null : cache,
             write: kept.length,
-            query: Int32Array.from(query, (position) => rowOf.get(position)!),
+            query: Int32Array.from(
+              query,
+              (position) => rowOf.get(sourceOf(position)) ?? rowOf.get(position)!,
+            ),
           },
         ],
         want,

@@ -26,6 +26,8 @@ export interface LayoutPlan {
   slides: boolean;
   /** The block that begins where the text is settled up to here. */
   block(settledEnd: number): Span;
+  /** Positions that a step in this block may commit; by default the block. */
+  reach?: (block: Span) => Span;
 }
 
 export function planLayout(

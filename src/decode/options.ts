@@ -15,6 +15,11 @@ import type { CacheSettings } from './context.ts';
 import { namedPolicy, POLICIES, POLICY_PARAMETERS } from './policies/index.ts';
 import type { PolicyName, PolicyParameter, PolicyValues } from './policies/index.ts';
 import type { UnmaskPolicy } from './policies/policy.ts';
+import type { Recipe } from './official/recipe.ts';
+import { SAMPLER_CHOICES } from './official/choose.ts';
+import { SAMPLER_PARAMETERS } from './official/values.ts';
+import type { OfficialValues } from './official/values.ts';
+import type { OfficialOptions } from './official/samplers.ts';
 import type { PrefixCache } from './prefix-cache.ts';
 import { MOST_CANDIDATES } from './sampling.ts';
 import type { Sampling } from './sampling.ts';
@@ -43,6 +48,21 @@ const policyParameters = Object.fromEntries(
   ]),
 ) as unknown as { [N in keyof PolicyValues]: z.ZodOptional<z.ZodType<PolicyValues[N], PolicyValues[N]>> };
 
+/** Parameters of published samplers that no policy has. */
+const samplerParameters = Object.fromEntries(
+  Object.entries(SAMPLER_PARAMETERS).map(([name, parameter]) => [
+    name,
+    (parameter.type === 'flag'
+      ? z.boolean('true or false')
+      : parameter.type === 'integer'
+        ? integer(parameter.min, parameter.max)
+        : number(parameter.min, parameter.max)
+    ).optional(),
+  ]),
+) as unknown as {
+  [N in keyof typeof SAMPLER_PARAMETERS]: z.ZodOptional<z.ZodType<OfficialValues[N], OfficialValues[N]>>;
+};
+
 export const MODES = ['diffusion', 'verify', 'ar'] as const;
 export type Mode = (typeof MODES)[number];
 
@@ -56,6 +76,12 @@ export const decodeOptionsSchema = z.strictObject({
   blockLength: integer(1, 65_536).optional(),
   policy: choice(POLICY_NAMES).default('confidenceThreshold'),
   ...policyParameters,
+  /**
+   * A published sampler, exactly as its authors wrote it, in place of mode, policy and cache: by its name, by the rule
+   * that the model's own sampler follows, or `official` for the model's own.
+   */
+  sampler: choice(SAMPLER_CHOICES).optional(),
+  ...samplerParameters,
   /** `block` by default where the layout has an exact cache, else `none`. */
   cache: choice(CACHE_MODES).optional(),
   /** Forwards after which an approximate cache is computed anew; by default only where a block starts. */
@@ -81,6 +107,15 @@ export const decodeOptionsSchema = z.strictObject({
   logitBias: z.record(z.string(), number(-100, 100)).default({}),
 });
 
+/** The parameters of published samplers among all options, checked. Throws `bad_option`. */
+export function samplerOptions(options: DecodeOptions): OfficialOptions {
+  const names = ['steps', 'blockLength', 'threshold', 'editThreshold', 'rounds', 'order', 'cache'] as const;
+  const all = [...names, ...Object.keys(SAMPLER_PARAMETERS)] as (keyof typeof decodeOptionsSchema.shape)[];
+  const shape = Object.fromEntries(all.map((name) => [name, decodeOptionsSchema.shape[name]]));
+  const said = Object.fromEntries(all.map((name) => [name, options[name]]));
+  return parseOptions(z.object(shape), said);
+}
+
 /** What completing text adds. */
 export const completionOptionsSchema = z.object({
   /** Most tokens to write. */
@@ -97,6 +132,8 @@ export type DecodeOptions = Omit<z.input<typeof decodeOptionsSchema>, 'policy'> 
   constraint?: TokenAutomaton | undefined;
   /** With `verify`: an autoregressive model of the same vocabulary that checks the drafts instead of this one. */
   verifier?: Denoiser | undefined;
+  /** How a published sampler does it, in place of mode, policy and cache (`official/`). */
+  recipe?: Recipe | undefined;
   /** Keys and values of earlier prompts, to begin with and to add to. */
   prefixCache?: PrefixCache | undefined;
   /** Asked after each stretch of text with the settled answer; true ends the text here. */
@@ -109,6 +146,7 @@ export type DecodeOptions = Omit<z.input<typeof decodeOptionsSchema>, 'policy'> 
 
 /** What the loop works with. */
 export interface DecodeSettings {
+  recipe: Recipe | null;
   blockLength: number;
   /** Commits are drafts until the causal pass has checked them. */
   verify: boolean;
@@ -135,14 +173,22 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     constraint,
     verifier,
     prefixCache,
+    recipe,
     stop = () => false,
     signal,
     now = () => performance.now(),
     ...plain
   } = options;
-  const own = typeof policy === 'object' ? policy : undefined;
+  const own = recipe?.policy ?? (typeof policy === 'object' ? policy : undefined);
   const parsed = parseOptions(decodeOptionsSchema, { ...plain, policy: own ? undefined : policy });
   const { layout } = config;
+  if (parsed.sampler !== undefined && !recipe) {
+    throw new TintypeError('bad_option', {
+      what: 'a published sampler makes a canvas of its own, so decode cannot fill another one with it',
+      got: `sampler ${parsed.sampler}`,
+      next: 'use streamCompletion, or planOfficial and its recipe',
+    });
+  }
 
   const mode = parsed.mode ?? (verifier ? 'verify' : layout === 'causal' ? 'ar' : 'diffusion');
   checkMode(mode, layout);
@@ -175,7 +221,7 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     );
   }
   const exact = layout !== 'full';
-  const cacheMode = parsed.cache ?? (exact ? 'block' : 'none');
+  const cacheMode = (recipe ? undefined : parsed.cache) ?? (exact ? 'block' : 'none');
   if (cacheMode !== 'none' && exact !== (cacheMode === 'block')) {
     throw badOption(
       'cache',
@@ -188,7 +234,18 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
   if (parsed.grow !== undefined && (exact || openStart(canvas) > canvas.answerStart)) {
     throw badOption('grow', parsed.grow, 'full attention and an answer at the end of the canvas');
   }
+  if (recipe && (parsed.mode ?? verifier) !== undefined) {
+    throw badOption(
+      'mode',
+      parsed.mode ?? 'verify',
+      'none with a published sampler, which is a mode of its own',
+    );
+  }
+  if (recipe && constraint) {
+    throw badOption('sampler', recipe.name, 'none of the published ones, where the answer is constrained');
+  }
   return {
+    recipe: recipe ?? null,
     blockLength,
     verify: mode === 'verify',
     verifier: verifier ?? null,

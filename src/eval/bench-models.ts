@@ -7,6 +7,7 @@ import { TintypeError } from '../errors.ts';
 import { nodeRuntime } from '../graph/node.ts';
 import type { Runtime } from '../graph/session.ts';
 import { writeGguf } from '../model/gguf-write.ts';
+import type { Overrides } from '../model/config-json.ts';
 import { type Checkpoint, loadCheckpoint } from '../model/hf.ts';
 import { createDenoiser } from '../model/native.ts';
 import type { Precision } from '../model/quantize.ts';
@@ -27,8 +28,12 @@ export interface BenchModel {
 }
 
 /** Errors: those of `loadCheckpoint`; `bad_tokenizer` for a model without one. */
-export async function loadBenchModel(dir: string, threads: number): Promise<BenchModel> {
-  const checkpoint = await loadCheckpoint(dir);
+export async function loadBenchModel(
+  dir: string,
+  threads: number,
+  overrides?: Overrides,
+): Promise<BenchModel> {
+  const checkpoint = await loadCheckpoint(dir, { overrides });
   const { config, tensors, tokenizerJson } = checkpoint;
   if (tokenizerJson === null) {
     throw new TintypeError('bad_tokenizer', {

@@ -2,6 +2,7 @@
 import { TintypeError } from '../errors.ts';
 import { nodeRuntime } from '../graph/node.ts';
 import type { SessionOptions } from '../graph/session.ts';
+import type { Overrides } from '../model/config-json.ts';
 import { loadCheckpoint } from '../model/hf.ts';
 import { createLikelihood, type Likelihood } from '../model/likelihood.ts';
 import { createTokenizer } from '../text/json.ts';
@@ -16,9 +17,13 @@ const WINDOW_LENGTH = 512;
  */
 export async function loadLikelihood(
   dir: string,
-  { windowLength, ...options }: { windowLength?: number | undefined } & SessionOptions = {},
+  {
+    windowLength,
+    overrides,
+    ...options
+  }: { windowLength?: number | undefined; overrides?: Overrides | undefined } & SessionOptions = {},
 ): Promise<{ likelihood: Likelihood; tokenizer: Tokenizer }> {
-  const { config, tokenizerJson, tensors } = await loadCheckpoint(dir);
+  const { config, tokenizerJson, tensors } = await loadCheckpoint(dir, { overrides });
   if (!tokenizerJson) {
     throw new TintypeError('bad_tokenizer', {
       what: `the model in ${dir} has no tokenizer`,

@@ -54,19 +54,24 @@ export interface RotaryTables {
   cos: Value;
   sin: Value;
   positions: Value;
+  /** Heads have more components than turn; those behind them pass. */
+  isPartial?: boolean;
 }
 
 /**
- * Rotary position embedding (2104.09864), half-rotation: component i of a head pairs with i + headDim/2.
- * Its transpose is the rotation by the opposite angle. x [B, T, heads · headDim]
+ * Rotary position embedding (2104.09864), half-rotation: component i of a head pairs with i + rotated/2.
+ * Its transpose is the rotation by the opposite angle. x [B, T, heads · headDim]; `heads` is read where tables are partial
  */
-export function rope(x: Value, { cos, sin, positions }: RotaryTables): Value {
+export function rope(x: Value, tables: RotaryTables, heads: number): Value {
+  const { cos, sin, positions, isPartial } = tables;
+  const rotated = 2 * (cos.shape[1] as number);
   return x.graph.op({
     op: 'RotaryEmbedding',
     domain: 'com.microsoft',
     inputs: [x, positions, cos, sin],
     shape: x.shape,
-    vjp: vjp((dy) => [plain(() => rope(dy, { cos, sin: neg(sin), positions })), null, null, null]),
+    attributes: isPartial ? { num_heads: { int: heads }, rotary_embedding_dim: { int: rotated } } : {},
+    vjp: vjp((dy) => [plain(() => rope(dy, { ...tables, sin: neg(sin) }, heads)), null, null, null]),
   });
 }
 

@@ -115,19 +115,24 @@ describe('gradients equal finite differences', () => {
     ],
     ['rmsNorm', [{ shape: [2, 2, 4] }, { shape: [4] }], (x, w) => layers.rmsNorm(x, w, 1e-6)],
     ['softmax', [{ shape: [2, 4] }], (x) => layers.softmax(x)],
-    [
-      'rope',
+    ...[
+      { name: 'rope', heads: 2, isPartial: false },
+      { name: 'rope of the first half of each head', heads: 1, isPartial: true },
+    ].map(({ name, heads, isPartial }): [string, Argument[], (...values: Value[]) => Value] => [
+      name,
       [{ shape: [1, 3, 8] }],
       (x) => {
         const g = x.graph;
         const angles = Float32Array.from({ length: 6 }, (_, i) => 0.3 * i);
-        return layers.rope(x, {
+        const tables = {
           cos: g.constant('cos', angles.map(Math.cos), [3, 2]),
           sin: g.constant('sin', angles.map(Math.sin), [3, 2]),
           positions: g.constant('positions', BigInt64Array.of(0n, 1n, 2n), [1, 3]),
-        });
+          isPartial,
+        };
+        return layers.rope(x, tables, heads);
       },
-    ],
+    ]),
     [
       'attend, grouped heads and a mask',
       [{ shape: [1, 2, 2, 3, 2] }, { shape: [1, 2, 4, 2] }, { shape: [1, 2, 4, 2] }],

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { tinyConfig } from '../../tests/tiny.ts';
 import { nodeRuntime } from '../graph/node.ts';
 import { createRng } from '../rng.ts';
+import type { Mixture, ModelConfig } from './config.ts';
 import { positionsFrom, type AttentionPattern, type Denoiser, type ForwardRun } from './denoiser.ts';
 import { loadDenoiser } from './load.ts';
 import { createDenoiser } from './native.ts';
@@ -25,7 +26,13 @@ const recipe = (most: { cached: number; rows: number }) =>
     seed: fc.nat(999),
     cached: fc.nat(most.cached),
     rows: fc.integer({ min: 1, max: most.rows }),
-    kind: fc.constantFrom<AttentionPattern['kind'][]>('causal', 'full', 'blockCausal', 'anchored'),
+    kind: fc.constantFrom<AttentionPattern['kind'][]>(
+      'causal',
+      'full',
+      'blockCausal',
+      'anchored',
+      'explicit',
+    ),
     write: fc.boolean(),
     queried: fc.nat(4),
   });
@@ -50,7 +57,12 @@ async function cook(
       ? { kind, blockLength: 4, origin: 0 }
       : kind === 'anchored'
         ? { kind, clean }
-        : { kind };
+        : kind === 'explicit'
+          ? {
+              kind,
+              visible: Uint8Array.from({ length: rows * (cached + rows) }, () => Number(rng.next() < 0.7)),
+            }
+          : { kind };
   const query = Int32Array.from(
     { length: Math.min(queried, rows) },
     (_, i) => rows - Math.min(queried, rows) + i,
@@ -100,6 +112,18 @@ async function checkMix(denoiser: Denoiser, recipes: Recipe[], sampled: boolean)
   }
 }
 
+const MIXTURE: Mixture = {
+  experts: 8,
+  perToken: 3,
+  width: 20,
+  router: 'sigmoidGroups',
+  groups: 4,
+  groupsPerToken: 2,
+  scale: 2.5,
+  sharedWidth: 20,
+  denseLayers: 1,
+};
+
 describe.each([
   [1, 'f32'],
   [2, 'f32'],
@@ -109,8 +133,11 @@ describe.each([
 ] as const)('with %i threads and %s', (threads, precision) => {
   const options = { threads, precision, spin: false };
 
-  it('tiny models give the same bits alone and among neighbours', async () => {
-    const config = tinyConfig('causalContext');
+  it.each([
+    { of: 'one SwiGLU', more: {} },
+    { of: 'a mixture', more: { mixture: MIXTURE, qkNorm: false, qkvBias: true, rotaryDim: 4 } },
+  ])('tiny models of $of give the same bits alone and among neighbours', async ({ more }) => {
+    const config: ModelConfig = { ...tinyConfig('causalContext'), ...more };
     const parameters = createParameters(config);
     initialise(parameters, config, createRng(3));
     const denoiser = createDenoiser(await nodeRuntime(), config, toTensors(parameters), options);

@@ -12,9 +12,15 @@ export type Layout = 'causal' | 'blockCausal' | 'causalContext' | 'full';
 
 export const LAYOUTS: readonly Layout[] = ['causal', 'blockCausal', 'causalContext', 'full'];
 
+/** Which position a logit speaks of: its own, or the one after it, counted over the sequence or inside each block. */
+export type LogitShift = 'none' | 'sequence' | 'block';
+
+/** Optional facts are those of the native block (Qwen3's) where they are absent. */
 export interface ModelConfig {
   /** `model_type` of config.json: `tintype`, `qwen3`, `sdar`, … */
   modelType: string;
+  /** Row of `families.ts`, where it is not named like the model type. See `familyName`. */
+  family?: string;
   layout: Layout;
   /** D: width of the residual stream. */
   width: number;
@@ -25,19 +31,80 @@ export interface ModelConfig {
   /** K: key and value heads; divides `heads`. */
   kvHeads: number;
   headDim: number;
-  /** Width inside SwiGLU. */
+  /** Width inside SwiGLU, of the layers that have no mixture. */
   ffnWidth: number;
+  /** Default: none, every layer has one SwiGLU. */
+  mixture?: Mixture;
   /** V: rows of the embedding. */
   vocabSize: number;
   /** The head is the embedding, transposed. */
   tiedHead: boolean;
   normEps: number;
   ropeTheta: number;
+  /** How the frequencies were stretched for a longer context. Default: not. */
+  yarn?: Yarn;
+  /** First components of a head that turn with the position; the others pass. Even. Default: all. */
+  rotaryDim?: number;
+  /** The products of q, k and v add a bias. Default: no. */
+  qkvBias?: boolean;
+  /** RMSNorm of each head's queries and keys before they turn. Default: yes. */
+  qkNorm?: boolean;
+  /**
+   * Default `none`. `sequence`: the logits for position p are those of row p − 1, for the first those of row 0.
+   * `block`: the same inside each block.
+   */
+  logitShift?: LogitShift;
+  /**
+   * In a run the known tokens stand before the masks, each with its own position, so that causal masks see all of them
+   * (WeDLM, 2512.22737). Default: no.
+   */
+  reordersKnown?: boolean;
   /** Positions it was trained for. */
   contextLength: number;
   /** Positions denoised together; 1 for `causal`, `contextLength` for `full`. */
   blockLength: number;
   tokens: SpecialTokens;
+}
+
+/** Many small SwiGLUs, of which each token takes a few. */
+export interface Mixture {
+  /** E. */
+  experts: number;
+  /** k: how many a token takes. */
+  perToken: number;
+  /** Width inside each. */
+  width: number;
+  /**
+   * How the k are weighted: by their share among all, by their share among the k, or by the sigmoids' share among the k,
+   * those picked with a bias and from the best groups only.
+   */
+  router: 'softmax' | 'softmaxRenorm' | 'sigmoidGroups';
+  /** Equal groups of experts, and from how many of them a token takes. */
+  groups: number;
+  groupsPerToken: number;
+  /** Factor of the weights. */
+  scale: number;
+  /** Width inside the SwiGLU that every token takes besides; 0: there is none. */
+  sharedWidth: number;
+  /** The first so many layers have an ordinary SwiGLU instead. */
+  denseLayers: number;
+}
+
+/**
+ * YaRN (2309.00071): frequencies that turn seldom within the original context are divided by `factor`, those that turn
+ * often stay, those between are mixed. Queries may be scaled up by 1 + queryBeta · ln(1 + ⌊position / original⌋) (Llama 4).
+ */
+export interface Yarn {
+  factor: number;
+  /** Positions of the original training. */
+  originalLength: number;
+  /** Turns within the original context, above which a frequency stays, and below which it is divided. */
+  betaFast: number;
+  betaSlow: number;
+  /** Factor of cosines and sines. */
+  attentionFactor: number;
+  /** 0: queries are not scaled. */
+  queryBeta: number;
 }
 
 export interface SpecialTokens {
@@ -49,7 +116,16 @@ export interface SpecialTokens {
   bos: number | null;
 }
 
-/** A parameter under its published name (Qwen3's), [rows, columns] or [columns]. */
+/** The row of `families.ts` that a model was read as. */
+export const familyName = ({ family, modelType }: ModelConfig): string => family ?? modelType;
+
+/** Whether the feed-forward part of a layer is a mixture. */
+export const isMixtureLayer = ({ mixture }: ModelConfig, layer: number): boolean =>
+  mixture !== undefined && layer >= mixture.denseLayers;
+
+export const hasQkNorm = ({ qkNorm = true }: ModelConfig): boolean => qkNorm;
+
+/** A parameter under Qwen3's name for it, whatever its family calls it (`names.ts`): [rows, columns] or [columns]. */
 export interface ParameterShape {
   name: string;
   shape: readonly number[];
@@ -60,7 +136,7 @@ export interface ParameterShape {
  * are multiplied together (q k v; gate up) stand next to each other, so that one view covers the fused product.
  */
 export function parameterShapes(config: ModelConfig): ParameterShape[] {
-  const { width: D, heads: H, kvHeads: K, headDim, ffnWidth: F, vocabSize: V } = config;
+  const { width: D, heads: H, kvHeads: K, headDim, vocabSize: V } = config;
   const shapes: ParameterShape[] = [{ name: 'model.embed_tokens.weight', shape: [V, D] }];
   for (let layer = 0; layer < config.layers; layer++) {
     const at = `model.layers.${layer}`;
@@ -69,13 +145,22 @@ export function parameterShapes(config: ModelConfig): ParameterShape[] {
       { name: `${at}.self_attn.q_proj.weight`, shape: [H * headDim, D] },
       { name: `${at}.self_attn.k_proj.weight`, shape: [K * headDim, D] },
       { name: `${at}.self_attn.v_proj.weight`, shape: [K * headDim, D] },
-      { name: `${at}.self_attn.q_norm.weight`, shape: [headDim] },
-      { name: `${at}.self_attn.k_norm.weight`, shape: [headDim] },
+      ...(config.qkvBias
+        ? [
+            { name: `${at}.self_attn.q_proj.bias`, shape: [H * headDim] },
+            { name: `${at}.self_attn.k_proj.bias`, shape: [K * headDim] },
+            { name: `${at}.self_attn.v_proj.bias`, shape: [K * headDim] },
+          ]
+        : []),
+      ...(hasQkNorm(config)
+        ? [
+            { name: `${at}.self_attn.q_norm.weight`, shape: [headDim] },
+            { name: `${at}.self_attn.k_norm.weight`, shape: [headDim] },
+          ]
+        : []),
       { name: `${at}.self_attn.o_proj.weight`, shape: [D, H * headDim] },
       { name: `${at}.post_attention_layernorm.weight`, shape: [D] },
-      { name: `${at}.mlp.gate_proj.weight`, shape: [F, D] },
-      { name: `${at}.mlp.up_proj.weight`, shape: [F, D] },
-      { name: `${at}.mlp.down_proj.weight`, shape: [D, F] },
+      ...feedForwardShapes(config, layer),
     );
   }
   shapes.push({ name: 'model.norm.weight', shape: [D] });
@@ -83,9 +168,35 @@ export function parameterShapes(config: ModelConfig): ParameterShape[] {
   return shapes;
 }
 
+function feedForwardShapes(config: ModelConfig, layer: number): ParameterShape[] {
+  const { width: D, ffnWidth, mixture } = config;
+  const at = `model.layers.${layer}.mlp`;
+  const gated = (path: string, F: number): ParameterShape[] => [
+    { name: `${path}.gate_proj.weight`, shape: [F, D] },
+    { name: `${path}.up_proj.weight`, shape: [F, D] },
+    { name: `${path}.down_proj.weight`, shape: [D, F] },
+  ];
+  if (!mixture || !isMixtureLayer(config, layer)) return gated(at, ffnWidth);
+  const { experts: E, width: I, router, sharedWidth } = mixture;
+  return [
+    { name: `${at}.gate.weight`, shape: [E, D] },
+    ...(router === 'sigmoidGroups' ? [{ name: `${at}.gate.expert_bias`, shape: [E] }] : []),
+    ...Array.from({ length: E }, (_, expert) => gated(`${at}.experts.${expert}`, I)).flat(),
+    ...(sharedWidth > 0 ? gated(`${at}.shared_experts`, sharedWidth) : []),
+  ];
+}
+
 export const elementCount = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
 /** Number of trainable scalars. */
 export function parameterCount(config: ModelConfig): number {
   return parameterShapes(config).reduce((sum, p) => sum + elementCount(p.shape), 0);
+}
+
+/** Of these, how many one token goes through: a mixture is many experts of which it takes a few. */
+export function activeParameterCount(config: ModelConfig): number {
+  const { mixture, layers, width } = config;
+  if (!mixture) return parameterCount(config);
+  const idle = (mixture.experts - mixture.perToken) * 3 * mixture.width * width;
+  return parameterCount(config) - (layers - mixture.denseLayers) * idle;
 }

@@ -4,7 +4,10 @@
  */
 import type { ModelConfig } from './config.ts';
 
-/** Who sees whom among the tokens of one run; cached places are visible to all of them, but for `anchored`. */
+/**
+ * Who sees whom among the tokens of one run; cached places are visible to all of them, but for `anchored` and `explicit`.
+ * Padding is either left out of a run, the other rows keeping their positions, or hidden by an `explicit` pattern.
+ */
 export type AttentionPattern =
   | { kind: 'causal' }
   | { kind: 'full' }
@@ -14,11 +17,13 @@ export type AttentionPattern =
    * Causal context and active block in one run: the first `clean` rows see their past. The others, the block, see each
    * other and the clean tokens, cached or not, that stand before the block's first position.
    */
-  | { kind: 'anchored'; clean: number };
+  | { kind: 'anchored'; clean: number }
+  /** 1 where row q sees a place of the cache or, behind those, a row of the run. [T, length + T] */
+  | { kind: 'explicit'; visible: Uint8Array };
 
 /**
- * Keys and values of settled places, one cache a sequence; place i holds position i unless a run with `full` attention
- * wrote others. Only the denoiser that made it looks inside.
+ * Keys and values of settled places, one cache a sequence; place i holds position i unless a run with `full` or `explicit`
+ * attention wrote others. Only the denoiser that made it looks inside.
  */
 export interface KvCache {
   /** Cached places. */

@@ -1,40 +1,11 @@
 /**
- * The dialects of `config.json`, as data: which keys a family uses, which layouts it can state and which features
- * its files may not switch on. Adding a family is adding a row (CHECKPOINTS.md 0.3).
+ * The published families, as data: by which names their files are known, which keys they use, which layouts they can
+ * state, and the facts that no key states. Adding a family is adding a row (CHECKPOINTS.md 0.3).
  */
-import { TintypeError } from '../errors.ts';
-import type { Layout, ModelConfig, SpecialTokens } from './config.ts';
-import type { FloatDtype } from './safetensors.ts';
+import type { Family } from './family.ts';
+import { LLADA2_NAMES, LLADA_NAMES, NEMOTRON_NAMES, QWEN_NAMES } from './names.ts';
 
-export type Json = Record<string, unknown>;
-
-/** Facts that stand in config.json as one number each. */
-type Dimension =
-  | 'width'
-  | 'layers'
-  | 'heads'
-  | 'kvHeads'
-  | 'headDim'
-  | 'ffnWidth'
-  | 'vocabSize'
-  | 'contextLength';
-
-interface Family {
-  modelType: string;
-  /** `architectures[0]`; models of another one with the same `model_type` are not this family. */
-  architecture: string;
-  keys: Record<Dimension, string>;
-  /** What `attention_layout` may say; the first is meant where it is silent, if `layoutKey` is optional. */
-  layouts: readonly [Layout, ...Layout[]];
-  /** Where the layout stands: nowhere (there is but one), perhaps, or always. */
-  layoutKey: 'absent' | 'optional' | 'required';
-  /** Key of the block length, and the value that files without it mean. */
-  blockKey: { key: string; silent: number | null };
-  /** Keys that engines for this family want to see in a new file, beyond the facts. */
-  extra: Json;
-}
-
-const QWEN_KEYS: Record<Dimension, string> = {
+const QWEN_KEYS = {
   width: 'hidden_size',
   layers: 'num_hidden_layers',
   heads: 'num_attention_heads',
@@ -43,9 +14,9 @@ const QWEN_KEYS: Record<Dimension, string> = {
   ffnWidth: 'intermediate_size',
   vocabSize: 'vocab_size',
   contextLength: 'max_position_embeddings',
-};
+} as const;
 
-const QWEN_EXTRA: Json = {
+const QWEN_EXTRA: Family['extra'] = {
   attention_bias: false,
   attention_dropout: 0,
   hidden_act: 'silu',
@@ -54,280 +25,318 @@ const QWEN_EXTRA: Json = {
   use_cache: true,
 };
 
-const FAMILIES: readonly Family[] = [
+/** What the block of Qwen2, Qwen3 and Llama has in common. */
+const QWEN3 = {
+  keys: QWEN_KEYS,
+  tiedKey: 'tie_word_embeddings',
+  layoutKey: 'optional',
+  blockKey: { key: 'block_length', silent: null },
+  qkvBias: false,
+  qkNorm: true,
+  logitShift: 'none',
+  names: QWEN_NAMES,
+  maskTokenId: null,
+  turnEnds: [],
+  settings: { hidden_act: ['silu'], attention_bias: [false], mlp_bias: [false], use_sliding_window: [false] },
+  extra: QWEN_EXTRA,
+} as const satisfies Partial<Family>;
+
+/** Qwen2.5's block: biases on q, k and v, no norms on them. */
+const QWEN2 = { ...QWEN3, qkvBias: true, qkNorm: false, derivesHeadDim: true } as const;
+
+const LLAMA = { ...QWEN3, qkNorm: false, derivesHeadDim: true } as const;
+
+const QWEN_TURNS = ['<|im_end|>'];
+const ROLE_TURNS = ['<|role_end|>'];
+
+/** Qwen3-MoE: every layer is a mixture. */
+const QWEN3_MOE = {
+  ...QWEN3,
+  mixture: {
+    router: 'softmaxRenorm',
+    experts: 'num_experts',
+    perToken: 'num_experts_per_tok',
+    width: 'moe_intermediate_size',
+  },
+  settings: { ...QWEN3.settings, decoder_sparse_step: [1], mlp_only_layers: [], norm_topk_prob: [true] },
+} as const satisfies Partial<Family>;
+
+export const FAMILIES: readonly Family[] = [
   {
     // Also the native causal twin and `causalContext`: any autoregressive engine loads them as the Qwen3 models
     // they are and passes over the keys it does not know.
+    ...QWEN3,
+    id: 'qwen3',
     modelType: 'qwen3',
-    architecture: 'Qwen3ForCausalLM',
-    keys: QWEN_KEYS,
+    classes: ['Qwen3ForCausalLM'],
     layouts: ['causal', 'causalContext'],
-    layoutKey: 'optional',
-    blockKey: { key: 'block_length', silent: null },
-    extra: QWEN_EXTRA,
   },
+  { ...QWEN2, id: 'qwen2', modelType: 'qwen2', classes: ['Qwen2ForCausalLM'], layouts: ['causal'] },
+  { ...LLAMA, id: 'llama', modelType: 'llama', classes: ['LlamaForCausalLM'], layouts: ['causal'] },
   {
+    ...QWEN3,
+    id: 'tintype',
     modelType: 'tintype',
-    architecture: 'TintypeForMaskedDiffusion',
-    keys: QWEN_KEYS,
+    classes: ['TintypeForMaskedDiffusion'],
     layouts: ['blockCausal', 'full'],
     layoutKey: 'required',
-    blockKey: { key: 'block_length', silent: null },
-    extra: QWEN_EXTRA,
   },
   {
-    // An early SDAR-4B-Chat has no block_size; its blocks are four tokens (CHECKPOINTS.md 2.9).
+    // Also TraDo. An early SDAR-4B-Chat has no block_size; its blocks are four tokens (CHECKPOINTS.md 2.9).
+    ...QWEN3,
+    id: 'sdar',
     modelType: 'sdar',
-    architecture: 'SDARForCausalLM',
-    keys: QWEN_KEYS,
+    classes: ['SDARForCausalLM'],
     layouts: ['blockCausal'],
     layoutKey: 'absent',
     blockKey: { key: 'block_size', silent: 4 },
-    extra: QWEN_EXTRA,
+  },
+  {
+    ...QWEN3_MOE,
+    id: 'sdar-moe',
+    modelType: 'sdar_moe',
+    classes: ['SDARMoeForCausalLM'],
+    layouts: ['blockCausal'],
+    layoutKey: 'absent',
+    blockKey: { key: 'block_size', silent: 4 },
+    turnEnds: QWEN_TURNS,
+  },
+  {
+    // MDLM and BD3LM variants have the same config.json (2.7).
+    ...QWEN3,
+    id: 'a2d-qwen3',
+    modelType: 'a2d-qwen3',
+    classes: ['A2DQwen3LMHeadModel'],
+    layouts: ['full', 'blockCausal'],
+    isAmbiguous: true,
+    blockKey: { key: 'block_size', silent: 32 },
+    turnEnds: QWEN_TURNS,
+  },
+  {
+    ...QWEN2,
+    id: 'a2d-qwen2',
+    modelType: 'a2d-qwen2',
+    classes: ['A2DQwen2LMHeadModel'],
+    layouts: ['full', 'blockCausal'],
+    isAmbiguous: true,
+    blockKey: { key: 'block_size', silent: 32 },
+    turnEnds: QWEN_TURNS,
+  },
+  {
+    // The mask is a default argument of the official code (2.8).
+    ...QWEN2,
+    id: 'fast-dllm-v2',
+    modelType: 'Fast_dLLM_Qwen',
+    classes: ['Fast_dLLM_QwenForCausalLM'],
+    layouts: ['blockCausal'],
+    layoutKey: 'absent',
+    blockKey: { key: 'bd_size', silent: 32 },
+    logitShift: 'block',
+    maskTokenId: 151665,
+    turnEnds: QWEN_TURNS,
+  },
+  {
+    // Also Dream-Coder, DiffuCoder, dParallel and d3LLM on Dream (2.5, 2.10).
+    ...QWEN2,
+    id: 'dream',
+    modelType: 'Dream',
+    classes: ['DreamModel'],
+    layouts: ['full'],
+    layoutKey: 'absent',
+    logitShift: 'sequence',
+    maskTokenId: 151666,
+    turnEnds: QWEN_TURNS,
+    settings: { ...QWEN2.settings, use_mrope: [false] },
+  },
+  {
+    // A Qwen3 block under Dream's model_type, without Dream's shift (2.5).
+    ...QWEN3,
+    id: 'dream-reasoner',
+    modelType: 'Dream',
+    classes: ['DreamForCausalLM'],
+    derivesHeadDim: true,
+    layouts: ['blockCausal'],
+    layoutKey: 'absent',
+    blockKey: { key: 'block_size', silent: 32 },
+    maskTokenId: 151669,
+    turnEnds: QWEN_TURNS,
+  },
+  {
+    // Its files are those of an ordinary Qwen2 (2.6).
+    ...QWEN2,
+    id: 'open-dcoder',
+    modelType: 'qwen2',
+    classes: [],
+    layouts: ['full'],
+    layoutKey: 'absent',
+    logitShift: 'sequence',
+    turnEnds: QWEN_TURNS,
+  },
+  {
+    ...QWEN3_MOE,
+    id: 'rnd1',
+    modelType: 'rnd1',
+    classes: ['RND1LM'],
+    layouts: ['full'],
+    layoutKey: 'absent',
+    logitShift: 'sequence',
+    maskTokenId: 151669,
+    turnEnds: QWEN_TURNS,
+  },
+  {
+    // The block of Qwen3-8B or of Qwen2.5-7B, as the file says (2.13).
+    ...QWEN3,
+    id: 'wedlm',
+    modelType: 'wedlm',
+    classes: ['WeDLMForCausalLM'],
+    derivesHeadDim: true,
+    layouts: ['causal'],
+    layoutKey: 'absent',
+    qkvBias: { key: 'attention_bias', silent: false },
+    qkNorm: { key: 'qk_norm', silent: true },
+    reordersKnown: true,
+    turnEnds: QWEN_TURNS,
+    settings: { ...QWEN3.settings, attention_bias: [false, true] },
+  },
+  {
+    // The block of Ministral 3; causal for autoregression, a causal context for diffusion (2.12).
+    ...LLAMA,
+    id: 'nemotron-labs-diffusion',
+    modelType: 'nemotron_labs_diffusion',
+    classes: ['NemotronLabsDiffusionModel'],
+    layouts: ['causalContext', 'causal'],
+    blockKey: { key: 'block_size', silent: 32 },
+    hasYarn: true,
+    names: NEMOTRON_NAMES,
+    maskTokenId: 100,
+  },
+  {
+    // Llama's names and block, not LLaDA's (2.2). The mask stands in no file.
+    ...LLAMA,
+    id: 'illada',
+    modelType: 'illada',
+    classes: ['ILLaDAForCausalLM'],
+    tiedSilent: true,
+    layouts: ['full'],
+    layoutKey: 'absent',
+    maskTokenId: 5,
+    settings: { ...LLAMA.settings, layer_norm_eps: [] },
+  },
+  {
+    // Also LLaDA-1.5, dParallel and d3LLM on LLaDA (2.1, 2.10). embedding_size counts the rows, vocab_size the tokens.
+    ...LLAMA,
+    id: 'llada',
+    modelType: 'llada',
+    classes: ['LLaDAModelLM'],
+    keys: {
+      width: 'd_model',
+      layers: 'n_layers',
+      heads: 'n_heads',
+      kvHeads: 'n_kv_heads',
+      headDim: 'head_dim',
+      ffnWidth: 'mlp_hidden_size',
+      vocabSize: ['embedding_size', 'vocab_size'],
+      contextLength: 'max_sequence_length',
+    },
+    tiedKey: 'weight_tying',
+    layouts: ['full'],
+    layoutKey: 'absent',
+    names: LLADA_NAMES,
+    maskTokenId: 126336,
+    turnEnds: ['<|eot_id|>'],
+    settings: {
+      activation_type: ['silu'],
+      alibi: [false],
+      attention_layer_norm: [false],
+      bias_for_layer_norm: [false],
+      block_group_size: [1],
+      block_type: ['llama'],
+      include_bias: [false],
+      include_qkv_bias: [false],
+      input_emb_norm: [false],
+      layer_norm_type: ['rms'],
+      layer_norm_with_affine: [true],
+      rope: [true],
+      scale_logits: [false],
+    },
+    extra: { activation_type: 'silu', block_type: 'llama', layer_norm_type: 'rms', rope: true },
+  },
+  {
+    // Of LLaDA it has the model_type alone (2.3). No layer uses dense_intermediate_size.
+    ...QWEN3,
+    id: 'llada-moe',
+    modelType: 'llada',
+    classes: ['LLaDAMoEModelLM'],
+    keys: { ...QWEN_KEYS, ffnWidth: 'dense_intermediate_size' },
+    derivesHeadDim: true,
+    layouts: ['full'],
+    layoutKey: 'absent',
+    qkNorm: { key: 'qk_layernorm', silent: true },
+    mixture: {
+      router: 'softmax',
+      experts: 'num_experts',
+      perToken: 'num_experts_per_tok',
+      width: 'expert_intermediate_size',
+      scale: 'routed_scaling_factor',
+    },
+    maskTokenId: 156895,
+    turnEnds: ROLE_TURNS,
+    settings: {
+      ...QWEN3.settings,
+      clip_qkv: [],
+      moe_layer_freq: [1],
+      moe_router_enable_expert_bias: [false],
+      moe_router_score_function: ['softmax'],
+      norm_topk_prob: [false],
+      router_num_group: [],
+      shared_expert_intermediate_size: [],
+    },
+  },
+  {
+    // 2.0, 2.1 and 2.2. The model normalises heads whatever use_qk_norm says (2.4).
+    ...QWEN3,
+    id: 'llada2',
+    modelType: 'llada2_moe',
+    classes: ['LLaDA2MoeModelLM'],
+    layouts: ['blockCausal'],
+    layoutKey: 'absent',
+    blockKey: { key: 'block_size', silent: 32 },
+    mixture: {
+      router: 'sigmoidGroups',
+      experts: 'num_experts',
+      perToken: 'num_experts_per_tok',
+      width: 'moe_intermediate_size',
+      groups: 'n_group',
+      groupsPerToken: 'topk_group',
+      scale: 'routed_scaling_factor',
+      shared: 'num_shared_experts',
+      denseLayers: 'first_k_dense_replace',
+    },
+    names: LLADA2_NAMES,
+    maskTokenId: 156895,
+    endsWithPad: true,
+    turnEnds: ROLE_TURNS,
+    settings: {
+      ...QWEN3.settings,
+      moe_router_enable_expert_bias: [true],
+      norm_head: [false],
+      norm_softmax: [false],
+      norm_topk_prob: [true],
+      score_function: ['sigmoid'],
+      use_bias: [false],
+      use_qkv_bias: [false],
+      use_rmsnorm: [true],
+    },
+  },
+  {
+    // Hides behind model_type llama; an earlier one behind LlamaForCausalLM too, told by its auto_map (2.14).
+    ...LLAMA,
+    id: 'stable-diffcoder',
+    modelType: 'llama',
+    classes: ['StableDiffcoderForCausalLM', 'SeedDiffcoderForCausalLM'],
+    layouts: ['blockCausal'],
+    layoutKey: 'absent',
+    blockKey: { key: 'block_size', silent: 4 },
+    maskTokenId: 5,
   },
 ];
-
-/** Settings that would change the mathematics; a file may only hold these values, or not have the key. */
-const SUPPORTED: Record<string, (value: unknown) => boolean> = {
-  hidden_act: (value) => value === 'silu',
-  attention_bias: (value) => value === false,
-  rope_scaling: (value) => value === null,
-  use_sliding_window: (value) => value === false,
-  quantization_config: (value) => value === null,
-  layer_types: (value) => Array.isArray(value) && value.every((type) => type === 'full_attention'),
-  rope_parameters: (value) =>
-    value === null ||
-    (isJson(value) && [undefined, 'default'].includes(value['rope_type'] as string | undefined)),
-  partial_rotary_factor: (value) => value === 1 || value === null,
-};
-
-/** What stands beside config.json and bears on it. */
-export interface Surroundings {
-  /** generation_config.json; null where there is none. */
-  generation: Json | null;
-  /** Id of the tokenizer's mask token, if it has one. */
-  tokenizerMask: number | null;
-  /** Names the folder in errors. */
-  where: string;
-}
-
-const isJson = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Reads config.json. Errors: `bad_config` (a key is missing, of the wrong type or contradicts another), `unsupported`. */
-export function configFromJson(raw: Json, around: Surroundings): ModelConfig {
-  const { where, generation } = around;
-  const family = familyOf(raw, where);
-  for (const [key, isSupported] of Object.entries(SUPPORTED)) {
-    if (key in raw && !isSupported(raw[key])) {
-      throw new TintypeError('unsupported', {
-        what: `${where} uses a feature that is not there yet: ${key}`,
-        got: JSON.stringify(raw[key]),
-        next: 'convert the checkpoint, or use another one',
-      });
-    }
-  }
-  const integer = (key: string): number => {
-    const value = raw[key];
-    if (Number.isSafeInteger(value) && (value as number) > 0) return value as number;
-    throw wrongKey(where, key, value, 'a positive integer');
-  };
-  const number = (key: string, value: unknown): number => {
-    if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value;
-    throw wrongKey(where, key, value, 'a positive number');
-  };
-  const layout = layoutOf(family, raw, where);
-  const keys = family.keys;
-  const contextLength = integer(keys.contextLength);
-  const { key: blockKey, silent } = family.blockKey;
-  const blockLength =
-    layout === 'causal'
-      ? 1
-      : layout === 'full'
-        ? contextLength
-        : silent !== null && !(blockKey in raw)
-          ? silent
-          : integer(blockKey);
-  const tied = raw['tie_word_embeddings'] ?? false;
-  if (typeof tied !== 'boolean') throw wrongKey(where, 'tie_word_embeddings', tied, 'true or false');
-
-  const config: ModelConfig = {
-    modelType: family.modelType,
-    layout,
-    width: integer(keys.width),
-    layers: integer(keys.layers),
-    heads: integer(keys.heads),
-    kvHeads: integer(keys.kvHeads),
-    headDim: integer(keys.headDim),
-    ffnWidth: integer(keys.ffnWidth),
-    vocabSize: integer(keys.vocabSize),
-    tiedHead: tied,
-    normEps: number('rms_norm_eps', raw['rms_norm_eps']),
-    // Since transformers 5 theta stands inside rope_parameters.
-    ropeTheta: number(
-      'rope_theta',
-      (raw['rope_parameters'] as Json | undefined)?.['rope_theta'] ?? raw['rope_theta'],
-    ),
-    contextLength,
-    blockLength,
-    tokens: { mask: null, ...tokenIds(raw, generation, where) },
-  };
-  if (layout !== 'causal') config.tokens.mask = maskOf(raw, around);
-  checkConfig(config, where);
-  return config;
-}
-
-function familyOf(raw: Json, where: string): Family {
-  const architectures = raw['architectures'];
-  const architecture: unknown = Array.isArray(architectures) ? architectures[0] : undefined;
-  const modelType = raw['model_type'];
-  if (typeof modelType !== 'string') throw wrongKey(where, 'model_type', modelType, 'a string');
-  // model_type alone is not enough: others hide their own models behind `llama` or `qwen2`.
-  const family = FAMILIES.find(
-    (f) => f.modelType === modelType && (architecture === undefined || f.architecture === architecture),
-  );
-  if (family) return family;
-  throw new TintypeError('unsupported', {
-    what: `${where} is of a family that is not known here`,
-    got: `model_type ${JSON.stringify(modelType)}, architecture ${JSON.stringify(architecture)}`,
-    wanted: FAMILIES.map((f) => `${f.modelType} (${f.architecture})`).join(', '),
-  });
-}
-
-function layoutOf({ layouts, layoutKey }: Family, raw: Json, where: string): Layout {
-  const stated = layoutKey === 'absent' ? undefined : raw['attention_layout'];
-  if (stated === undefined && layoutKey !== 'required') return layouts[0];
-  const layout = layouts.find((known) => known === stated);
-  if (layout === undefined) throw wrongKey(where, 'attention_layout', stated, layouts.join(' or '));
-  return layout;
-}
-
-/** The ids of a key that holds none, one or several. */
-function idsOf(json: Json | null, key: string, where: string): number[] {
-  const value = json?.[key];
-  if (value === undefined || value === null) return [];
-  const ids: unknown[] = Array.isArray(value) ? value : [value];
-  if (ids.every((id): id is number => Number.isSafeInteger(id) && (id as number) >= 0)) return ids;
-  throw wrongKey(where, key, value, 'a token id or a list of them');
-}
-
-/** Ends of text are a set: generation_config.json often knows more of them than config.json. */
-function tokenIds(raw: Json, generation: Json | null, where: string): Omit<SpecialTokens, 'mask'> {
-  const both = (key: string): number[] => [...idsOf(generation, key, where), ...idsOf(raw, key, where)];
-  return {
-    eos: [...new Set(both('eos_token_id'))],
-    pad: both('pad_token_id')[0] ?? null,
-    bos: both('bos_token_id')[0] ?? null,
-  };
-}
-
-function maskOf(raw: Json, { tokenizerMask, where }: Surroundings): number {
-  const mask = idsOf(raw, 'mask_token_id', where)[0] ?? tokenizerMask;
-  if (mask !== null) return mask;
-  throw new TintypeError('bad_config', {
-    what: `${where} does not say which token is the mask`,
-    wanted: 'mask_token_id in config.json, or a mask token in the tokenizer',
-    next: 'add "mask_token_id" to config.json',
-  });
-}
-
-function checkConfig({ heads, kvHeads, headDim, vocabSize, tokens }: ModelConfig, where: string): void {
-  const bad = (what: string, got: string): TintypeError =>
-    new TintypeError('bad_config', { what: `${where} contradicts itself: ${what}`, got });
-  if (heads % kvHeads !== 0) throw bad('heads must be a multiple of kv-heads', `${heads} and ${kvHeads}`);
-  if (headDim % 2 !== 0) throw bad('rotary positions need an even head_dim', `${headDim}`);
-  for (const [name, id] of Object.entries({ mask: tokens.mask, pad: tokens.pad, bos: tokens.bos })) {
-    if (id !== null && id >= vocabSize)
-      throw bad(`the ${name} token lies outside the vocabulary`, `${id} of ${vocabSize}`);
-  }
-  const outside = tokens.eos.find((id) => id >= vocabSize);
-  if (outside !== undefined)
-    throw bad('an end-of-text token lies outside the vocabulary', `${outside} of ${vocabSize}`);
-}
-
-function wrongKey(where: string, key: string, got: unknown, wanted: string): TintypeError {
-  return new TintypeError('bad_config', {
-    what: got === undefined ? `${where} lacks the key ${key}` : `${where} has a bad value for ${key}`,
-    got: got === undefined ? undefined : JSON.stringify(got),
-    wanted: `${key}: ${wanted}`,
-  });
-}
-
-const DTYPE_NAMES: Record<FloatDtype, string> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
-
-/**
- * Writes config.json and generation_config.json. Files that the model was read from (`raw`) are handed back as
- * they are where they already say what `config` says, and are corrected otherwise. A native model with a causal
- * context is written as the Qwen3 model that it is. Errors: `bad_config` where the family cannot state the layout.
- */
-export function configToJson(
-  config: ModelConfig,
-  dtype: FloatDtype,
-  raw: Json | null,
-  generation: Json | null,
-): { config: Json; generation: Json } {
-  const isNativeCausal = config.modelType === 'tintype' && config.layout.startsWith('causal');
-  const written = isNativeCausal ? { ...config, modelType: 'qwen3' } : config;
-  const family = FAMILIES.find(({ modelType }) => modelType === written.modelType);
-  if (!family?.layouts.includes(written.layout)) {
-    throw new TintypeError('bad_config', {
-      what: `a ${written.modelType} config.json cannot state the layout ${written.layout}`,
-      wanted: family ? family.layouts.join(' or ') : FAMILIES.map((f) => f.modelType).join(', '),
-      next: 'use modelType tintype',
-    });
-  }
-  if (!raw || !saysTheSame(written, raw, generation)) {
-    raw = { ...raw, ...(raw ? {} : family.extra), ...facts(written, family), ...ropeFacts(written, raw) };
-    generation = { ...generation, ...tokenFacts(written) };
-    checkConfig(written, 'the model');
-  }
-  const dtypeKey = 'dtype' in raw ? 'dtype' : 'torch_dtype';
-  return {
-    config: { ...raw, [dtypeKey]: DTYPE_NAMES[dtype] },
-    generation: generation ?? tokenFacts(written),
-  };
-}
-
-function saysTheSame(config: ModelConfig, raw: Json, generation: Json | null): boolean {
-  const around = { generation, tokenizerMask: config.tokens.mask, where: 'config.json' };
-  return JSON.stringify(sorted(configFromJson(raw, around))) === JSON.stringify(sorted(config));
-}
-
-/** Key order is no difference. */
-const sorted = (config: ModelConfig): unknown =>
-  Object.entries({ ...config, ...config.tokens, tokens: null }).toSorted(([a], [b]) => (a < b ? -1 : 1));
-
-function facts(config: ModelConfig, family: Family): Json {
-  const { layout } = config;
-  const dimensions = Object.entries(family.keys).map(([fact, key]) => [key, config[fact as Dimension]]);
-  const isBlockwise = layout === 'blockCausal' || layout === 'causalContext';
-  const isPlain =
-    family.layoutKey === 'absent' || (family.layoutKey === 'optional' && layout === family.layouts[0]);
-  return {
-    architectures: [family.architecture],
-    model_type: family.modelType,
-    ...Object.fromEntries(dimensions),
-    tie_word_embeddings: config.tiedHead,
-    rms_norm_eps: config.normEps,
-    attention_layout: isPlain ? undefined : layout,
-    [family.blockKey.key]: isBlockwise ? config.blockLength : undefined,
-    mask_token_id: config.tokens.mask ?? undefined,
-    ...tokenFacts(config),
-  };
-}
-
-/** Theta goes where the file has it, since a reader that knows both places believes only one. */
-function ropeFacts({ ropeTheta }: ModelConfig, raw: Json | null): Json {
-  const nested = raw?.['rope_parameters'];
-  return isJson(nested)
-    ? { rope_parameters: { ...nested, rope_theta: ropeTheta } }
-    : { rope_theta: ropeTheta };
-}
-
-function tokenFacts({ tokens: { eos, pad, bos } }: ModelConfig): Json {
-  return {
-    eos_token_id: eos.length === 1 ? eos[0] : eos.length > 1 ? eos : undefined,
-    pad_token_id: pad ?? undefined,
-    bos_token_id: bos ?? undefined,
-  };
-}

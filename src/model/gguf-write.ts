@@ -22,7 +22,7 @@ import {
   Q8_BLOCK,
   storedBytes,
 } from './gguf-format.ts';
-import type { Json } from './families.ts';
+import type { Json } from './family.ts';
 import type { Tensor } from './hf.ts';
 
 export const GGUF_TYPES = ['f32', 'f16', 'q8_0'] as const;
@@ -159,9 +159,19 @@ function tokenizerMetadata(json: Json | null, { vocabSize, tokens }: ModelConfig
   ];
 }
 
-function checkLayout({ layout }: ModelConfig): void {
-  if (layout === 'causal' || layout === 'causalContext') return;
+function checkModel({ modelType, layout }: ModelConfig): void {
+  if (layout !== 'causal' && layout !== 'causalContext') throw wrongLayout(layout);
+  if (modelType === 'qwen3' || modelType === 'tintype') return;
   throw new TintypeError('unsupported', {
+    what: 'this is not a Qwen3 model, and others are not exported',
+    got: `a ${modelType} model`,
+    wanted: 'a qwen3 or tintype model',
+    next: "convert the original with llama.cpp's own script",
+  });
+}
+
+function wrongLayout(layout: string): TintypeError {
+  return new TintypeError('unsupported', {
     what: 'llama.cpp would run this model as an autoregressive one, which it is not',
     got: `layout ${layout}`,
     wanted: 'layout causal or causalContext',
@@ -224,7 +234,7 @@ export async function writeGguf(
     onProgress,
   }: { signal?: AbortSignal | undefined; onProgress?: (writtenBytes: number) => void } = {},
 ): Promise<{ sizeBytes: number }> {
-  checkLayout(request.config);
+  checkModel(request.config);
   const chunks = ggufChunks(ggufMetadata(request), ggufTensors(request));
   const part = `${path}.part`;
   let sizeBytes = 0;

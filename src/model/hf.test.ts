@@ -51,20 +51,27 @@ function randomTensors(config: ModelConfig, seed: number): Map<string, Tensor> {
 }
 
 describe('round trip', () => {
-  test.each(['ar-qwen3', 'sdar'])('%s is saved as it was, byte for byte', async (name) => {
-    const source = join(FIXTURES, name);
-    const checkpoint = await loadCheckpoint(source);
-    await saveCheckpoint(dir, checkpoint);
-    expect(await sameFile(join(dir, 'model.safetensors'), join(source, 'model.safetensors'))).toBe(true);
-    for (const file of ['config.json', 'generation_config.json']) {
-      expect(JSON.parse(await readFile(join(dir, file), 'utf8'))).toEqual(
-        JSON.parse(await readFile(join(source, file), 'utf8')),
-      );
-    }
-    const again = await loadCheckpoint(dir);
-    expect({ ...again, dir: '', sha256: {} }).toEqual({ ...checkpoint, dir: '' });
-    expect(Object.keys(again.sha256)).toEqual(['config.json', 'generation_config.json', 'model.safetensors']);
-  });
+  test.each(['ar-qwen3', 'ar-qwen2', 'sdar', 'dream', 'llada'])(
+    '%s is saved as it was, byte for byte',
+    async (name) => {
+      const source = join(FIXTURES, name);
+      const checkpoint = await loadCheckpoint(source);
+      await saveCheckpoint(dir, checkpoint);
+      expect(await sameFile(join(dir, 'model.safetensors'), join(source, 'model.safetensors'))).toBe(true);
+      for (const file of ['config.json', 'generation_config.json']) {
+        expect(JSON.parse(await readFile(join(dir, file), 'utf8'))).toEqual(
+          JSON.parse(await readFile(join(source, file), 'utf8')),
+        );
+      }
+      const again = await loadCheckpoint(dir);
+      expect({ ...again, dir: '', sha256: {} }).toEqual({ ...checkpoint, dir: '' });
+      expect(Object.keys(again.sha256)).toEqual([
+        'config.json',
+        'generation_config.json',
+        'model.safetensors',
+      ]);
+    },
+  );
 
   test.each(['F16', 'BF16'] as const)(
     '%s weights are saved as they were, in any order of the file',

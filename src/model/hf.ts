@@ -3,11 +3,16 @@
  * index) and the tokenizer's files. Reading checks everything that can be checked before the first weight is
  * used; writing is all or nothing (`files.ts`), and a folder that was read is written back byte for byte.
  */
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { TintypeError } from '../errors.ts';
+import { tokenizerFromFiles } from '../text/vocab-merges.ts';
 import { elementCount, type ModelConfig, parameterShapes } from './config.ts';
-import { configFromJson, configToJson, type Json } from './families.ts';
+import { type Overrides, type Resolution, resolveConfig } from './config-json.ts';
+import { configToJson } from './config-write.ts';
+import { type Json, namesOf } from './family.ts';
 import { commitFiles, type Disk, readTextIfAny, settle, verifyHashes } from './files.ts';
+import { joined } from './join.ts';
+import { storedName, storedShapes } from './names.ts';
 import { type Precision, PRECISIONS } from './quantize.ts';
 import {
   bytesFromFloats,
@@ -17,7 +22,16 @@ import {
   type SafetensorsHeader,
   safetensorsChunks,
 } from './safetensors.ts';
-import { EMBEDDING, HEAD, mainDtype, openWeights, readJson, type StoredTensor, WEIGHTS } from './weights.ts';
+import {
+  EMBEDDING,
+  hasOtherHead,
+  HEAD,
+  mainDtype,
+  openWeights,
+  readJson,
+  type StoredTensor,
+  WEIGHTS,
+} from './weights.ts';
 
 export interface Tensor {
   shape: readonly number[];
@@ -28,6 +42,8 @@ export interface Tensor {
 export interface Description {
   dir: string;
   config: ModelConfig;
+  /** Who said the facts that may come from elsewhere than config.json. */
+  origins: Resolution['origins'];
   /** config.json as it stands. */
   rawConfig: Json;
   generationConfig: Json | null;
@@ -54,6 +70,8 @@ export interface Checkpoint extends Description {
 }
 
 export interface LoadOptions {
+  /** Facts that the files do not say, or say wrongly. */
+  overrides?: Overrides | undefined;
   /** Compare files with the hashes recorded in the folder (default). It reads every byte once more. */
   verify?: boolean;
 }
@@ -81,16 +99,6 @@ export async function loadCheckpoint(dir: string, options: LoadOptions = {}): Pr
     for (const { name, shape } of parameterShapes(description.config)) {
       const { file, entry } = stored.get(name)!;
       tensors.set(name, { shape, data: await file.readFloats(entry) });
-    }
-    const head = stored.get(HEAD);
-    if (description.config.tiedHead && head) {
-      const copy = await head.file.readFloats(head.entry);
-      const embedding = tensors.get(EMBEDDING)!.data;
-      if (copy.some((value, i) => value !== embedding[i])) {
-        description.warnings.push(
-          `${HEAD} differs from the embedding but tie_word_embeddings is true: the embedding is used`,
-        );
-      }
     }
     return { ...description, tensors };
   });
@@ -127,7 +135,7 @@ function precisionOf(config: Json, where: string): Precision {
 /** Opens a folder, checks all of it but the values of its weights, and closes it after `use`. */
 export async function withFolder<T>(
   dir: string,
-  { verify = true }: LoadOptions,
+  { verify = true, overrides }: LoadOptions,
   use: (description: Description, stored: ReadonlyMap<string, StoredTensor>) => Promise<T>,
 ): Promise<T> {
   await settle(dir);
@@ -145,11 +153,24 @@ export async function withFolder<T>(
     const text = await readTextIfAny(join(dir, name));
     if (text !== null) tokenizerFiles[name] = text;
   }
-  const tokenizerJson = await readJson(join(dir, 'tokenizer.json'), 'bad_tokenizer');
-  const config = configFromJson(rawConfig, {
+  const tokenizerJson =
+    (await readJson(join(dir, 'tokenizer.json'), 'bad_tokenizer')) ?? tokenizerFromFiles(tokenizerFiles, dir);
+  const tokenizerConfig = await readJson(join(dir, 'tokenizer_config.json'), 'bad_tokenizer');
+  const tokens = new Map(addedTokens(tokenizerJson ?? {}).map(({ id, content }) => [content, id]));
+  const special = (key: string): number | null => {
+    const stated = tokenizerConfig?.[key];
+    const text = typeof stated === 'string' ? stated : (stated as AddedToken | null | undefined)?.content;
+    return (text === undefined ? undefined : tokens.get(text)) ?? null;
+  };
+  const { config, origins, warnings } = resolveConfig(rawConfig, {
     generation: generationConfig,
-    tokenizerMask: tokenizerJson && maskOfTokenizer(tokenizerJson),
+    tokenizerMask: special('mask_token') ?? spelledMask(tokens),
+    tokenizerPad: special('pad_token'),
+    tokenizerEos: special('eos_token'),
+    addedTokens: tokens,
     where: join(dir, CONFIG),
+    name: basename(resolve(dir)),
+    overrides,
   });
   if (tokenizerJson) checkTokenizer(tokenizerJson, config, dir);
 
@@ -163,9 +184,14 @@ export async function withFolder<T>(
       ...Object.keys(tokenizerFiles),
       ...weightFiles,
     ];
+    // A quantised head is a tensor of its own by design.
+    if (config.tiedHead && precision === 'f32' && (await hasOtherHead(weights.stored))) {
+      warnings.push(`${HEAD} differs from the embedding but ${dir} ties them: the embedding is used`);
+    }
     const description: Description = {
       dir,
       config,
+      origins,
       rawConfig,
       generationConfig,
       tokenizerJson,
@@ -175,7 +201,7 @@ export async function withFolder<T>(
       header: weightFiles[0] === WEIGHTS ? weights.files[0].header : null,
       weightFiles,
       sha256: verify ? await verifyHashes(dir, present) : {},
-      warnings: [],
+      warnings,
     };
     return await use(description, weights.stored);
   } finally {
@@ -191,8 +217,14 @@ interface AddedToken {
 const addedTokens = (tokenizer: Json): AddedToken[] =>
   (tokenizer['added_tokens'] as AddedToken[] | undefined) ?? [];
 
-const maskOfTokenizer = (tokenizer: Json): number | null =>
-  addedTokens(tokenizer).find(({ content }) => /^<\|mask\|>$/i.test(content))?.id ?? null;
+/** How families spell the mask, case aside. */
+const MASK_SPELLINGS = ['<|mask|>', '<|mdm_mask|>', '|<mask>|', '<[mask_token]>', '<[mask]>', '[mask]'];
+
+/** A token that is spelled like a mask. */
+function spelledMask(tokens: ReadonlyMap<string, number>): number | null {
+  const byText = new Map([...tokens].map(([text, id]) => [text.toLowerCase(), id]));
+  return MASK_SPELLINGS.map((text) => byText.get(text)).find((id) => id !== undefined) ?? null;
+}
 
 /** Rows beyond the tokenizer's last id are padding; ids beyond the rows have no embedding. */
 function checkTokenizer(tokenizer: Json, { vocabSize }: ModelConfig, dir: string): void {
@@ -233,11 +265,12 @@ export interface SaveRequest {
  */
 export async function saveCheckpoint(dir: string, request: SaveRequest): Promise<void> {
   const { config, dtype = 'F32', tokenizerFiles = {}, extraFiles = {}, disk } = request;
+  const tensorOf = tensorsOf(request);
   const header = request.header && fits(request.header, request) ? request.header : newHeader(request);
   const json = configToJson(config, dtype, request.rawConfig ?? null, request.generationConfig ?? null);
   const text = (content: string): Uint8Array[] => [new TextEncoder().encode(content)];
   const weights = safetensorsChunks(header, ({ name, dtype }) =>
-    bytesFromFloats(dtype as FloatDtype, tensorOf(name, request)!.data),
+    bytesFromFloats(dtype as FloatDtype, tensorOf(name)!.data),
   );
   await commitFiles(
     dir,
@@ -252,19 +285,30 @@ export async function saveCheckpoint(dir: string, request: SaveRequest): Promise
   );
 }
 
-/** A stored copy of a tied head is the embedding. */
-function tensorOf(name: string, { config, tensors }: SaveRequest): Tensor | undefined {
-  return tensors.get(config.tiedHead && name === HEAD ? EMBEDDING : name);
+/** Stored tensors of the request by name; a stored copy of a tied head is the embedding. */
+function tensorsOf({ config, tensors }: SaveRequest): (name: string) => Tensor | undefined {
+  const names = namesOf(config);
+  const shapes = new Map(storedShapes(config, names).map((each) => [each.name, each]));
+  return (name) => {
+    if (config.tiedHead && name === storedName(HEAD, names)) return tensors.get(EMBEDDING);
+    const parts = shapes.get(name)?.parts.map((part) => tensors.get(part.name));
+    if (!parts?.every((part) => part !== undefined)) return undefined;
+    // What is one matrix in the file is several parameters, rows below rows.
+    return parts.length === 1
+      ? parts[0]
+      : { shape: shapes.get(name)!.shape, data: joined(parts.map(({ data }) => data)) };
+  };
 }
 
 function fits(header: SafetensorsHeader, request: SaveRequest): boolean {
   const { config, dtype = 'F32' } = request;
   const names = new Set(header.entries.map(({ name }) => name));
+  const tensorOf = tensorsOf(request);
   return (
     mainDtype(header.entries) === dtype &&
-    parameterShapes(config).every(({ name }) => names.has(name)) &&
+    storedShapes(config, namesOf(config)).every(({ name }) => names.has(name)) &&
     header.entries.every(({ name, dtype, shape }) => {
-      return isFloatDtype(dtype) && String(tensorOf(name, request)?.shape) === String(shape);
+      return isFloatDtype(dtype) && String(tensorOf(name)?.shape) === String(shape);
     })
   );
 }
@@ -280,5 +324,7 @@ function newHeader({ config, tensors, dtype = 'F32' }: SaveRequest): Safetensors
       wanted: `[${shape}]`,
     });
   }
-  return createHeader(shapes.map(({ name, shape }) => ({ name, dtype, shape })));
+  return createHeader(
+    storedShapes(config, namesOf(config)).map(({ name, shape }) => ({ name, dtype, shape })),
+  );
 }

@@ -7,7 +7,7 @@ import type { ModelConfig } from './config.ts';
 import { batchFeeds, twoStreams, weightFeeds } from './scoring-feeds.ts';
 import { buildScoringGraph } from './scoring.ts';
 import type { Tensors } from './stepping.ts';
-import { cleanBias, noisyBias } from './visibility.ts';
+import { cleanBias, noisyBias, type Packed } from './visibility.ts';
 
 export interface LikelihoodBatch {
   /** Clean tokens. [B, T] */
@@ -19,8 +19,8 @@ export interface LikelihoodBatch {
   /** Block of each token; `blockCausal` and `causalContext` only. [B, T] */
   blocks: Int32Array | null;
   /**
-   * Flat positions [B·T] whose output is read, and of which copy: the clean one predicts the next token, the noisy
-   * one the token at that same position.
+   * Flat positions [B·T], and of which copy: the output of the clean one there predicts the next token; the noisy one
+   * predicts the token there, by that output or, in models with a logit shift, by the one before.
    */
   scored: { stream: 'clean' | 'noisy'; position: number; target: number }[];
 }
@@ -32,6 +32,14 @@ export interface Likelihood {
   /** Nats, in the order of `scored`. */
   negativeLogLikelihoods(batch: LikelihoodBatch): Promise<Float32Array>;
   close(): Promise<void>;
+}
+
+/** 1 where the row before a position predicts it, 0 where its own does: the first of a document, or of a block. */
+function shiftAt({ logitShift = 'none' }: ModelConfig, packed: Packed, position: number): 0 | 1 {
+  const { length: T, segments, blocks } = packed;
+  if (logitShift === 'none' || position % T === 0) return 0;
+  const isSame = (parts: Int32Array | undefined): boolean => parts?.[position] === parts?.[position - 1];
+  return isSame(segments) && (logitShift === 'sequence' || isSame(blocks)) ? 1 : 0;
 }
 
 export async function createLikelihood(
@@ -59,7 +67,8 @@ export async function createLikelihood(
       const targets = new Int32Array(M);
       scored.forEach(({ stream, position, target }, i) => {
         const offset = streams === 2 && stream === 'noisy' ? T : 0;
-        lossRows[i] = Math.floor(position / T) * S + offset + (position % T);
+        const row = stream === 'noisy' ? position - shiftAt(config, packed, position) : position;
+        lossRows[i] = Math.floor(row / T) * S + offset + (row % T);
         targets[i] = target;
       });
       const inputs = {

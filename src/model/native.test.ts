@@ -1,16 +1,9 @@
-/** The denoiser against the official code's logits, and its cache against no cache. */
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+/** The denoiser's cache against no cache, and its statistics; its logits are held to the official ones in goldens.test.ts. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tinyConfig, tinyDenoiser } from '../../tests/tiny.ts';
 import { positionsFrom } from './denoiser.ts';
-import type { AttentionPattern, Statistics } from './denoiser.ts';
-import { loadDenoiser } from './load.ts';
-import { floatsFromBytes, parseSafetensors } from './safetensors.ts';
-
-const fixture = (name: string): string =>
-  fileURLToPath(new URL(`../../fixtures/checkpoints/${name}`, import.meta.url));
+import type { Statistics } from './denoiser.ts';
 
 /** All V logits of every row, in id order: top-k with k = V. [T, V] */
 function logitsOf({ ids, logits }: Statistics, V: number): Float32Array {
@@ -25,39 +18,6 @@ const maxDifference = (a: Float32Array, b: Float32Array): number => {
   expect(a.length).toBe(b.length);
   return a.reduce((worst, x, i) => Math.max(worst, Math.abs(x - b[i])), 0);
 };
-
-describe.each(['ar-qwen3', 'sdar'])('fixture %s', (name) => {
-  it('has the logits of the official code', async () => {
-    const { denoiser } = await loadDenoiser(fixture(name), { threads: 1 });
-    const V = denoiser.config.vocabSize;
-    const golden = JSON.parse(readFileSync(`${fixture(name)}/golden.json`, 'utf8'));
-    const { tensors } = parseSafetensors(readFileSync(`${fixture(name)}/golden.safetensors`));
-    expect(golden.forward.length).toBeGreaterThan(3);
-    for (const { input_ids, attention, logits } of golden.forward) {
-      const pattern: AttentionPattern =
-        attention === 'causal'
-          ? { kind: 'causal' }
-          : { kind: 'blockCausal', blockLength: attention.block, origin: attention.origin };
-      const ids = Int32Array.from(input_ids);
-      const [statistics] = await denoiser.forward(
-        [
-          {
-            ids,
-            positions: positionsFrom(0, ids.length),
-            attention: pattern,
-            cache: null,
-            write: 0,
-            query: everyRow(ids.length),
-          },
-        ],
-        { topK: V, entropy: false },
-      );
-      const expected = floatsFromBytes('F32', tensors.get(logits)!.bytes);
-      expect(maxDifference(logitsOf(statistics, V), expected)).toBeLessThan(1e-4);
-    }
-    await denoiser.close();
-  });
-});
 
 const TINY = tinyConfig('causalContext');
 
@@ -123,6 +83,54 @@ describe('cache', () => {
       ),
       { numRuns: 25 },
     );
+    await denoiser.close();
+  });
+});
+
+describe('a run out of order', () => {
+  it('gives masks what they would see if they could look ahead: known tokens first, each with its position', async () => {
+    const denoiser = await tinyDenoiser('causalContext');
+    const want = { topK: TINY.vocabSize, entropy: false };
+    const mask = TINY.tokens.mask!;
+    const cache = denoiser.createCache();
+    const prompt = { ids: Int32Array.of(3, 7, 1), positions: positionsFrom(0, 3), query: new Int32Array(0) };
+    await denoiser.forward([{ ...prompt, attention: { kind: 'causal' }, cache, write: 3 }], want);
+    // Positions 3 to 6 are mask, 9, mask, 4: WeDLM's order is 9, 4, mask, mask.
+    const [reordered] = await denoiser.forward(
+      [
+        {
+          ids: Int32Array.of(9, 4, mask, mask),
+          positions: Int32Array.of(4, 6, 3, 5),
+          attention: { kind: 'causal' },
+          cache,
+          write: 0,
+          query: Int32Array.of(2, 3),
+        },
+      ],
+      want,
+    );
+    // Rows in order, keys as above: [prompt | mask, 9, mask, 4]
+    const visible = [
+      [1, 1, 1, 1, 1, 0, 1],
+      [1, 1, 1, 0, 1, 0, 0],
+      [1, 1, 1, 1, 1, 1, 1],
+      [1, 1, 1, 0, 1, 0, 1],
+    ];
+    const [inOrder] = await denoiser.forward(
+      [
+        {
+          ids: Int32Array.of(mask, 9, mask, 4),
+          positions: positionsFrom(3, 4),
+          attention: { kind: 'explicit', visible: Uint8Array.from(visible.flat()) },
+          cache,
+          write: 0,
+          query: Int32Array.of(0, 2),
+        },
+      ],
+      want,
+    );
+    const V = TINY.vocabSize;
+    expect(maxDifference(logitsOf(reordered, V), logitsOf(inOrder, V))).toBeLessThan(1e-4);
     await denoiser.close();
   });
 });

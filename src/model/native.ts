@@ -183,14 +183,25 @@ function waves<Job extends { run: ForwardRun; cache: NativeCache }>(jobs: readon
   return turns;
 }
 
+/** Where a run begins; it may be out of order (`reordersKnown`). */
+const lowest = (positions: Int32Array): number => positions.reduce((a, b) => Math.min(a, b));
+
 function check(config: ModelConfig, { ids, positions, cache, attention, query, write }: ForwardRun): void {
   assert(ids.length > 0, 'a run has tokens');
   assert(positions.length === ids.length, 'a position for each token');
   assert(write >= 0 && write <= ids.length, 'a run writes rows that it has');
   assert(write === 0 || cache, 'a run that writes needs a cache');
   assert(
-    attention.kind === 'full' || (cache?.length ?? 0) >= positions[0] || cache === null,
-    `cache holds ${cache?.length} places, run starts at ${positions[0]}`,
+    attention.kind !== 'explicit' ||
+      attention.visible.length === ids.length * ((cache?.length ?? 0) + ids.length),
+    'an explicit pattern says for each row and each place whether it is seen',
+  );
+  assert(
+    attention.kind === 'full' ||
+      attention.kind === 'explicit' ||
+      (cache?.length ?? 0) >= lowest(positions) ||
+      cache === null,
+    `cache holds ${cache?.length} places, run starts at ${lowest(positions)}`,
   );
   assert(
     query.every((row) => row >= 0 && row < ids.length),

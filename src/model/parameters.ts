@@ -45,12 +45,12 @@ export function createParameters(config: ModelConfig): Parameters {
 
 /**
  * Random start: matrices normal with standard deviation 0.5/√fan-in, those that write to the residual stream divided by
- * √(2L) (GPT-2's rule, so that the stream's variance does not grow with depth), embedding 0.02, norms 1.
+ * √(2L) (GPT-2's rule, so that the stream's variance does not grow with depth), embedding 0.02, norms 1, biases 0.
  */
 export function initialise(parameters: Parameters, config: ModelConfig, rng: Rng): void {
   for (const { name, shape, data } of parameters.list) {
     if (shape.length === 1) {
-      data.fill(1);
+      data.fill(name.endsWith('bias') ? 0 : 1);
       continue;
     }
     const writesResidual = name.endsWith('o_proj.weight') || name.endsWith('down_proj.weight');
@@ -61,7 +61,7 @@ export function initialise(parameters: Parameters, config: ModelConfig, rng: Rng
   }
 }
 
-/** Copies tensors of a checkpoint in; every parameter must be there with its shape. */
+/** Copies tensors of a checkpoint in; they must be the parameters, no more and no less, each with its shape. */
 export function copyTensors(
   parameters: Parameters,
   tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>,
@@ -77,6 +77,14 @@ export function copyTensors(
     }
     data.set(tensor.data);
   }
+  const known = new Set(parameters.list.map(({ name }) => name));
+  const extra = [...tensors.keys()].filter((name) => !known.has(name));
+  if (extra.length === 0) return;
+  throw new TintypeError('bad_checkpoint', {
+    what: 'the checkpoint has tensors that the model has no place for',
+    got: extra.length > 3 ? `${extra.slice(0, 3).join(', ')} and ${extra.length - 3} more` : extra.join(', '),
+    next: 'start from a model of the same family',
+  });
 }
 
 /** The views under their names, as `saveCheckpoint` takes them. */

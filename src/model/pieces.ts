@@ -55,6 +55,7 @@ function pieceEnd({ ids, positions, attention }: ForwardRun, start: number, limi
   if (T - start <= limit) return T;
   switch (attention.kind) {
     case 'full':
+    case 'explicit':
       return T;
     case 'causal':
       return start + limit;

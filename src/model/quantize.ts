@@ -2,7 +2,7 @@
  * Weights in 8 or 4 bits. Each row of a matrix is cut into blocks, each with a scale of its own (no zero point); products
  * with them are ONNX Runtime's `MatMulNBits`, which scales activations by block as well. A row of a product therefore
  * depends on that row alone, as batch invariance demands; a scale per tensor (`DynamicQuantizeMatMul`) would not do.
- * Norms and the embedding stay floating point; the head is 8 bits in both.
+ * Norms, biases, routers and the embedding stay floating point; the head is 8 bits in both.
  */
 import { assert } from '../errors.ts';
 import { type ModelConfig, parameterShapes } from './config.ts';
@@ -41,6 +41,8 @@ export const bytesOf = (weight: Weight): number =>
 
 const HEAD = 'lm_head.weight';
 const EMBEDDING = 'model.embed_tokens.weight';
+/** Small, and a choice of experts that rounding turns over changes more than a product does. */
+const ROUTER = '.mlp.gate.weight';
 /**
  * Columns of a block. From 128 on the kernels (AVX-512) take an odd last row another way than paired rows and round it
  * otherwise, so a row's result would depend on how many there are; they would be a tenth quicker. 4 bits need more scales.
@@ -69,7 +71,7 @@ export function quantizedFormats(
   if (precision === 'f32') return formats;
   for (const { name: source, shape } of parameterShapes(config)) {
     const isHead = source === (config.tiedHead ? EMBEDDING : HEAD);
-    if (shape.length !== 2 || (source === EMBEDDING && !isHead)) continue;
+    if (shape.length !== 2 || (source === EMBEDDING && !isHead) || source.endsWith(ROUTER)) continue;
     const columns = shape[1];
     const bits = precision === 'int8' || isHead ? 8 : 4;
     let block: number = BLOCK[bits];

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Overrides } from './config-json.ts';
 import { positionsFrom, type Statistics } from './denoiser.ts';
 import { describeCheckpoint, loadCheckpoint } from './hf.ts';
 import { loadDenoiser } from './load.ts';
@@ -19,8 +20,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true }));
 
-async function statisticsOf(dir: string, precision?: Precision): Promise<Statistics> {
-  const { denoiser } = await loadDenoiser(dir, { threads: 1, precision });
+async function statisticsOf(dir: string, precision?: Precision, overrides?: Overrides): Promise<Statistics> {
+  const { denoiser } = await loadDenoiser(dir, { threads: 1, precision, overrides });
   const ids = Int32Array.of(3, 8, 1, 9, 4, 7);
   const run = { ids, positions: positionsFrom(0, 6), cache: null, write: 0, query: positionsFrom(0, 6) };
   const [statistics] = await denoiser.forward([{ ...run, attention: { kind: 'full' } }], {
@@ -31,17 +32,30 @@ async function statisticsOf(dir: string, precision?: Precision): Promise<Statist
   return statistics;
 }
 
-// One with a tied head and one with a head of its own.
-describe.each(['ar-qwen3', 'sdar'])('%s', (name) => {
+// A tied head, one of its own, biases, other names, mixtures.
+describe.each([
+  ['ar-qwen3', undefined],
+  ['sdar', undefined],
+  ['ar-qwen2', undefined],
+  ['llada', undefined],
+  // Their masks stand in no file; the copies state them.
+  ['llada-moe', 160],
+  ['llada2', 164],
+])('%s', (name, maskTokenId) => {
+  const overrides = { maskTokenId };
+
   it.each(['int8', 'int4'] as const)(
     'quantised ahead to %s is what quantising at load gives',
     async (precision) => {
       const out = join(root, `${name}-${precision}`);
-      await quantizeFolder(fixture(name), out, precision);
+      await quantizeFolder(fixture(name), out, precision, { overrides });
       const ahead = await statisticsOf(out);
-      expect(ahead).toEqual(await statisticsOf(fixture(name), precision));
+      expect(ahead).toEqual(await statisticsOf(fixture(name), precision, overrides));
       expect(await statisticsOf(out, precision)).toEqual(ahead);
-      expect(ahead).not.toEqual(await statisticsOf(fixture(name)));
+      const exact = await statisticsOf(fixture(name), undefined, overrides);
+      expect(ahead).not.toEqual(exact);
+      const most = precision === 'int8' ? 0.2 : 3;
+      ahead.logSumExp.forEach((each, i) => expect(Math.abs(each - exact.logSumExp[i])).toBeLessThan(most));
       expect(await describeCheckpoint(out)).toMatchObject({ precision, dtype: 'F32' });
     },
   );

@@ -6,6 +6,8 @@
 import { resolve } from 'node:path';
 import { TintypeError } from '../errors.ts';
 import { type ModelConfig, parameterShapes } from './config.ts';
+import type { Overrides } from './config-json.ts';
+import { configToJson } from './config-write.ts';
 import { commitFiles, type SafetensorsFile } from './files.ts';
 import { CONFIG, type Description, GENERATION, type LoadOptions, wantFloats, withFolder } from './hf.ts';
 import {
@@ -97,7 +99,10 @@ export async function quantizeFolder(
   from: string,
   to: string,
   precision: Exclude<Precision, 'f32'>,
-  onTensor: (done: number, total: number) => void = () => {},
+  {
+    overrides,
+    onTensor = () => {},
+  }: { overrides?: Overrides | undefined; onTensor?: (done: number, total: number) => void } = {},
 ): Promise<void> {
   if (resolve(from) === resolve(to)) {
     throw new TintypeError('bad_option', {
@@ -106,9 +111,11 @@ export async function quantizeFolder(
       wanted: 'another folder',
     });
   }
-  await withFolder(from, {}, async (description, stored) => {
+  await withFolder(from, { overrides }, async (description, stored) => {
     wantFloats(description);
-    const { config, rawConfig, generationConfig, tokenizerFiles } = description;
+    const { config, dtype, rawConfig, generationConfig, tokenizerFiles } = description;
+    // What the name of the folder or an option said has to stand in the files of the new one.
+    const files = configToJson(config, dtype, rawConfig, generationConfig);
     const tensors = new Map<string, { dtype: Dtype; shape: readonly number[]; bytes: Uint8Array }>();
     const formats = quantizedFormats(config, precision);
     const total = formats.size;
@@ -135,8 +142,8 @@ export async function quantizeFolder(
       new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`),
     ];
     await commitFiles(to, [
-      [CONFIG, json({ ...rawConfig, tintype_precision: precision })],
-      ...(generationConfig ? [[GENERATION, json(generationConfig)] as const] : []),
+      [CONFIG, json({ ...files.config, tintype_precision: precision })],
+      ...(generationConfig ? [[GENERATION, json(files.generation)] as const] : []),
       ...Object.entries(tokenizerFiles).map(
         ([name, content]) => [name, [new TextEncoder().encode(content)]] as const,
       ),

@@ -12,8 +12,11 @@ interface Sight {
   clean: number;
 }
 
+/** Patterns in which what a row sees is a few stretches. */
+type Regular = Exclude<AttentionPattern, { kind: 'explicit' }>;
+
 /** What row q sees. */
-function sight(pattern: AttentionPattern, positions: Int32Array, q: number, length: number): Sight {
+function sight(pattern: Regular, positions: Int32Array, q: number, length: number): Sight {
   const T = positions.length;
   switch (pattern.kind) {
     case 'full':
@@ -49,6 +52,7 @@ export function blockEnd(
 /** Whether every row of a run over `length` cached places sees all of them and every row. */
 export function seesEverything(pattern: AttentionPattern, positions: Int32Array, length: number): boolean {
   const T = positions.length;
+  if (pattern.kind === 'explicit') return pattern.visible.every((seen) => seen !== 0);
   for (const q of [0, T - 1]) {
     const { cached, from, to, clean } = sight(pattern, positions, q, length);
     if (cached < length || to < T || (from > 0 && clean < from)) return false;
@@ -69,14 +73,18 @@ export function runMask(
   const width = length + positions.length;
   const mask = new Float32Array(G * rows.length * width);
   rows.forEach((q, i) => {
-    const { cached, from, to, clean } = sight(pattern, positions, q, length);
     const at = G * i * width;
-    const hide = (start: number, end: number): void => {
-      if (start < end) mask.fill(HIDDEN, at + start, at + end);
-    };
-    hide(cached, length);
-    hide(length + clean, length + from);
-    hide(length + Math.max(to, clean), width);
+    if (pattern.kind === 'explicit') {
+      for (let key = 0; key < width; key++) if (!pattern.visible[q * width + key]) mask[at + key] = HIDDEN;
+    } else {
+      const { cached, from, to, clean } = sight(pattern, positions, q, length);
+      const hide = (start: number, end: number): void => {
+        if (start < end) mask.fill(HIDDEN, at + start, at + end);
+      };
+      hide(cached, length);
+      hide(length + clean, length + from);
+      hide(length + Math.max(to, clean), width);
+    }
     for (let g = 1; g < G; g++) mask.copyWithin(at + g * width, at, at + width);
   });
   return mask;

@@ -8,14 +8,8 @@ import { Graph, type Value } from '../graph/graph.ts';
 import { attend, crossEntropy } from '../graph/layers.ts';
 import { concat, gatherRows, gemm, linear, reshape, split } from '../graph/ops.ts';
 import { parameterShapes, type ModelConfig } from './config.ts';
-import {
-  attentionScale,
-  headwise,
-  plainAddNorm,
-  rotaryTables,
-  transformer,
-  type Project,
-} from './transformer.ts';
+import { rotaryTables } from './rotary.ts';
+import { attentionScale, headwise, plainAddNorm, transformer, type Project } from './transformer.ts';
 
 type Mix = Parameters<typeof headwise>[2];
 
@@ -75,11 +69,15 @@ export function buildScoringGraph(
   }
 
   const embedding = weight('model.embed_tokens.weight');
-  const project: Project = (x, names) => names.map((name) => linear(x, weight(name)));
+  const project: Project = (x, names, { join = false } = {}) => {
+    const products = names.map((name) => linear(x, weight(name)));
+    return join ? [concat(products, x.shape.length - 1)] : products;
+  };
   // The operator wants tables at least as long as the row, though positions stop at T.
   const rotary = rotaryTables(graph, config, positions, S);
   const hidden = transformer(config, gatherRows(embedding, ids), {
     project,
+    vector: weight,
     addNorm: plainAddNorm(weight, config),
     attention: headwise(config, { vector: weight, project, rotary }, mix),
   });

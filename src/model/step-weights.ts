@@ -15,6 +15,8 @@ export interface StepWeights {
   constant: (name: string) => Value;
   /** x Wᵀ for each name, in one product; `join` leaves the results side by side. */
   project: (x: Value, names: readonly string[], options?: { join?: boolean }) => Value[];
+  /** Biases side by side, as the joined product of their weights. */
+  bias: (names: readonly string[]) => Value;
   /** The q and k norms of one layer, a row a head. [1, H + K, d] */
   headNorm: (layer: number) => Value;
   /** Hidden states [M, D] to logits [M, V]. */
@@ -73,6 +75,11 @@ export function constantWeights(graph: Graph, config: ModelConfig, weights: Weig
         parts.map(({ shape }) => shape[0]),
       );
     },
+    bias: (names) => {
+      const parts = names.map((name) => reordered(name, floats(name), config) as FloatTensor);
+      const data = joined(parts.map((part) => part.data));
+      return graph.constant(names.join('+'), data, [data.length]);
+    },
     headNorm: (layer) => {
       const [q, k] = projections(layer, ['self_attn.q_norm', 'self_attn.k_norm']).map(
         (name) => floats(name).data,
@@ -91,10 +98,10 @@ export function constantWeights(graph: Graph, config: ModelConfig, weights: Weig
   };
 }
 
-/** Query heads in the order of the stepping graph: rows of q, columns of o. */
+/** Query heads in the order of the stepping graph: rows of q and of its bias, columns of o. */
 function reordered(name: string, weight: Weight, { heads: H, kvHeads: K, headDim: d }: ModelConfig): Weight {
   const G = H / K;
-  const isQ = name.endsWith('.q_proj.weight');
+  const isQ = /\.q_proj\.(weight|bias)$/.test(name);
   if (G === 1 || K === 1 || !(isQ || name.endsWith('.o_proj.weight'))) return weight;
   // One row of o is H heads; q as a whole is one row of H heads.
   const lines = isQ ? 1 : weight.shape[0];

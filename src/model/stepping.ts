@@ -12,13 +12,14 @@
  */
 import { Graph, type Value } from '../graph/graph.ts';
 import { rmsNorm, rope, scaledAttention, skipRmsNorm } from '../graph/layers.ts';
-import { concat, gatherAxis, gatherRows, reshape, split, splitBy } from '../graph/ops.ts';
+import { add, concat, gatherAxis, gatherRows, mul, reshape, split, splitBy } from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
-import type { ModelConfig } from './config.ts';
+import { hasQkNorm, type ModelConfig } from './config.ts';
 import type { FloatTensor, Weights } from './quantize.ts';
+import { queryScale, rotaryTables } from './rotary.ts';
 import { statistics, type StatisticsVariant } from './statistics.ts';
 import { constantWeights } from './step-weights.ts';
-import { attentionScale, projections, rotaryTables, transformer, type Attention } from './transformer.ts';
+import { attentionScale, projections, QKV, qkvBiases, transformer, type Attention } from './transformer.ts';
 
 export type Tensors = ReadonlyMap<string, FloatTensor>;
 
@@ -75,8 +76,9 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
   const mask = maskOf('mask', T);
   const lastMask = maskOf('lastMask', M);
 
-  const { constant, project, headNorm, head } = constantWeights(graph, config, weights);
+  const { constant, bias, project, headNorm, head } = constantWeights(graph, config, weights);
   const rotary = rotaryTables(graph, config, positions, contextLength);
+  const scale = queryScale(config, rotary);
 
   /** One sequence over its cache. q [1, T, H·d], k and v [1, T, K·d] to [1, T or M, H·d] */
   const attendRun = ({ q, k, v }: { q: Value; k: Value; v: Value }, layer: number, run: number): Value => {
@@ -97,15 +99,21 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
     return reshape(y, queries.shape);
   };
 
+  /** The queries of [1, N, (H + K)·d] multiplied by what their positions ask for. */
+  const scaled = (qk: Value): Value => {
+    if (!scale) return qk;
+    const [q, k] = split(qk, 2, [H * d, K * d]) as [Value, Value];
+    return concat([mul(q, scale), k], 2);
+  };
+
   const attention: Attention = (x, layer) => {
-    const [joined] = project(
-      x,
-      projections(layer, ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj']),
-      { join: true },
-    ) as [Value];
+    const [products] = project(x, projections(layer, QKV), { join: true }) as [Value];
+    const joined = config.qkvBias ? add(products, bias(qkvBiases(layer))) : products;
     const [qk, v] = split(joined, 2, [(H + K) * d, K * d]) as [Value, Value];
-    const heads = rmsNorm(reshape(qk, ['N', H + K, d]), headNorm(layer), normEps);
-    const placed = rope(reshape(heads, qk.shape), rotary);
+    const heads = hasQkNorm(config)
+      ? reshape(rmsNorm(reshape(qk, ['N', H + K, d]), headNorm(layer), normEps), qk.shape)
+      : qk;
+    const placed = scaled(rope(heads, rotary, H + K));
     if (runs === 1) {
       const [q, k] = split(placed, 2, [H * d, K * d]) as [Value, Value];
       return attendRun({ q, k, v }, layer, 0);
@@ -121,6 +129,7 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
   const embedded = gatherRows(constant('model.embed_tokens.weight'), ids);
   const hidden = transformer(config, embedded, {
     project,
+    vector: constant,
     addNorm: (x, delta, weight) =>
       delta
         ? skipRmsNorm(x, delta, constant(weight), normEps)

@@ -1,24 +1,30 @@
 /**
- * The transformer, written once for training and inference: pre-norm RMSNorm, grouped-query attention with per-head
- * RMSNorm of queries and keys before rotary embedding, SwiGLU, no biases (the Qwen3 and SDAR block).
+ * The transformer, written once for training and inference: pre-norm RMSNorm, grouped-query attention with rotary
+ * embedding, SwiGLU or a mixture (`mixture.ts`). What families differ in (per-head norms, biases, how much of a head turns) is data of the config.
  * What differs between uses is injected: how weights are multiplied (`project`), how the residual stream is summed and
  * normalised (`addNorm`), and what attends to what (`attention`; `headwise` is the differentiable one).
  */
 import type { Value } from '../graph/graph.ts';
 import { rmsNorm, rope, type RotaryTables } from '../graph/layers.ts';
-import { add, mul, reshape, silu, transpose } from '../graph/ops.ts';
+import { add, mul, reshape, transpose } from '../graph/ops.ts';
 import type { Dim } from '../graph/shape.ts';
-import type { Graph } from '../graph/graph.ts';
-import type { ModelConfig } from './config.ts';
+import { hasQkNorm, type ModelConfig } from './config.ts';
+import { feedForward } from './mixture.ts';
+import { queryScale } from './rotary.ts';
 
-/** Multiplies x by each of the named weights: x Wᵀ. Inference fuses them into one product. */
-export type Project = (x: Value, names: readonly string[]) => Value[];
+/**
+ * Multiplies x by each of the named weights: x Wᵀ. Inference fuses them into one product. `join` leaves the results side by
+ * side, as one value.
+ */
+export type Project = (x: Value, names: readonly string[], options?: { join?: boolean }) => Value[];
 
 /** Normalised input [.., D] of a layer to its attention output before the last product, [.., H·d]. */
 export type Attention = (x: Value, layer: number) => Value;
 
 export interface TransformerParts {
   project: Project;
+  /** A parameter as it is. */
+  vector: (name: string) => Value;
   /** The sum of the residual stream and what a layer adds to it (null at the start), and that sum normalised. */
   addNorm: (x: Value, delta: Value | null, weight: string) => { sum: Value; normed: Value };
   attention: Attention;
@@ -34,6 +40,9 @@ export const projections = (layer: number, names: readonly string[]): string[] =
 
 export const QKV = ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj'] as const;
 
+/** The biases of the same products. */
+export const qkvBiases = (layer: number): string[] => QKV.map((name) => `model.layers.${layer}.${name}.bias`);
+
 /** Embedded tokens x [B, T, D] to normalised hidden states [B, T, D], ready for the head. */
 export function transformer(config: ModelConfig, x: Value, parts: TransformerParts): Value {
   const { project, addNorm, attention, keep } = parts;
@@ -47,11 +56,7 @@ export function transformer(config: ModelConfig, x: Value, parts: TransformerPar
     const [mixed] = project(out, projections(layer, ['self_attn.o_proj'])) as [Value];
     const after = addNorm(x, mixed, `${at}.post_attention_layernorm.weight`);
     x = after.sum;
-    const [gate, up] = project(after.normed, projections(layer, ['mlp.gate_proj', 'mlp.up_proj'])) as [
-      Value,
-      Value,
-    ];
-    delta = project(mul(silu(gate), up), projections(layer, ['mlp.down_proj']))[0];
+    delta = feedForward(config, after.normed, layer, parts);
   }
   return addNorm(x, delta, 'model.norm.weight').normed;
 }
@@ -81,48 +86,31 @@ export function headwise(
 ): Attention {
   const { heads: H, kvHeads: K, headDim, normEps } = config;
   const G = H / K;
+  const scale = queryScale(config, rotary);
   return (x, layer) => {
     const [B, T] = x.shape as [Dim, Dim];
     /** Normalises each head, then turns it by its position. */
     const place = (y: Value, heads: number, name: string): Value => {
+      if (!hasQkNorm(config)) return rope(y, rotary, heads);
       const perHead = reshape(y, [B, T, heads, headDim]);
       const [weight] = projections(layer, [name]) as [string];
-      return rope(reshape(rmsNorm(perHead, vector(weight), normEps), [B, T, heads * headDim]), rotary);
+      return rope(reshape(rmsNorm(perHead, vector(weight), normEps), [B, T, heads * headDim]), rotary, heads);
     };
-    const [q, k, v] = project(x, projections(layer, QKV)) as [Value, Value, Value];
+    const plain = project(x, projections(layer, QKV));
+    const biases = config.qkvBias ? qkvBiases(layer) : [];
+    const [q, k, v] = plain.map((y, i) => (biases[i] ? add(y, vector(biases[i])) : y)) as [
+      Value,
+      Value,
+      Value,
+    ];
     // Query head k·G + g reads key head k.
-    const queries = reshape(place(q, H, 'self_attn.q_norm'), [B, T, K, G, headDim]);
+    const placed = place(q, H, 'self_attn.q_norm');
+    const queries = reshape(scale ? mul(placed, scale) : placed, [B, T, K, G, headDim]);
     const out = mix({
       q: transpose(queries, [0, 2, 3, 1, 4]),
       k: splitHeads(place(k, K, 'self_attn.k_norm'), K),
       v: splitHeads(v, K),
     });
     return reshape(transpose(out, [0, 3, 1, 2, 4]), [B, T, H * headDim]);
-  };
-}
-
-/** cos and sin of position · theta^(−2i/d), [positions, d/2] each; angles in f64, stored as f32. */
-export function rotaryTables(
-  graph: Graph,
-  config: ModelConfig,
-  positions: Value,
-  length: number,
-): RotaryTables {
-  const half = config.headDim / 2;
-  const cos = new Float32Array(length * half);
-  const sin = new Float32Array(length * half);
-  for (let i = 0; i < half; i++) {
-    // torch computes the frequencies in f32; rounding them likewise keeps far positions in step with it.
-    const frequency = Math.fround(1 / Math.fround(config.ropeTheta ** ((2 * i) / config.headDim)));
-    for (let p = 0; p < length; p++) {
-      const angle = Math.fround(p * frequency);
-      cos[p * half + i] = Math.cos(angle);
-      sin[p * half + i] = Math.sin(angle);
-    }
-  }
-  return {
-    cos: graph.constant('cos', cos, [length, half]),
-    sin: graph.constant('sin', sin, [length, half]),
-    positions,
   };
 }

@@ -2,11 +2,12 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ErrorCode, TintypeError } from '../errors.ts';
-import { elementCount, type ModelConfig, parameterShapes } from './config.ts';
-import type { Json } from './families.ts';
+import { elementCount, familyName, type ModelConfig } from './config.ts';
+import { type Json, namesOf } from './family.ts';
 import { openSafetensors, readTextIfAny, type SafetensorsFile } from './files.ts';
+import { type NameMap, partSpans, QWEN_NAMES, storedName, storedShapes } from './names.ts';
 import { type Precision, quantizedFormats, scalesOf, storedShapeOf } from './quantize.ts';
-import { type FloatDtype, isFloatDtype, type TensorEntry } from './safetensors.ts';
+import { DTYPE_BYTES, type FloatDtype, isFloatDtype, type TensorEntry } from './safetensors.ts';
 
 export const WEIGHTS = 'model.safetensors';
 const INDEX = 'model.safetensors.index.json';
@@ -23,6 +24,7 @@ export interface StoredTensor {
 
 export interface StoredWeights {
   files: readonly SafetensorsFile[];
+  /** By the names of `parameterShapes`, whatever the files call them. */
   stored: ReadonlyMap<string, StoredTensor>;
   /** The dtype that holds the most elements. */
   dtype: FloatDtype;
@@ -58,8 +60,11 @@ export async function openWeights(
   };
   try {
     for (const name of await weightFiles(dir)) files.push(await openSafetensors(join(dir, name)));
-    const stored = collect(files);
-    checkTensors(stored, config, precision, dir);
+    // Quantised folders are our own, and keep our names.
+    const names = precision === 'f32' ? namesOf(config) : QWEN_NAMES;
+    const found = collect(files);
+    checkTensors(found, config, { precision, names, dir });
+    const stored = byParameter(found, config, names);
     return { files, stored, dtype: mainDtype([...stored.values()].map(({ entry }) => entry)), close };
   } catch (error) {
     await close();
@@ -102,6 +107,31 @@ function collect(files: readonly SafetensorsFile[]): Map<string, StoredTensor> {
   return stored;
 }
 
+/** Parameters of a matrix that the file keeps as one are stretches of its bytes. */
+function byParameter(
+  found: ReadonlyMap<string, StoredTensor>,
+  config: ModelConfig,
+  names: NameMap,
+): Map<string, StoredTensor> {
+  const stored = new Map(found);
+  for (const each of storedShapes(config, names)) {
+    const tensor = found.get(each.name);
+    // A quantised matrix has its own two tensors, which are not renamed.
+    if (!tensor || (each.parts.length === 1 && each.parts[0].name === each.name)) continue;
+    stored.delete(each.name);
+    const { file, entry } = tensor;
+    const size = DTYPE_BYTES[entry.dtype];
+    for (const { name, shape, from, to } of partSpans(each)) {
+      const [begin, end] = [entry.begin + from * size, entry.begin + to * size];
+      stored.set(name, { file, entry: { ...entry, name, shape, begin, end } });
+    }
+  }
+  const head = storedName(HEAD, names);
+  const copy = found.get(head);
+  if (config.tiedHead && copy) stored.set(HEAD, copy);
+  return stored;
+}
+
 /** Names a few of many. */
 function someOf(items: readonly string[]): string {
   const shown = items.slice(0, 4).join(', ');
@@ -111,16 +141,16 @@ function someOf(items: readonly string[]): string {
 function checkTensors(
   stored: ReadonlyMap<string, StoredTensor>,
   config: ModelConfig,
-  precision: Precision,
-  dir: string,
+  { precision, names, dir }: { precision: Precision; names: NameMap; dir: string },
 ): void {
-  const wanted = new Map(parameterShapes(config).map(({ name, shape }) => [name, shape]));
+  const wanted = new Map(storedShapes(config, names).map(({ name, shape }) => [name, shape]));
   for (const [name, format] of quantizedFormats(config, precision)) {
     wanted.set(name, storedShapeOf(format));
     wanted.set(scalesOf(name), storedShapeOf(format).slice(0, 2));
   }
   const missing = [...wanted.keys()].filter((name) => !stored.has(name));
-  if (config.tiedHead && precision === 'f32') wanted.set(HEAD, [config.vocabSize, config.width]);
+  if (config.tiedHead && precision === 'f32')
+    wanted.set(storedName(HEAD, names), [config.vocabSize, config.width]);
   const extra = [...stored.keys()].filter((name) => !wanted.has(name) && !DERIVED.test(name));
   const misshapen: string[] = [];
   for (const [name, shape] of wanted) {
@@ -134,9 +164,32 @@ function checkTensors(
   throw new TintypeError('bad_checkpoint', {
     what: `the tensors in ${dir} are not those that its config.json describes`,
     got: faults.join('; '),
-    wanted: `${wanted.size} tensors of a ${config.modelType} model with ${config.layers} layers of width ${config.width}`,
+    wanted: `${wanted.size} tensors of a ${familyName(config)} model with ${config.layers} layers of width ${config.width}`,
     next: `check that config.json and the weights belong together`,
   });
+}
+
+/** Bytes that are compared at a time. */
+const COMPARED_BYTES = 1 << 22;
+
+/** Whether a head is stored beside the embedding that it is tied to, and is another one. */
+export async function hasOtherHead(stored: ReadonlyMap<string, StoredTensor>): Promise<boolean> {
+  const [head, embedding] = [stored.get(HEAD), stored.get(EMBEDDING)];
+  if (!head || !embedding) return false;
+  const isSameType = head.entry.dtype === embedding.entry.dtype;
+  const elements = elementCount(head.entry.shape);
+  const step = Math.floor(COMPARED_BYTES / DTYPE_BYTES[head.entry.dtype]);
+  const part = async ({ file, entry }: StoredTensor, from: number): Promise<Uint8Array | Float32Array> => {
+    const size = DTYPE_BYTES[entry.dtype];
+    const [begin, end] = [from, Math.min(elements, from + step)].map((at) => entry.begin + at * size);
+    const stretch = { ...entry, begin, end };
+    return isSameType ? file.read(stretch) : file.readFloats(stretch);
+  };
+  for (let from = 0; from < elements; from += step) {
+    const [a, b] = await Promise.all([part(head, from), part(embedding, from)]);
+    if (a.some((value, i) => value !== b[i])) return true;
+  }
+  return false;
 }
 
 /** The dtype that holds the most elements; F32 if there are none. */

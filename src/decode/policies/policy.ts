@@ -57,13 +57,21 @@ export interface UnmaskPolicy<M = unknown> {
     /** Best tokens that it reads: 1, 2 for the runner-up as well, up to 63. */
     topK: number;
     entropy: boolean;
-    /** Statistics of committed positions too, so that they may be replaced or masked again. */
-    committed?: boolean;
+    /**
+     * Statistics of committed positions too, so that they may be replaced or masked again. `given`: also of those that
+     * the caller gave.
+     */
+    committed?: boolean | 'given';
     /** Counts the steps of a block, so blocks must be fixed: no window that slides. */
     blocks?: boolean;
   };
   /** Steps that a block without masks may still have while they change something. Default 0. */
   polish?: number;
+  /**
+   * Whether a block that has had a step needs no more; by default when no mask is left. With it a step may commit
+   * nothing, and a block may end with masks.
+   */
+  finished?: (block: { step: number; masksAtStart: number; masksLeft: number }) => boolean;
   /** Called once a run. */
   start?: () => M;
   choose(view: StepView, memory: M): Choice;

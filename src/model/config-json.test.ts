@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { ModelConfig } from './config.ts';
-import { configFromJson, configToJson, type Json } from './families.ts';
+import { configFromJson, resolveConfig, type Surroundings } from './config-json.ts';
+import { configToJson } from './config-write.ts';
+import type { Json } from './family.ts';
 
 const load = (path: string): Json =>
   JSON.parse(readFileSync(new URL(`../../fixtures/checkpoints/${path}`, import.meta.url), 'utf8')) as Json;
@@ -180,5 +182,170 @@ describe('writing', () => {
       /a sdar config.json cannot state the layout full\n {2}wanted: blockCausal/,
     );
     expect(() => configToJson({ ...NATIVE, modelType: 'gpt2' }, 'F32', null, null)).toThrow(/gpt2/);
+  });
+});
+
+describe('families', () => {
+  const FOLDERS = [
+    'ar-qwen2',
+    'ar-llama',
+    'a2d-qwen3-mdlm',
+    'fast-dllm-v2',
+    'dream',
+    'llada',
+    'llada-moe',
+    'llada2',
+    'stable-diffcoder',
+  ];
+  const overrides = { maskTokenId: 150 };
+
+  test.each(FOLDERS)('%s: a file written anew says the same', (folder) => {
+    const raw = load(`${folder}/config.json`);
+    const config = configFromJson(raw, {
+      ...around,
+      ...(raw['model_type'] === 'llama' ? {} : { overrides }),
+    });
+    const { config: written, generation } = configToJson(config, 'F32', null, null);
+    const reread = JSON.parse(JSON.stringify(written)) as Json;
+    expect(configFromJson(reread, { ...around, generation })).toEqual(config);
+  });
+
+  test('models behind the names of others are told by their class', () => {
+    const raw = load('stable-diffcoder/config.json');
+    expect(configFromJson(raw, around)).toMatchObject({
+      family: 'stable-diffcoder',
+      modelType: 'llama',
+      layout: 'blockCausal',
+      blockLength: 4,
+      tokens: { mask: 5 },
+    });
+    const early = {
+      ...raw,
+      architectures: ['LlamaForCausalLM'],
+      auto_map: { AutoModelForCausalLM: 'modeling_seed_diffcoder.SeedDiffcoderForCausalLM' },
+    };
+    expect(configFromJson(early, around).family).toBe('stable-diffcoder');
+    expect(configFromJson({ ...early, auto_map: undefined }, around)).toMatchObject({
+      modelType: 'llama',
+      layout: 'causal',
+    });
+  });
+
+  test('one that is not known is told what is, and which is the nearest', () => {
+    const raw = { ...load('dream/config.json'), model_type: 'dreem', architectures: ['DreemModel'] };
+    expect(() => configFromJson(raw, around)).toThrow(
+      expect.objectContaining({
+        code: 'unsupported',
+        message: expect.stringMatching(
+          /model_type "dreem", architecture "DreemModel"\n {2}wanted: qwen3 \(Qwen3ForCausalLM\).*LLaDAModelLM.*\n {2}try: .*--family dream$/,
+        ),
+      }),
+    );
+    const read = configFromJson(raw, { ...around, overrides: { family: 'dream' } });
+    expect(read).toEqual(configFromJson(load('dream/config.json'), around));
+    // What was said is written down, so that it need not be said again.
+    const { config: written } = configToJson(read, 'F32', raw, null);
+    expect(configFromJson(written, around)).toEqual(read);
+    expect(() => configFromJson(raw, { ...around, overrides: { family: 'dreem' } })).toThrow(
+      expect.objectContaining({
+        code: 'bad_option',
+        message: expect.stringContaining('dream, dream-reasoner'),
+      }),
+    );
+  });
+
+  test.each([
+    [{ alibi: true }, /alibi/],
+    [{ block_type: 'sequential' }, /block_type/],
+    [{ scale_logits: true }, /scale_logits/],
+    [{ attention_layer_norm: true }, /attention_layer_norm/],
+  ])('LLaDA with %j would be another model', (change, message) => {
+    expect(() => configFromJson({ ...load('llada/config.json'), ...change }, around)).toThrow(message);
+  });
+
+  test("LLaDA's rows are counted by embedding_size", () => {
+    const raw = load('llada/config.json');
+    expect(configFromJson({ ...raw, embedding_size: 192 }, around).vocabSize).toBe(192);
+    expect(configFromJson({ ...raw, embedding_size: null }, around).vocabSize).toBe(168);
+  });
+
+  test('a head is as wide as its share of the width unless the file says otherwise', () => {
+    const raw = load('ar-qwen2/config.json');
+    expect(configFromJson(raw, around).headDim).toBe(16);
+    expect(configFromJson({ ...raw, head_dim: 24 }, around).headDim).toBe(24);
+    expect(() => configFromJson({ ...raw, hidden_size: 66 }, around)).toThrow(/head_dim\n {2}got: {4}16.5/);
+  });
+});
+
+describe('facts that files may not say', () => {
+  const A2D = load('a2d-qwen3-mdlm/config.json');
+  const facts = (raw: Json, more: Partial<Surroundings>): unknown => {
+    const { config, origins, warnings } = resolveConfig(raw, { ...around, tokenizerMask: 157, ...more });
+    const { layout, blockLength, tokens } = config;
+    return { layout, blockLength, mask: tokens.mask, eos: tokens.eos, origins, warned: warnings.length };
+  };
+
+  test('come from an option, config.json, the tokenizer, the name of the folder or the family', () => {
+    const assumed = { layout: 'full', blockLength: 40960, mask: 157, eos: [155] };
+    const origins = {
+      family: 'config',
+      layout: 'family',
+      blockLength: 'config',
+      mask: 'tokenizer',
+      eos: 'config',
+    };
+    expect(facts(A2D, {})).toEqual({ ...assumed, origins, warned: 1 });
+    expect(facts(A2D, { name: 'Qwen3-0.6B-diffusion-mdlm-v0.1' })).toEqual({
+      ...assumed,
+      origins: { ...origins, layout: 'name' },
+      warned: 0,
+    });
+    expect(facts(A2D, { name: 'Qwen3-0.6B-diffusion-bd3lm-v0.1' })).toMatchObject({
+      layout: 'blockCausal',
+      blockLength: 32,
+      origins: { layout: 'name', blockLength: 'family' },
+      warned: 0,
+    });
+    const overrides = {
+      layout: 'blockCausal',
+      blockLength: 8,
+      maskTokenId: 3,
+      eosTokenIds: [9],
+    } as const;
+    expect(facts({ ...A2D, mask_token_id: 5 }, { name: 'x-mdlm', overrides })).toMatchObject({
+      layout: 'blockCausal',
+      blockLength: 8,
+      mask: 3,
+      eos: [9],
+      origins: { layout: 'option', blockLength: 'option', mask: 'option', eos: 'option' },
+    });
+    expect(facts({ ...A2D, mask_token_id: 5 }, {})).toMatchObject({ mask: 5, origins: { mask: 'config' } });
+    expect(facts(without(SDAR, 'block_size'), { name: 'SDAR-1.7B-Chat-b16' })).toMatchObject({
+      blockLength: 16,
+      origins: { blockLength: 'name' },
+    });
+    const addedTokens = new Map([['<|im_end|>', 156]]);
+    expect(facts(A2D, { addedTokens })).toMatchObject({ eos: [155, 156] });
+  });
+
+  test('a mask that nobody knows is asked for, by the name of the option', () => {
+    expect(() => configFromJson(load('fast-dllm-v2/config.json'), around)).toThrow(
+      expect.objectContaining({
+        code: 'bad_config',
+        message: expect.stringMatching(
+          /151665, the mask of family fast-dllm-v2, is outside.*--mask-token ID/s,
+        ),
+      }),
+    );
+  });
+
+  test.each([
+    [{ layout: 'causal' as const }, /models of family a2d-qwen3 do not attend so/],
+    [{ maskTokenId: 160 }, /mask token lies outside the vocabulary/],
+    [{ layout: 'blockCausal' as const, blockLength: 0 }, /no blocks of that length/],
+  ])('an option that cannot be is refused: %j', (overrides, message) => {
+    const read = (): unknown => configFromJson(A2D, { ...around, overrides });
+    expect(read).toThrow(message);
+    expect(read).toThrow(expect.objectContaining({ code: 'bad_option' }));
   });
 });

@@ -1,0 +1,302 @@
+/**
+ * The published samplers by name, with the defaults of their official functions (where those and the model card disagree,
+ * the card's). `rule` is the name under which CHECKPOINTS.md, section 3, lists what they commit. Anything that a
+ * checkpoint's own code does differently from the next one's is a row here and a plan in the files beside.
+ */
+import { TintypeError } from '../../errors.ts';
+import type { ModelConfig } from '../../model/config.ts';
+import {
+  planA2dCard,
+  planDllmBd3lm,
+  planFastDllmV2,
+  planLlada20,
+  planLlada21,
+  planSdar,
+  planStableDiffcoder,
+} from './block-samplers.ts';
+import {
+  planDllmMdlm,
+  planDparallel,
+  planDream,
+  planDreamOrigin,
+  planFastDllmV1,
+  planFastDllmV1Dream,
+  planLlada,
+  planP2,
+  planRnd1,
+} from './full-samplers.ts';
+import type { OfficialRun } from './recipe.ts';
+import type { OfficialValues, Request } from './values.ts';
+
+export const RULES = [
+  'lowconf-static',
+  'lowconf-linear',
+  'timestep',
+  'p2',
+  'threshold',
+  'threshold-min-k',
+  'joint-edit',
+  'entropy-threshold',
+  'entropy-schedule',
+] as const;
+export type Rule = (typeof RULES)[number];
+
+interface OfficialSampler {
+  rule: Rule;
+  /** One line: whose it is and what it does. */
+  doc: string;
+  /** Where its code is published. */
+  source: string;
+  /** Attention that it is for. */
+  layout: 'full' | 'blockCausal';
+  /** `steps` of the whole answer or of each block. */
+  stepsOf: 'answer' | 'block';
+  /** Parameters that it reads, with their published defaults. */
+  defaults: Partial<OfficialValues>;
+  plan: (request: Request) => OfficialRun;
+}
+
+export const SAMPLERS = {
+  llada: {
+    rule: 'lowconf-static',
+    doc: 'LLaDA: equal shares of each block, the surest first; guidance',
+    source: 'ML-GSAI/LLaDA generate.py',
+    layout: 'full',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 128, steps: null, blockLength: 128, guidance: 0 },
+    plan: planLlada,
+  },
+  'dllm-mdlm': {
+    rule: 'lowconf-linear',
+    doc: 'dllm for A2D and others: shares of a linear schedule, rounded; steps without a token are dropped',
+    source: 'ZHZisZZ/dllm dllm/core/samplers/mdlm.py',
+    layout: 'full',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 128, steps: null, blockLength: 128, guidance: 0 },
+    plan: planDllmMdlm,
+  },
+  'dllm-bd3lm': {
+    rule: 'lowconf-linear',
+    doc: 'dllm for A2D block diffusion: the prompt is padded on the left to whole blocks',
+    source: 'ZHZisZZ/dllm dllm/core/samplers/bd3lm.py',
+    layout: 'blockCausal',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 128, steps: null, blockLength: 32 },
+    plan: planDllmBd3lm,
+  },
+  'a2d-card-bd3lm': {
+    rule: 'lowconf-static',
+    doc: 'model card of A2D block diffusion: blocks from position 0, ends inside a block',
+    source: 'dllm-hub model cards, quick start',
+    layout: 'blockCausal',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 128, steps: null, blockLength: 32 },
+    plan: planA2dCard,
+  },
+  sdar: {
+    rule: 'threshold-min-k',
+    doc: 'SDAR and TraDo: all above the threshold, or the count of the step; threshold above 1 is static',
+    source: 'JetAstra/SDAR generate.py',
+    layout: 'blockCausal',
+    stepsOf: 'block',
+    defaults: {
+      maxTokens: 2048,
+      steps: null,
+      blockLength: 4,
+      threshold: 0.85,
+      confidenceTopK: 0,
+    },
+    plan: (request) => planSdar(request),
+  },
+  'sdar-sequential': {
+    rule: 'lowconf-static',
+    doc: 'SDAR: the count of the step, from left to right',
+    source: 'JetAstra/SDAR generate.py',
+    layout: 'blockCausal',
+    stepsOf: 'block',
+    defaults: { maxTokens: 2048, steps: null, blockLength: 4 },
+    plan: (request) => planSdar(request, 'position'),
+  },
+  'fast-dllm-v1': {
+    rule: 'threshold',
+    doc: 'Fast-dLLM v1 for LLaDA: at least the threshold, and always the surest; prefix and dual cache',
+    source: 'NVlabs/Fast-dLLM llada/generate.py',
+    layout: 'full',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 128, steps: null, blockLength: 32, threshold: 0.9, cache: 'dual' },
+    plan: planFastDllmV1,
+  },
+  'fast-dllm-v1-dream': {
+    rule: 'threshold',
+    doc: 'Fast-dLLM v1 for Dream: the same, but the first position of a block is written unasked',
+    source: 'NVlabs/Fast-dLLM dream/model/generation_utils_block.py',
+    layout: 'full',
+    stepsOf: 'answer',
+    defaults: {
+      maxTokens: 128,
+      steps: null,
+      blockLength: 32,
+      threshold: 0.9,
+      cache: 'dual',
+      order: 'entropy',
+      eps: 1e-3,
+    },
+    plan: planFastDllmV1Dream,
+  },
+  'fast-dllm-v2': {
+    rule: 'threshold',
+    doc: 'Fast-dLLM v2: sub-blocks from left to right, all above the threshold; a stored block predicts the next token',
+    source: 'Efficient-Large-Model/Fast_dLLM_v2_7B modeling.py',
+    layout: 'blockCausal',
+    stepsOf: 'block',
+    defaults: { maxTokens: 2048, blockLength: 32, subBlockLength: 8, threshold: 0.9, cache: 'block' },
+    plan: planFastDllmV2,
+  },
+  dream: {
+    rule: 'timestep',
+    doc: 'Dream, Dream-Coder, DiffuCoder: a falling share of all masks, by entropy, confidence or margin',
+    source: 'Dream-org generation_utils.py',
+    layout: 'full',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 512, steps: null, order: 'entropy', eps: 1e-3 },
+    plan: planDream,
+  },
+  'dream-origin': {
+    rule: 'timestep',
+    doc: 'Dream: each mask with the same probability, in no order (the default of its config)',
+    source: 'Dream-org generation_utils.py',
+    layout: 'full',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 512, steps: null, eps: 1e-3 },
+    plan: planDreamOrigin,
+  },
+  'open-dcoder-p2': {
+    rule: 'p2',
+    doc: 'Open-dCoder: the least sure share of the answer is masked again in each step',
+    source: 'pengzhangzhi/Open-dLLM sample.py',
+    layout: 'full',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 128, steps: 128 },
+    plan: planP2,
+  },
+  dparallel: {
+    rule: 'entropy-threshold',
+    doc: 'dParallel: all positions of the block under the entropy, and always the surest',
+    source: 'czg1225/dParallel generate.py',
+    layout: 'full',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 256, blockLength: 32, entropyThreshold: 0.45 },
+    plan: planDparallel,
+  },
+  rnd1: {
+    rule: 'entropy-schedule',
+    doc: 'RND1: the positions with the highest entropies stay masked, fewer from step to step',
+    source: 'RadicalNumerics/RND1 generation code',
+    layout: 'full',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 256, steps: 256 },
+    plan: planRnd1,
+  },
+  'llada2.0': {
+    rule: 'threshold-min-k',
+    doc: 'LLaDA2.0: all above the threshold if they are enough, else the count of the step',
+    source: 'inclusionAI/LLaDA2.0 modeling_llada2_moe.py',
+    layout: 'blockCausal',
+    stepsOf: 'block',
+    defaults: {
+      maxTokens: 2048,
+      steps: null,
+      blockLength: 32,
+      threshold: 0.95,
+      minCommit: 1,
+      earlyStop: false,
+    },
+    plan: planLlada20,
+  },
+  'llada2.1': {
+    rule: 'joint-edit',
+    doc: 'LLaDA2.1: the same, and decoded tokens give way to others that are sure enough',
+    source: 'inclusionAI/LLaDA2.1 modeling_llada2_moe.py',
+    layout: 'blockCausal',
+    stepsOf: 'block',
+    defaults: {
+      maxTokens: 2048,
+      blockLength: 32,
+      threshold: 0.95,
+      editThreshold: 0.9,
+      rounds: 16,
+      minCommit: 1,
+      earlyStop: false,
+    },
+    plan: planLlada21,
+  },
+  'stable-diffcoder': {
+    rule: 'threshold',
+    doc: 'Stable-DiffCoder: at least the threshold, and always the surest; above 1: equal shares',
+    source: 'ByteDance-Seed/Stable-DiffCoder modeling_stable_diffcoder.py',
+    layout: 'blockCausal',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 512, steps: null, blockLength: 4, threshold: 0.95 },
+    plan: planStableDiffcoder,
+  },
+} satisfies Record<string, OfficialSampler>;
+
+export type SamplerName = keyof typeof SAMPLERS;
+export const SAMPLER_NAMES = Object.keys(SAMPLERS) as [SamplerName, ...SamplerName[]];
+
+/** What a caller may say of a sampler's parameters; those of others are ignored. */
+export type OfficialOptions = { [N in keyof OfficialValues]?: OfficialValues[N] | undefined } & {
+  /** Tokens that end the text; the model's by default, none with []. */
+  eos?: readonly number[] | undefined;
+  /** Padding; the model's by default. */
+  padId?: number | null | undefined;
+};
+
+const UNREAD: OfficialValues = {
+  maxTokens: 64,
+  steps: null,
+  blockLength: 32,
+  threshold: 2,
+  editThreshold: 2,
+  rounds: 0,
+  order: 'confidence',
+  cache: 'none',
+  subBlockLength: 8,
+  entropyThreshold: 0,
+  guidance: 0,
+  earlyStop: false,
+  minCommit: 1,
+  eps: 1e-3,
+  confidenceTopK: 0,
+};
+
+/** The published length of an answer, or half the context of a small model, in whole blocks. */
+export function defaultLength(name: SamplerName, { contextLength }: ModelConfig): number {
+  const { defaults }: OfficialSampler = SAMPLERS[name];
+  const { maxTokens, blockLength } = { ...UNREAD, blockLength: 1, ...defaults };
+  const room = Math.max(1, Math.floor(contextLength / 2));
+  return maxTokens <= room ? maxTokens : Math.max(Math.min(room, blockLength), room - (room % blockLength));
+}
+
+/** A run of a published sampler. Errors: `bad_option` for what it cannot do with this model or these numbers. */
+export function planOfficial(
+  name: SamplerName,
+  config: ModelConfig,
+  prompt: readonly number[],
+  options: OfficialOptions = {},
+): OfficialRun {
+  const sampler: OfficialSampler = SAMPLERS[name];
+  if (config.tokens.mask === null || config.layout !== sampler.layout) {
+    throw new TintypeError('bad_option', {
+      what: `the sampler ${name} is not for this model`,
+      got: `a model with layout ${config.layout}`,
+      wanted: `layout ${sampler.layout}`,
+      next: `use ${SAMPLER_NAMES.filter((other) => SAMPLERS[other].layout === config.layout).join(', ') || 'a policy'}`,
+    });
+  }
+  const { eos = config.tokens.eos, padId = config.tokens.pad ?? eos[0] ?? null, ...said } = options;
+  const read = Object.keys(sampler.defaults);
+  const given = Object.entries(said).filter(([key, value]) => read.includes(key) && value !== undefined);
+  const values: OfficialValues = { ...UNREAD, ...sampler.defaults, ...Object.fromEntries(given) };
+  return sampler.plan({ config, prompt, values, eos, padId });
+}

@@ -1,0 +1,107 @@
+/**
+ * What families call their tensors. Inside the package every parameter has the name that Qwen3 gives it; a family that
+ * uses others has a map from those names to its own. Parameters that map to one stored name are one matrix there, rows
+ * below rows, in the order of `parameterShapes`.
+ */
+import { elementCount, type ModelConfig, parameterShapes, type ParameterShape } from './config.ts';
+
+/** Modules by Qwen3's path; `*` stands for the number of a layer, then of an expert. What is not listed keeps its name. */
+export type NameMap = Readonly<Record<string, string>>;
+
+/** Qwen2, Qwen3, Llama and all that keep their names. */
+export const QWEN_NAMES: NameMap = {};
+
+/** OLMo's names (CHECKPOINTS.md 2.1): `ff_proj` is the gate, and `ff_out` is a down projection as well as the head. */
+export const LLADA_NAMES: NameMap = {
+  'model.embed_tokens': 'model.transformer.wte',
+  'model.layers.*.input_layernorm': 'model.transformer.blocks.*.attn_norm',
+  'model.layers.*.self_attn.q_proj': 'model.transformer.blocks.*.q_proj',
+  'model.layers.*.self_attn.k_proj': 'model.transformer.blocks.*.k_proj',
+  'model.layers.*.self_attn.v_proj': 'model.transformer.blocks.*.v_proj',
+  'model.layers.*.self_attn.o_proj': 'model.transformer.blocks.*.attn_out',
+  'model.layers.*.post_attention_layernorm': 'model.transformer.blocks.*.ff_norm',
+  'model.layers.*.mlp.gate_proj': 'model.transformer.blocks.*.ff_proj',
+  'model.layers.*.mlp.up_proj': 'model.transformer.blocks.*.up_proj',
+  'model.layers.*.mlp.down_proj': 'model.transformer.blocks.*.ff_out',
+  'model.norm': 'model.transformer.ln_f',
+  lm_head: 'model.transformer.ff_out',
+};
+
+/** Queries, keys and values are one matrix (CHECKPOINTS.md 2.4). */
+export const LLADA2_NAMES: NameMap = {
+  'model.embed_tokens': 'model.word_embeddings',
+  'model.layers.*.self_attn.q_proj': 'model.layers.*.attention.query_key_value',
+  'model.layers.*.self_attn.k_proj': 'model.layers.*.attention.query_key_value',
+  'model.layers.*.self_attn.v_proj': 'model.layers.*.attention.query_key_value',
+  'model.layers.*.self_attn.q_norm': 'model.layers.*.attention.query_layernorm',
+  'model.layers.*.self_attn.k_norm': 'model.layers.*.attention.key_layernorm',
+  'model.layers.*.self_attn.o_proj': 'model.layers.*.attention.dense',
+};
+
+const LAYER_MODULES = [
+  'input_layernorm',
+  'self_attn.q_proj',
+  'self_attn.k_proj',
+  'self_attn.v_proj',
+  'self_attn.o_proj',
+  'post_attention_layernorm',
+  'mlp.gate_proj',
+  'mlp.up_proj',
+  'mlp.down_proj',
+];
+
+/** Llama's leaves under another root (CHECKPOINTS.md 2.12). */
+export const NEMOTRON_NAMES: NameMap = {
+  'model.embed_tokens': 'encoder.embed_tokens',
+  ...Object.fromEntries(LAYER_MODULES.map((leaf) => [`model.layers.*.${leaf}`, `encoder.layers.*.${leaf}`])),
+  'model.norm': 'encoder.norm',
+  lm_head: 'diffusion_head',
+};
+
+/** A tensor of a file and the parameters in it. */
+export interface StoredShape {
+  name: string;
+  shape: readonly number[];
+  /** In the order of their rows. */
+  parts: readonly ParameterShape[];
+}
+
+/** The stored name of a parameter. */
+export function storedName(name: string, names: NameMap): string {
+  const cut = name.lastIndexOf('.');
+  const numbers: string[] = [];
+  const path = name.slice(0, cut).replaceAll(/\.(\d+)(?=\.)/g, (_, number: string) => {
+    numbers.push(number);
+    return '.*';
+  });
+  const module = names[path];
+  if (module === undefined) return name;
+  return module.replaceAll('*', () => numbers.shift()!) + name.slice(cut);
+}
+
+/** Every tensor that a file of the family holds, in the order of the parameters. */
+export function storedShapes(config: ModelConfig, names: NameMap): StoredShape[] {
+  const parts = new Map<string, ParameterShape[]>();
+  for (const parameter of parameterShapes(config)) {
+    const name = storedName(parameter.name, names);
+    const together = parts.get(name);
+    if (together) together.push(parameter);
+    else parts.set(name, [parameter]);
+  }
+  return [...parts].map(([name, together]) => {
+    const rows = together.reduce((n, { shape }) => n + shape[0], 0);
+    return { name, shape: [rows, ...together[0].shape.slice(1)], parts: together };
+  });
+}
+
+/** Where each part of a stored tensor begins and ends, in elements. */
+export function partSpans({
+  parts,
+}: StoredShape): { name: string; shape: readonly number[]; from: number; to: number }[] {
+  let at = 0;
+  return parts.map(({ name, shape }) => {
+    const from = at;
+    at += elementCount(shape);
+    return { name, shape, from, to: at };
+  });
+}
