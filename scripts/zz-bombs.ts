@@ -1,0 +1,37 @@
+import { createEngine } from '../src/decode/engine.ts';
+import { createApp } from '../src/server/app.ts';
+import { pino } from 'pino';
+const engine = await createEngine({ modelDirs: ['models/tintype-code'], threads: 1 });
+const app = createApp({ engine, logger: pino({ enabled: false }) });
+const post = async (name: string, body: unknown) => {
+  const t = performance.now();
+  const r = await app.request('/v1/completions', { method: 'POST', body: typeof body === 'string' || body instanceof Uint8Array ? body as any : JSON.stringify(body) });
+  const text = await r.text();
+  console.log(name, r.status, (performance.now() - t).toFixed(0) + 'ms', text.slice(0, 160));
+};
+const nest = (n: number): any => n === 0 ? { type: 'string' } : { type: 'object', properties: { a: nest(n - 1), b: nest(n - 1) }, required: ['a', 'b'] };
+const fmt = (schema: any) => ({ prompt: 'x', max_tokens: 30, response_format: { type: 'json_schema', json_schema: { name: 'x', schema } } });
+await post('anyOf bomb', fmt({ allOf: Array.from({ length: 30 }, (_, i) => ({ anyOf: [{ properties: { ['a' + i]: { type: 'string' } } }, { properties: { ['b' + i]: { type: 'string' } } }] })) }));
+await post('nest 14', fmt(nest(12)));
+const defs: any = {}; for (let i = 0; i < 40; i++) defs['d' + i] = { type: 'object', properties: { a: { $ref: `#/$defs/d${i + 1}` }, b: { $ref: `#/$defs/d${i + 1}` } }, required: ['a', 'b'] }; defs.d40 = { type: 'string' };
+await post('ref bomb', fmt({ $ref: '#/$defs/d0', $defs: defs }));
+await post('recursive required', fmt({ $ref: '#/$defs/a', $defs: { a: { type: 'object', properties: { a: { $ref: '#/$defs/a' } }, required: ['a'] } } }));
+for (const regex of ['(a+)+$', '(a|a)*b', '((a{1,100}){1,100}){1,100}', '(.*){50}x', '(x+x+)+y', '[^]*a[^]{2000}', '(a?){5000}a{5000}', '(a|b|ab)*(?=c)', '('.repeat(5000) + ')'.repeat(5000), '\\p{L}{1,2000}'])
+  await post('regex ' + regex.slice(0, 30), { prompt: 'x', max_tokens: 20, tintype: { regex } });
+await post('patterns', fmt({ type: 'string', pattern: '^(a|aa)+$', minLength: 10000, maxLength: 1000000 }));
+await post('allOf patterns', fmt({ type: 'string', allOf: Array.from({ length: 12 }, (_, i) => ({ pattern: `a.{${i + 20}}b` })) }));
+await post('enum huge', fmt({ enum: Array.from({ length: 200000 }, (_, i) => 'v' + i) }));
+await post('props huge', fmt({ type: 'object', properties: Object.fromEntries(Array.from({ length: 20000 }, (_, i) => ['p' + i, { type: 'string' }])) }));
+await post('10MB prompt', { prompt: 'x '.repeat(4.9e6) });
+await post('9MB word', { prompt: 'x'.repeat(9e6) });
+await post('deep', '{"prompt":"a","tintype":{"schema":' + '{"a":'.repeat(100000) + '1' + '}'.repeat(100001) + '}');
+await post('utf8', new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x7d]));
+await post('lone surrogate', '{"prompt":"\\ud800"}');
+await post('bias many', { prompt: 'a', logit_bias: Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [i, 1])) });
+await post('bias alien', { prompt: 'a', logit_bias: { 99999999: 1 } });
+await post('bias word', { prompt: 'a', logit_bias: { x: 1 } });
+await post('max', { prompt: 'a', max_tokens: 1e15 });
+await post('max 5000', { prompt: 'a', max_tokens: 1e9 });
+await post('neg seed', { prompt: 'a', max_tokens:2, seed: -5 });
+await post('ok', { prompt: 'a', max_tokens: 4 });
+await engine.close();
