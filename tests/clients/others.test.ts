@@ -105,7 +105,7 @@ describe('requests of editors', () => {
       model: 'code',
       prompt,
       max_tokens: 8,
-      temperature: 0.1,
+      temperature: 0,
       stream: false,
       presence_penalty: 0,
     });
