@@ -175,7 +175,7 @@ describe('llama.cpp’s stream', () => {
 
 describe('a server whose models are loading', () => {
   it('says so with 503 and when to ask again, then answers', async () => {
-    let loaded = (_: FakeEngine): void => {};
+    let loaded: (engine: FakeEngine) => void = () => {};
     const loading = new Promise<FakeEngine>((resolve) => (loaded = resolve));
     const { app, post } = serverRig({ ...lateEngine(loading), asked: [] });
     for (const response of [await app.request('/health'), await post(FIM, { prompt: 'a' })]) {
