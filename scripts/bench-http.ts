@@ -31,7 +31,7 @@ for (const { prefix, suffix, middle } of rows) {
   const [before, after] = [tokenizer.encode(prefix), tokenizer.encode(suffix)];
   if (before.length < BEFORE || after.length < AFTER) continue;
   const prompt = tokenizer.decode(before.slice(-BEFORE));
-  const typed = [...middle][0] ?? ' ';
+  const typed = Array.from(middle)[0] ?? ' ';
   gaps.push({ prompt, typed, suffix: tokenizer.decode(after.slice(0, AFTER)) });
   if (gaps.length === Number(flags.requests) + WARM_UP) break;
 }

@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'bad_cursor'
   | 'bad_request'
   | 'prompt_too_long'
+  | 'overloaded'
   | 'unsupported'
   | 'not_found'
   | 'not_enough_memory'

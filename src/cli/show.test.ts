@@ -12,7 +12,7 @@ const AROUND = { before: '', after: '' };
 const cell = (text: string | null, state: CellState, position = 0): Cell => {
   const [id, ...more] = text === null ? [MASKED] : tokenizer.encode(text);
   expect(more).toEqual([]);
-  return { position, id, state };
+  return { position, id, state, probability: null };
 };
 
 const frame = (...cells: Cell[]): Frame => ({

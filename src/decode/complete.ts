@@ -69,16 +69,17 @@ export function streamCompletion(
   gap: Gap,
   { overflow = 'keepNearest', ...options }: CompleteOptions = {},
 ): CompletionStream {
-  const { denoiser, tokenizer } = model;
-  const { room } = planLengths(denoiser.config, options);
-  const budget = overflow === 'throw' ? Infinity : room;
+  const { room } = planLengths(model.denoiser.config, options);
+  return streamPrompt(model, gapPrompt(model, gap, overflow === 'throw' ? Infinity : room), options);
+}
+
+/** The tokens in front of a gap, as many as the budget allows. Throws `bad_option`, `bad_tokenizer`. */
+export function gapPrompt({ denoiser, tokenizer }: TextModel, gap: Gap, budget: number): FimPrompt {
   // Suffix first: the text goes on right where the prefix ends, which small models learn long before they learn to
   // jump back over a suffix, and a cache of the prompt stays good while someone types at the gap.
-  const prompt =
-    gap.suffix === null
-      ? prefixPrompt(tokenizer, denoiser.config, gap.prefix, budget)
-      : fimPrompt(tokenizer, { prefix: gap.prefix, suffix: gap.suffix, format: 'spm', budget });
-  return streamPrompt(model, prompt, options);
+  return gap.suffix === null
+    ? prefixPrompt(tokenizer, denoiser.config, gap.prefix, budget)
+    : fimPrompt(tokenizer, { prefix: gap.prefix, suffix: gap.suffix, format: 'spm', budget });
 }
 
 /** How many tokens are written, and how many the prompt may have. Throws `bad_option`. */

@@ -36,8 +36,8 @@ describe('engine', () => {
 
   it('lists its models', () => {
     expect(engine.models()).toEqual([
-      { id: 'diffusion', layout: 'causalContext', contextLength: 256 },
-      { id: 'twin', layout: 'causal', contextLength: 256 },
+      { id: 'diffusion', layout: 'causalContext', contextLength: 256, chat: false, infill: true },
+      { id: 'twin', layout: 'causal', contextLength: 256, chat: false, infill: true },
     ]);
   });
 
@@ -81,7 +81,7 @@ describe('engine', () => {
       parts: { wanted: 'at most 256 together' },
     });
     await expect(engine.complete({ ...REQUEST, maxTokens: 256 })).rejects.toMatchObject({
-      code: 'bad_option',
+      code: 'prompt_too_long',
     });
     await expect(createEngine({ modelDirs: [join(dir, 'nothing')] })).rejects.toMatchObject({
       code: 'not_found',

@@ -14,6 +14,8 @@ export interface Cell {
   /** `MASKED` where undecided. */
   id: number;
   state: CellState;
+  /** The model's own, of the token when it was committed; null where it is undecided or was given. */
+  probability: number | null;
 }
 
 export interface Frame {
@@ -26,6 +28,7 @@ export interface Frame {
 /** A fold over the events of one run: each event may complete a frame. The last one shows the useful answer alone. */
 export function createFilm(canvas: Canvas): (event: DecodeEvent) => Frame | null {
   const ids = canvas.ids.slice();
+  const probabilities = new Map<number, number>();
   let step: StepEvent | null = null;
   let settledEnd = canvas.answerStart;
   /** How far the answer has been worked on. */
@@ -35,10 +38,11 @@ export function createFilm(canvas: Canvas): (event: DecodeEvent) => Frame | null
     Array.from({ length: end - canvas.answerStart }, (_, i) => {
       const position = canvas.answerStart + i;
       const id = ids[position];
-      if (fresh.has(position)) return { position, id, state: 'fresh' };
-      if (id === MASKED) return { position, id, state: 'masked' };
+      if (id === MASKED) return { position, id, state: 'masked', probability: null };
+      const probability = probabilities.get(position) ?? null;
+      if (fresh.has(position)) return { position, id, state: 'fresh', probability };
       const isSettled = position < settledEnd || canvas.ids[position] !== MASKED;
-      return { position, id, state: isSettled ? 'settled' : 'held' };
+      return { position, id, state: isSettled ? 'settled' : 'held', probability };
     });
 
   return (event) => {
@@ -47,7 +51,10 @@ export function createFilm(canvas: Canvas): (event: DecodeEvent) => Frame | null
         step = event;
         return null;
       case 'commit':
-        for (const { position, id } of event.tokens) ids[position] = id;
+        for (const { position, id, probability } of event.tokens) {
+          ids[position] = id;
+          probabilities.set(position, probability);
+        }
         reached = Math.max(
           reached,
           step?.block.end ?? 0,

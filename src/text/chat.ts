@@ -8,15 +8,19 @@ import { TintypeError } from '../errors.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface ChatMessage {
-  role: 'system' | 'user' | 'assistant';
+  role: 'system' | 'user' | 'assistant' | 'tool';
   content: string;
+  name?: string | undefined;
+  /** What an assistant called, in OpenAI's shape. */
+  tool_calls?: readonly unknown[] | undefined;
+  tool_call_id?: string | undefined;
 }
 
 export interface ChatFormat {
-  /** The conversation with the beginning of an answer. @throws bad_template */
-  render: (messages: readonly ChatMessage[]) => string;
+  /** The conversation with the beginning of an answer; tools, for templates that know them. @throws bad_template */
+  render: (messages: readonly ChatMessage[], tools?: readonly unknown[]) => string;
   /** Its token ids. @throws bad_template */
-  encode: (messages: readonly ChatMessage[]) => number[];
+  encode: (messages: readonly ChatMessage[], tools?: readonly unknown[]) => number[];
 }
 
 export interface ChatFormatOptions {
@@ -63,11 +67,12 @@ export function createChatFormat(
   const names = ['bos_token', 'eos_token', 'pad_token', 'unk_token', 'mask_token'];
   const tokens = Object.fromEntries(names.map((name) => [name, textOfToken(config[name])]));
 
-  const render = (messages: readonly ChatMessage[]): string => {
+  const render: ChatFormat['render'] = (messages, tools) => {
     try {
       return template.render({
         ...tokens,
         messages: messages.map((message) => ({ ...message })),
+        ...(tools === undefined ? {} : { tools }),
         add_generation_prompt: true,
         ...(thinking === undefined ? {} : { enable_thinking: thinking }),
       });
@@ -80,7 +85,7 @@ export function createChatFormat(
       });
     }
   };
-  return { render, encode: (messages) => encode(render(messages)) };
+  return { render, encode: (messages, tools) => encode(render(messages, tools)) };
 }
 
 function configOf(files: Readonly<Record<string, string>>): Json {

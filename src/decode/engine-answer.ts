@@ -1,0 +1,166 @@
+/** One request inside the worker: its model, its turn, its prompt, its run, told as events. */
+import { TintypeError } from '../errors.ts';
+import type { ChatFormat } from '../text/chat.ts';
+import type { FimPrompt } from '../text/fim.ts';
+import type { Batch } from './batch.ts';
+import { createCanvasFrames } from './canvas-frames.ts';
+import { chatPromptIds } from './conversation.ts';
+import { gapPrompt, planLengths, streamPrompt } from './complete.ts';
+import type { CompleteOptions, TextModel } from './complete.ts';
+import { withDefaults } from './defaults.ts';
+import type { CompletionRequest, EngineEvent } from './engine-types.ts';
+import type { DoneEvent } from './events.ts';
+import type { ModelPool, PoolModel } from './model-pool.ts';
+import type { PrefixCache } from './prefix-cache.ts';
+import type { Schedule } from './schedule.ts';
+import { createTextStream } from './text-stream.ts';
+
+export interface EngineModel extends TextModel, PoolModel {
+  id: string;
+  defaults: CompleteOptions;
+  batch: Batch;
+  prefixCache: PrefixCache;
+  /** Null where it cannot be talked to. */
+  chat: ChatFormat | null;
+}
+
+export interface Surroundings {
+  pool: ModelPool<EngineModel>;
+  schedule: Schedule;
+  signal: AbortSignal;
+}
+
+export type SentRequest = Omit<CompletionRequest, 'signal'> &
+  Pick<CompletionRequest, 'prompt' | 'suffix' | 'chat'>;
+
+/** Errors: those of `streamPrompt`; `prompt_too_long`; `unsupported` for a conversation with a model that cannot. */
+export async function answer(
+  request: SentRequest,
+  { pool, schedule, signal }: Surroundings,
+  tell: (event: EngineEvent) => void,
+): Promise<void> {
+  const askedMs = performance.now();
+  const model = await pool.acquire(request.model, signal);
+  try {
+    const { prompt, maxTokens } = promptOf(model, request);
+    const turn = {
+      lane: model.id,
+      owner: request.owner ?? '',
+      costBytes: (prompt.ids.length + maxTokens) * (model.denoiser.memory?.placeBytes ?? 0),
+    };
+    const leave = await schedule.enter(turn, signal);
+    const queuedMs = performance.now() - askedMs;
+    const denoiser = model.batch.join();
+    try {
+      await run({ ...model, denoiser }, prompt, { ...request, maxTokens }, signal, queuedMs, tell);
+    } finally {
+      model.batch.leave(denoiser);
+      leave();
+    }
+  } finally {
+    pool.release(model.id);
+  }
+}
+
+async function run(
+  model: EngineModel,
+  prompt: FimPrompt,
+  request: SentRequest,
+  signal: AbortSignal,
+  queuedMs: number,
+  tell: (event: EngineEvent) => void,
+): Promise<void> {
+  const { maxTokens, temperature, topP, seed, stop, logitBias, options = {} } = request;
+  const said = { maxTokens, temperature, topP, seed, stop, logitBias, ...options };
+  const { canvas, events, text } = streamPrompt(model, prompt, {
+    ...withDefaults(said, model.defaults),
+    maxTokens,
+    prefixCache: model.prefixCache,
+    signal,
+  });
+  const deltas = createTextStream(model.tokenizer, stop, { logprobs: request.logprobs });
+  const frames = request.frames ? createCanvasFrames(canvas, model.tokenizer, text) : () => null;
+  let done: DoneEvent | null = null;
+  for await (const event of events) {
+    const frame = frames(event);
+    if (frame) tell({ type: 'frame', ...frame });
+    const delta = deltas.push(event);
+    if (delta) tell({ type: 'delta', ...delta });
+    if (event.type === 'done') done = event;
+  }
+  if (done === null || done.reason === 'aborted') {
+    throw new TintypeError('aborted', { what: 'the request was given up' });
+  }
+  const whole = text(done);
+  const rest = deltas.end(whole);
+  if (rest) tell({ type: 'delta', ...rest });
+  tell({
+    type: 'reply',
+    reply: {
+      text: whole,
+      finishReason: done.reason === 'length' ? 'length' : 'stop',
+      promptTokens: prompt.ids.length,
+      cachedTokens: done.cachedTokens,
+      completionTokens: done.usefulTokens,
+      nfe: done.nfe,
+      elapsedMs: done.elapsedMs,
+      prefillMs: done.prefillMs,
+      queuedMs,
+    },
+  });
+}
+
+/**
+ * No tokenizer writes more characters a token than this over a whole context: encoding megabytes only to refuse them
+ * would hold everybody up.
+ */
+const MOST_CHARACTERS_A_TOKEN = 128;
+
+/** What stands before the answer, and how long the answer may be. */
+function promptOf(model: EngineModel, request: SentRequest): { prompt: FimPrompt; maxTokens: number } {
+  const { config } = model.denoiser;
+  const { contextLength } = config;
+  const keepsNearest = request.overflow === 'keepNearest';
+  const refused = (prompt: string): TintypeError =>
+    new TintypeError('prompt_too_long', {
+      what: 'the prompt and its answer do not fit into the context of the model',
+      got: `${prompt} and ${request.maxTokens} to write`,
+      wanted: `at most ${contextLength} together`,
+      next: 'shorten the prompt or ask for fewer tokens',
+    });
+  const mostCharacters = contextLength * MOST_CHARACTERS_A_TOKEN;
+  const characters = charactersOf(request);
+  if (characters > mostCharacters && !keepsNearest) throw refused(`a prompt of ${characters} characters`);
+
+  // Of a context that is too small half goes to the answer.
+  const share = keepsNearest ? contextLength >> 1 : contextLength - 1;
+  const most = request.shrink ? Math.min(request.maxTokens, share) : request.maxTokens;
+  const { contextTokens } = request.options ?? {};
+  const budget = keepsNearest ? planLengths(config, { maxTokens: most, contextTokens }).room : Infinity;
+  const prompt = request.chat
+    ? { ids: chatPromptIds(model.chat, model.id, request.chat), dropped: NOTHING_DROPPED }
+    : gapPrompt(
+        model,
+        {
+          prefix: request.prompt!.slice(-mostCharacters),
+          suffix: request.suffix?.slice(0, mostCharacters) ?? null,
+        },
+        budget,
+      );
+  const left = contextLength - prompt.ids.length;
+  const maxTokens = request.shrink ? Math.min(most, left) : most;
+  if (maxTokens < 1 || maxTokens > left) throw refused(`a prompt of ${prompt.ids.length} tokens`);
+  return { prompt, maxTokens };
+}
+
+const charactersOf = ({ chat, prompt, suffix }: SentRequest): number =>
+  chat
+    ? chat.messages.reduce((sum, { content }) => sum + content.length, 0)
+    : prompt!.length + (suffix?.length ?? 0);
+
+const NOTHING_DROPPED: FimPrompt['dropped'] = {
+  prefixTokens: 0,
+  prefixCharacters: 0,
+  suffixTokens: 0,
+  suffixCharacters: 0,
+};
