@@ -63,7 +63,7 @@ Useful tokens a second favour the model that writes longer answers, since the pr
 --full-length too, where all write as many, for the speed of decoding alone.
 
 Configurations: diffusion and verify at each of --thresholds (above 1: one token a forward), ar (the same file, one token
-at a time), the twin, and the twin in llama.cpp as f32, f16 and q8_0 where llama.cpp can be had:
+at a time), the twin, and the twin in llama.cpp as f32, f16, q8_0 and q4_0 where llama.cpp can be had:
   ${LLAMA_INSTALL}
 or --llama-server PATH, a binary of llama.cpp. It gets the same token ids, threads and stop, greedy, f16 keys and values.
 

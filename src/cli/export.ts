@@ -19,7 +19,7 @@ The file is an ordinary Qwen3 model for llama.cpp. Of a causalContext model it h
 of its weights; models of other layouts are refused. llama.cpp knows pre-tokenizers by name only, so the nearest is named:
 its ids of a text can differ from ours in white space. Feed ids where that matters, as tintype bench does.
 
-q8_0 stores 8 bits and a scale for each 32 weights, byte for byte as llama.cpp's own quantiser; vectors stay f32, and
+q8_0 and q4_0 store 8 and 4 bits and a scale for each 32 weights, as llama.cpp's own quantiser does; vectors stay f32, and
 matrices whose rows are no multiple of 32 become f16.
 
 Examples:

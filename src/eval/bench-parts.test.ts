@@ -31,7 +31,7 @@ describe('plans', () => {
 
   it('are all that can be run, when nothing is said', () => {
     expect(names({}).join(' ')).toBe(
-      'diffusion@0.5 diffusion@0.9 verify@0.5 verify@0.9 ar twin llama-f32 llama-f16 llama-q8_0',
+      'diffusion@0.5 diffusion@0.9 verify@0.5 verify@0.9 ar twin llama-f32 llama-f16 llama-q8_0 llama-q4_0',
     );
     const { plans, skipped } = planBench({
       ...request,

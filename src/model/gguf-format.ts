@@ -1,6 +1,6 @@
 /**
  * The GGUF container, version 3, as bytes (ggml/docs/gguf.md): a header of typed keys and values, a directory of tensors,
- * then their data, each at a multiple of 32 bytes. And the three ways in which ggml stores numbers that are written here.
+ * then their data, each at a multiple of 32 bytes. And the four ways in which ggml stores numbers that are written here.
  * What the keys mean for a model is in `gguf-write.ts`.
  */
 import { assert } from '../errors.ts';
@@ -8,7 +8,7 @@ import { elementCount } from './config.ts';
 import { f16FromFloats } from './float16.ts';
 
 /** Numbers of `enum ggml_type`. */
-const GGML_TYPES = { f32: 0, f16: 1, q8_0: 8 } as const;
+const GGML_TYPES = { f32: 0, f16: 1, q4_0: 2, q8_0: 8 } as const;
 
 export type GgmlType = keyof typeof GGML_TYPES;
 
@@ -39,9 +39,13 @@ const KIND = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
 /** Elements that share one scale in Q8_0. */
 export const Q8_BLOCK = 32;
 const Q8_BLOCK_BYTES = 2 + Q8_BLOCK;
+/** The same of Q4_0. */
+const Q4_BLOCK = Q8_BLOCK;
+const Q4_BLOCK_BYTES = 2 + Q4_BLOCK / 2;
 
 export function storedBytes(type: GgmlType, elements: number): number {
   if (type === 'q8_0') return (elements / Q8_BLOCK) * Q8_BLOCK_BYTES;
+  if (type === 'q4_0') return (elements / Q4_BLOCK) * Q4_BLOCK_BYTES;
   return elements * (type === 'f32' ? 4 : 2);
 }
 
@@ -76,8 +80,38 @@ export function quantizeQ8(floats: Float32Array): Uint8Array {
   return bytes;
 }
 
+/**
+ * Q4_0: for each 32 values an f16 scale d = x / −8 of the value x of largest magnitude, and 32 numbers min(15, ⌊x / d + 8.5⌋) of
+ * four bits: value i in the low half of byte i, value i + 16 in its high half (ggml's `quantize_row_q4_0_ref`).
+ * @param floats a multiple of 32
+ */
+export function quantizeQ4(floats: Float32Array): Uint8Array {
+  assert(floats.length % Q4_BLOCK === 0, `${floats.length} values are no whole blocks of Q4_0`);
+  const blocks = floats.length / Q4_BLOCK;
+  const scales = new Float32Array(blocks);
+  const bytes = new Uint8Array(blocks * Q4_BLOCK_BYTES);
+  for (let block = 0; block < blocks; block++) {
+    const from = block * Q4_BLOCK;
+    let extreme = 0;
+    for (let i = from; i < from + Q4_BLOCK; i++)
+      if (Math.abs(floats[i]) > Math.abs(extreme)) extreme = floats[i];
+    const scale = Math.fround(extreme / -8);
+    const inverse = scale === 0 ? 0 : Math.fround(1 / scale);
+    scales[block] = scale;
+    const nibble = (i: number): number =>
+      Math.min(15, Math.trunc(Math.fround(Math.fround(floats[from + i] * inverse) + 8.5)));
+    const to = block * Q4_BLOCK_BYTES + 2;
+    for (let i = 0; i < Q4_BLOCK / 2; i++) bytes[to + i] = nibble(i) | (nibble(i + Q4_BLOCK / 2) << 4);
+  }
+  const halves = new DataView(bytes.buffer);
+  for (const [block, half] of f16FromFloats(scales).entries())
+    halves.setUint16(block * Q4_BLOCK_BYTES, half, true);
+  return bytes;
+}
+
 function encodeTensor(type: GgmlType, floats: Float32Array): Uint8Array {
   if (type === 'q8_0') return quantizeQ8(floats);
+  if (type === 'q4_0') return quantizeQ4(floats);
   const stored = type === 'f32' ? floats : f16FromFloats(floats);
   return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
 }

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { createRng } from '../rng.ts';
 import { f16FromFloats, floatsFromF16 } from './float16.ts';
-import { quantizeQ8 } from './gguf-format.ts';
+import { quantizeQ4, quantizeQ8 } from './gguf-format.ts';
 import { QUANTS, type QuantName, typeName } from './gguf-quants.ts';
 
 const half = (x: number): number[] => {
@@ -50,6 +50,21 @@ describe('Q4_0', () => {
     const values = Array.from({ length: 32 }, (_, i) => (i * 7) % 16);
     const bytes = Array.from({ length: 16 }, (_, i) => values[i] | (values[i + 16] << 4));
     expect(decode('Q4_0', [...half(-0.25), ...bytes], 32)).toEqual(values.map((q) => -0.25 * (q - 8)));
+  });
+
+  it('of the writer keeps what has four bits, and is within a step of the rest', () => {
+    // The largest is at −8 scales, so the scale is 1/4.
+    const exact = Array.from({ length: 32 }, (_, i) => ((i % 16) - 8) / 4);
+    expect(decode('Q4_0', quantizeQ4(Float32Array.from(exact)), 32)).toEqual(exact);
+    const rng = createRng(2);
+    const floats = Float32Array.from({ length: 320 }, () => rng.normal());
+    const back = decode('Q4_0', quantizeQ4(floats), 320);
+    for (let block = 0; block < 320; block += 32) {
+      const step = Math.max(...floats.subarray(block, block + 32).map(Math.abs)) / 8;
+      for (let i = block; i < block + 32; i++)
+        expect(Math.abs(back[i] - floats[i])).toBeLessThanOrEqual(1.01 * step);
+    }
+    expect(decode('Q4_0', quantizeQ4(new Float32Array(32)), 32).every((x) => x === 0)).toBe(true);
   });
 });
 

@@ -48,7 +48,7 @@ describe.each(GGUF_TYPES)('a file of type %s, read by @huggingface/gguf', (type)
       version: 3,
       'general.architecture': 'qwen3',
       'general.name': 'tiny',
-      'general.file_type': { f32: 0, f16: 1, q8_0: 7 }[type],
+      'general.file_type': { f32: 0, f16: 1, q8_0: 7, q4_0: 2 }[type],
       'qwen3.context_length': config.contextLength,
       'qwen3.embedding_length': config.width,
       'qwen3.block_count': config.layers,
@@ -86,11 +86,11 @@ describe.each(GGUF_TYPES)('a file of type %s, read by @huggingface/gguf', (type)
       const data = tensors.get(shapes[i].name)!.data;
       const bytes = file.subarray(start);
       const kind = tensorType(type, shapes[i].shape);
-      expect(dtype, name).toBe({ f32: 0, f16: 1, q8_0: 8 }[kind]);
+      expect(dtype, name).toBe({ f32: 0, f16: 1, q8_0: 8, q4_0: 2 }[kind]);
       if (kind === 'f32') expect(bytes.readFloatLE(4)).toBe(data[1]);
       else if (kind === 'f16')
         expect(floatsFromF16(Uint16Array.of(bytes.readUInt16LE(2)))[0]).toBeCloseTo(data[1], 3);
-      stored += kind === 'f32' ? 4 * data.length : kind === 'f16' ? 2 * data.length : (data.length / 32) * 34;
+      stored += { f32: 4, f16: 2, q8_0: 34 / 32, q4_0: 18 / 32 }[kind] * data.length;
     }
     expect(ggufWeightBytes(config, type)).toBe(stored);
   });

@@ -26,11 +26,11 @@ import { ggufPlace } from './gguf-names.ts';
 import type { Json } from './family.ts';
 import type { Tensor } from './hf.ts';
 
-export const GGUF_TYPES = ['f32', 'f16', 'q8_0'] as const;
+export const GGUF_TYPES = ['f32', 'f16', 'q8_0', 'q4_0'] as const;
 export type GgufType = (typeof GGUF_TYPES)[number];
 
 /** `general.file_type`, numbers of `enum llama_ftype`. */
-const FILE_TYPES: Record<GgufType, number> = { f32: 0, f16: 1, q8_0: 7 };
+const FILE_TYPES: Record<GgufType, number> = { f32: 0, f16: 1, q8_0: 7, q4_0: 2 };
 
 export interface GgufRequest {
   config: ModelConfig;
@@ -56,7 +56,7 @@ export function ggufName(name: string): string {
 /** How a parameter is stored in a file of this type. */
 export function tensorType(type: GgufType, shape: readonly number[]): GgmlType {
   if (shape.length === 1) return 'f32';
-  return type === 'q8_0' && shape.at(-1)! % Q8_BLOCK !== 0 ? 'f16' : type;
+  return type.startsWith('q') && shape.at(-1)! % Q8_BLOCK !== 0 ? 'f16' : type;
 }
 
 interface TokenizerParts {
