@@ -2,7 +2,8 @@
  * Latency of a 32-token gap in a file of about 600 tokens, through HTTP, one request after the other: of the first request
  * in a file, and of the next one, after the person has typed one more character there.
  *
- *     npm start &   npx tsx scripts/bench-http.ts --data fim.jsonl.gz [--url http://127.0.0.1:8484] [--requests 60] [--json]
+ *     npm start &   npx tsx scripts/bench-http.ts --data fim.jsonl.gz [--url http://127.0.0.1:8484] [--requests 60]
+ *       [--options '{"mode":"verify"}'] [--json]
  *
  * Files come from fill-in-the-middle rows: the text nearest to the gap, 400 tokens before it and 200 after it, as the
  * server counts them. Rows whose files are shorter are passed over. A request that ends early counts as it is; the mean
@@ -19,6 +20,7 @@ const { values: flags } = parseArgs({
     data: { type: 'string' },
     tokenizer: { type: 'string', default: 'models/tintype-code' },
     requests: { type: 'string', default: '60' },
+    options: { type: 'string', default: '{}' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -46,7 +48,7 @@ async function ask(prompt: string, suffix: string): Promise<Reply> {
   const reply = await fetch(`${flags.url}/v1/fim/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ prompt, suffix, max_tokens: GAP }),
+    body: JSON.stringify({ prompt, suffix, max_tokens: GAP, tintype: JSON.parse(flags.options) as object }),
   });
   const json = (await reply.json()) as Pick<Reply, 'usage'>;
   if (!reply.ok) throw new Error(JSON.stringify(json));

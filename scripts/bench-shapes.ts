@@ -2,8 +2,9 @@
  * A denoising step at the size of a published model against llama.cpp: random weights of one shape in one GGUF file, loaded by
  * both, 512 cached tokens, some rows at once with the distribution of each. Interleaved rounds; medians and the best.
  *
- *     npx tsx scripts/bench-shapes.ts [--size 0.6b] [--threads 2] [--rounds 12] [--layers 4] [--folder DIR]
+ *     npx tsx scripts/bench-shapes.ts [--size 0.6b] [--threads 2] [--rounds 12] [--layers 4] [--asked all|last] [--folder DIR]
  *
+ * `--asked last`: the distribution of the last row alone, without most of the head and of what node-llama-cpp does with each row.
  * `--folder`: where node-llama-cpp is installed (a folder with a node_modules), by default here. `--layers` cuts the model, which
  * leaves the ratio of layers and head out of proportion but fits where memory is short; by default all of them.
  */
@@ -29,12 +30,14 @@ const { values } = parseArgs({
     threads: { type: 'string', default: '2' },
     rounds: { type: 'string', default: '12' },
     rows: { type: 'string', default: '1,4,8,32' },
+    asked: { type: 'string', default: 'all' },
     layers: { type: 'string' },
     folder: { type: 'string', default: '.' },
   },
 });
 const CACHED = 512;
 const threads = Number(values.threads);
+const isAsked = (row: number, rows: number): boolean => values.asked === 'all' || row === rows - 1;
 const shape = SHAPES[values.size as keyof typeof SHAPES]?.shape;
 if (!shape) throw new Error(`--size ${values.size}: one of ${Object.keys(SHAPES).join(', ')}`);
 const config: ModelConfig = {
@@ -93,8 +96,9 @@ async function ours(path: string, precision: Precision): Promise<Contender> {
     name: `tintype ${precision}`,
     after: async () => {},
     step: async (rows) => {
+      const query = positionsFrom(0, rows).filter((row) => isAsked(row, rows));
       const run = { ids: ids(rows), positions: positionsFrom(CACHED, rows), cache, write: 0 };
-      await denoiser.forward([{ ...run, attention: { kind: 'full' }, query: positionsFrom(0, rows) }], want);
+      await denoiser.forward([{ ...run, attention: { kind: 'full' }, query }], want);
     },
   };
 }
@@ -131,7 +135,10 @@ async function theirs(path: string, type: GgufType): Promise<Contender> {
     name: `llama.cpp ${type}`,
     step: async (rows) => {
       await sequence.controlledEvaluate(
-        Array.from({ length: rows }, (_, i) => [20 + (i % 50), { generateNext: { token: true } }]),
+        Array.from({ length: rows }, (_, i) => [
+          20 + (i % 50),
+          { generateNext: { token: isAsked(i, rows) } },
+        ]),
       );
     },
     after: () => sequence.eraseContextTokenRanges([{ start: CACHED, end: sequence.nextTokenIndex }]),
@@ -159,7 +166,7 @@ for (let round = -1; round < Number(values.rounds); round++) {
   }
 }
 console.log(
-  `${values.size}, ${config.layers} layers, ${CACHED} cached, ${threads} threads, ${values.rounds} rounds`,
+  `${values.size}, ${config.layers} layers, ${CACHED} cached, ${threads} threads, ${values.rounds} rounds, ${values.asked} rows asked`,
 );
 for (const rows of rowsList) {
   const medians = times.map((byRows) => percentile(byRows.get(rows)!, 0.5));
