@@ -5,8 +5,9 @@ import { basename, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import pc from 'picocolors';
 import { addDecodeOptions, decodeOptionsOf, type DecodeFlags } from './decode-options.ts';
+import type { Listening } from '../server/listen.ts';
 import { interruptSignal } from './interrupt.ts';
-import { toInteger } from './options.ts';
+import { toBytes, toInteger } from './options.ts';
 import { printLine } from './output.ts';
 import { addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
 import { bundledModel } from './text-model.ts';
@@ -22,14 +23,16 @@ body of a request takes the same names.
 Examples:
   $ tintype serve
   $ tintype serve --precision int8 --threshold 0.6
-  $ tintype serve --port 9000 --model models/tintype-code models/tintype-code-ar
+  $ tintype serve --port 9000 --model models/tintype-code --model models/tintype-code-ar --memory 200MB
   $ TINTYPE_PORT=9000 tintype serve
 
-Routes:
-  GET  /health               {"status":"ok"} once the models are loaded
-  GET  /v1/models            what is loaded
-  POST /v1/fim/completions   {"prompt","suffix","max_tokens","temperature","top_p","seed","stop","logit_bias","tintype"}
-  POST /v1/completions       the same; without "suffix" it continues the prompt
+Routes (GET /docs lists them with their fields):
+  GET  /health /metrics /docs /openapi.json /v1/models
+  POST /v1/chat/completions /v1/completions                      OpenAI
+  POST /v1/fim/completions /v1/edit/completions /v1/apply/completions   Mercury, Mistral
+  POST /v1/infill                                                every <|hole|> of a template
+  POST /infill /completion                                       llama.cpp
+  POST /api/generate /api/chat                                   Ollama
 
 The log goes to stderr, one JSON line a request, without any text of prompts or answers.`;
 
@@ -38,6 +41,8 @@ interface ServeOptions extends TunedFlags, DecodeFlags, ModelFlags {
   host: string;
   port: number;
   threads: number;
+  /** Bytes. */
+  memory?: number;
   logLevel: string;
 }
 
@@ -60,6 +65,11 @@ export function register(program: Command): void {
       (text: string) => toInteger('--threads', text, 1, 256),
       availableParallelism(),
     )
+    .option(
+      '--memory <size>',
+      'for the weights of all loaded models, such as 4GB; the least recently used make room (default: no limit)',
+      (text: string) => toBytes('--memory', text),
+    )
     .addOption(
       new Option('--log-level <level>', 'what to log')
         .choices(['info', 'warn', 'error', 'silent'])
@@ -71,10 +81,11 @@ export function register(program: Command): void {
 async function serve(options: ServeOptions): Promise<void> {
   const stop = interruptSignal();
   // Loaded here, so that `tintype --help` does not wait for them.
-  const [{ pino }, { createEngine }, { createApp }, { listen }] = await Promise.all([
+  const [{ pino }, { createEngine }, { createApp }, { lateEngine }, { listen }] = await Promise.all([
     import('pino'),
     import('../decode/engine.ts'),
     import('../server/app.ts'),
+    import('../server/late-engine.ts'),
     import('../server/listen.ts'),
   ]);
   const logger = pino({ level: options.logLevel }, pino.destination({ dest: 2, sync: true }));
@@ -87,17 +98,22 @@ async function serve(options: ServeOptions): Promise<void> {
   );
   // In the log's own form: stderr holds one JSON document a line.
   for (const { id, text } of tuned) if (text !== null) logger.info({ model: id, tuned: text }, 'tuned');
-  const engine = await createEngine({
+  const loading = createEngine({
     modelDirs,
     threads: options.threads,
     overrides: overridesOf(options),
     defaults: Object.fromEntries(tuned.map((each) => [each.id, decodeOptionsOf(options, each.options)])),
     precisions: Object.fromEntries(tuned.map((each) => [each.id, options.precision ?? each.precision])),
+    memoryBytes: options.memory,
   });
+  // Awaited below; an address that is taken is said first.
+  loading.catch(() => {});
   const overdue = new AbortController();
+  const app = createApp({ engine: lateEngine(loading), logger, shutdown: overdue.signal });
+  let server: Listening | null = null;
   try {
-    const app = createApp({ engine, logger, shutdown: overdue.signal });
-    const server = await listen(app.fetch, options);
+    server = await listen(app.fetch, options);
+    const engine = await loading;
     printLine(
       welcome(
         server.url,
@@ -107,8 +123,13 @@ async function serve(options: ServeOptions): Promise<void> {
     if (!stop.aborted) await once(stop, 'abort');
     printLine('tintype: finishing running requests (Ctrl-C again ends at once) ...');
     await server.close(GRACE_MS, () => overdue.abort());
+    server = null;
   } finally {
-    await engine.close();
+    await server?.close(0, () => overdue.abort());
+    await loading.then(
+      (engine) => engine.close(),
+      () => {},
+    );
   }
 }
 

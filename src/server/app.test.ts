@@ -1,34 +1,9 @@
-import { Writable } from 'node:stream';
 import fc from 'fast-check';
-import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { createFakeEngine, type FakeEngine } from '../../tests/fake-engine.ts';
+import { createFakeEngine } from '../../tests/fake-engine.ts';
+import { json, serverRig as rig } from '../../tests/server-rig.ts';
 import type { CompletionRequest } from '../decode/engine-types.ts';
 import { TintypeError } from '../errors.ts';
-import { createApp } from './app.ts';
-
-/** The app over a fake engine, with its log as text. */
-function rig(engine: FakeEngine = createFakeEngine(), shutdown?: AbortSignal) {
-  const lines: string[] = [];
-  const sink = new Writable({
-    write(chunk, _encoding, done) {
-      lines.push(String(chunk));
-      done();
-    },
-  });
-  const app = createApp({ engine, logger: pino(sink), shutdown, nowSeconds: () => 1_800_000_000 });
-  const post = (path: string, body: unknown, init: RequestInit = {}) =>
-    app.request(path, {
-      method: 'POST',
-      body: typeof body === 'string' ? body : JSON.stringify(body),
-      headers: { 'content-type': 'application/json' },
-      ...init,
-    });
-  return { app, post, engine, log: () => lines.join('') };
-}
-
-/** The body of an answer; tests check its shape themselves. */
-const json = (response: Response): Promise<any> => response.json();
 
 const FIM = '/v1/fim/completions';
 const COMPLETIONS = '/v1/completions';
@@ -51,8 +26,12 @@ describe('GET', () => {
       object: 'model',
       created: 1_800_000_000,
       owned_by: 'tintype',
+      name: 'tintype-code',
       layout: 'causalContext',
       context_length: 1024,
+      max_output_length: 1023,
+      pricing: { prompt: '0', completion: '0', input_cache_reads: '0' },
+      supported_features: ['fim', 'edit', 'completions', 'json_mode', 'structured_outputs', 'diffusing'],
     });
   });
 
@@ -95,7 +74,10 @@ describe('completions', () => {
         prompt_tokens: 12,
         completion_tokens: 4,
         total_tokens: 16,
+        reasoning_tokens: 0,
+        cached_input_tokens: 5,
         prompt_tokens_details: { cached_tokens: 5 },
+        completion_tokens_details: { reasoning_tokens: 0 },
       },
     });
     expect(engine.asked[0]).toMatchObject({
@@ -183,7 +165,9 @@ describe('completions', () => {
 
   it('says where the time went', async () => {
     const header = (await rig().post(FIM, { prompt: 'a' })).headers.get('server-timing');
-    expect(header).toMatch(/^decode;dur=3\.5;desc="2 forwards", total;dur=\d+\.\d$/);
+    expect(header).toMatch(
+      /^queue;dur=0\.3, prefill;dur=1\.5, decode;dur=3\.5;desc="2 forwards", total;dur=\d+\.\d$/,
+    );
   });
 });
 
@@ -201,8 +185,14 @@ describe('refusals', () => {
     ['top_p', { prompt: 'a', top_p: 0 }],
     ['seed', { prompt: 'a', seed: 0.5 }],
     ['stop', { prompt: 'a', stop: [''] }],
-    ['n', { prompt: 'a', n: 2 }],
-    ['stream', { prompt: 'a', stream: true }],
+    ['n', { prompt: 'a', n: 17 }],
+    ['n', { prompt: ['a', 'b'], n: 9 }],
+    ['n', { prompt: 'a', n: 1e30 }],
+    ['stream', { prompt: 'a', stream: 'yes' }],
+    ['diffusing', { prompt: 'a', diffusing: 'all' }],
+    ['max_tokens', { prompt: 'a', max_tokens: -1 }],
+    ['logit_bias', { prompt: 'a', logit_bias: { 1: 200 } }],
+    ['response_format', { prompt: 'a', response_format: { type: 'xml' } }],
   ])('name %s in %j', async (param, body) => {
     const response = await rig().post(FIM, body);
     expect(response.status).toBe(400);
@@ -237,7 +227,7 @@ describe('refusals', () => {
   });
 
   it('a body beyond the limit is 413', async () => {
-    const response = await rig().post(FIM, { prompt: 'x'.repeat(5 * 1024 * 1024) });
+    const response = await rig().post(FIM, { prompt: 'x'.repeat(10 * 1024 * 1024) });
     expect(response.status).toBe(413);
     expect((await json(response)).error.code).toBe('body_too_large');
   });
@@ -300,7 +290,7 @@ describe('cancelling', () => {
 
   it('answers 503 to what is still running when the server ends', async () => {
     const shutdown = new AbortController();
-    const { post, engine } = rig(waiting(), shutdown.signal);
+    const { post, engine } = rig(waiting(), { shutdown: shutdown.signal });
     const response = post(FIM, { prompt: 'a' });
     await expect.poll(() => engine.asked.length).toBe(1);
     shutdown.abort();

@@ -1,17 +1,18 @@
 /**
- * The HTTP surface, as a Hono app over an injected engine: no sockets, no files, so tests call it directly.
- * OpenAI's shapes; API errors in OpenAI's shape too.
+ * The HTTP surface, as a Hono app over an injected engine: no sockets, no files, so tests call it directly. What all
+ * routes share is here; the routes are data (`routes/`).
  */
-import { Hono, type Context } from 'hono';
+import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { cors } from 'hono/cors';
+import { routePath } from 'hono/route';
 import type { Logger } from 'pino';
-import type { z } from 'zod';
-import type { CompletionEngine, CompletionReply } from '../decode/engine-types.ts';
-import { fromZod, HttpError, toHttpError } from './errors.ts';
-import { completionBody, fimBody, type CompletionBody } from './schemas.ts';
-
-/** Far above any context window, far below what would hurt. */
-const MOST_BODY_BYTES = 4 * 1024 * 1024;
+import type { CompletionEngine } from '../decode/engine-types.ts';
+import { MOST_BODY_BYTES, readBody } from './body.ts';
+import type { Ctx, Deps, Env, RequestRecord, Route } from './deps.ts';
+import { HttpError, toHttpError } from './errors.ts';
+import { createMetrics } from './metrics.ts';
+import { ROUTES } from './routes/index.ts';
 
 export interface AppOptions {
   engine: CompletionEngine;
@@ -20,36 +21,57 @@ export interface AppOptions {
   shutdown?: AbortSignal;
   /** Unix time, seconds; `created` of models and replies. */
   nowSeconds?: () => number;
+  /** Silence on a stream after which a comment keeps the connection open. */
+  keepAliveMs?: number;
+  /** Between the request's id and its route: accounts, limits. They throw `HttpError` or go on. */
+  guards?: readonly MiddlewareHandler<Env>[];
+  /** Each request once it is over, streams at their end: a ledger. */
+  onFinished?: (record: RequestRecord) => void;
+  /** More routes. */
+  routes?: readonly Route[];
 }
 
-/** What one request adds to its log line: counts, never text. */
-type Env = { Variables: { requestId: string; log: Record<string, string | number> } };
+const KEEP_ALIVE_MS = 15_000;
 
 export function createApp(options: AppOptions): Hono<Env> {
-  const { engine, logger, shutdown, nowSeconds = () => Math.floor(Date.now() / 1000) } = options;
-  const startedAt = nowSeconds();
+  const { engine, logger, shutdown, guards = [], routes = [], onFinished = () => {} } = options;
+  const { nowSeconds = () => Math.floor(Date.now() / 1000), keepAliveMs = KEEP_ALIVE_MS } = options;
+  const metrics = createMetrics(engine);
+  const deps: Deps = { engine, logger, metrics, nowSeconds, startedAt: nowSeconds(), keepAliveMs };
   const app = new Hono<Env>();
+
+  app.use(cors({ origin: localOrigin, exposeHeaders: EXPOSED, maxAge: 600 }));
 
   app.use(async (c, next) => {
     const startedMs = performance.now();
+    const abort = new AbortController();
     c.set('requestId', crypto.randomUUID());
     c.set('log', {});
+    c.set('abort', abort);
+    c.set('finished', null);
+    c.set('signal', AbortSignal.any([c.req.raw.signal, abort.signal, ...(shutdown ? [shutdown] : [])]));
     await next();
-    const elapsedMs = performance.now() - startedMs;
+    const elapsedMs = (): number => performance.now() - startedMs;
     c.header('x-request-id', c.var.requestId);
-    c.header('server-timing', `total;dur=${elapsedMs.toFixed(1)}`, { append: true });
+    c.header('server-timing', `total;dur=${elapsedMs().toFixed(1)}`, { append: true });
     const { method, path } = c.req;
-    logger.info(
-      {
+    const known = routePath(c, -1);
+    const route = known.includes('*') ? 'none' : known;
+    const end = (): void => {
+      const record: RequestRecord = {
         requestId: c.var.requestId,
         method,
         path,
         status: c.res.status,
-        elapsedMs: Math.round(elapsedMs),
+        elapsedMs: Math.round(elapsedMs()),
         ...c.var.log,
-      },
-      'request',
-    );
+      };
+      metrics.request(record, route);
+      logger.info(record, 'request');
+      onFinished(record);
+    };
+    if (c.var.finished === null) end();
+    else void c.var.finished.then(end);
   });
 
   app.use(
@@ -62,126 +84,35 @@ export function createApp(options: AppOptions): Hono<Env> {
       },
     }),
   );
+  for (const guard of guards) app.use(guard);
 
-  app.get('/health', (c) => c.json({ status: 'ok', models: engine.models().map((model) => model.id) }));
-
-  app.get('/v1/models', (c) =>
-    c.json({
-      object: 'list',
-      data: engine.models().map(({ id, layout, contextLength }) => ({
-        id,
-        object: 'model',
-        created: startedAt,
-        owned_by: 'tintype',
-        layout,
-        context_length: contextLength,
-      })),
-    }),
-  );
-
-  app.post('/v1/completions', async (c) => {
-    const body = await readBody(c, completionBody);
-    return c.json(await answer(c, body, (text) => ({ text })));
-  });
-
-  // Mercury's clients read `text`, Mistral's `message.content`.
-  app.post('/v1/fim/completions', async (c) => {
-    const body = await readBody(c, fimBody);
-    return c.json(await answer(c, body, (text) => ({ text, message: { role: 'assistant', content: text } })));
-  });
+  for (const { method, path, aliases = [], body, answer } of [...ROUTES, ...routes]) {
+    const handler = async (c: Ctx): Promise<Response> =>
+      answer(c, body ? await readBody(c, body) : undefined, deps);
+    for (const each of [path, ...aliases]) app.on(method, each, handler);
+  }
 
   app.notFound(() => {
-    throw new HttpError(404, 'no such route; GET /v1/models lists the models', { code: 'not_found' });
+    throw new HttpError(404, 'no such route; GET /docs lists them all', { code: 'not_found' });
   });
 
   app.onError((error, c) => {
-    const answered = toHttpError(error, c.req.raw.signal.aborted);
-    if (answered.status === 500) logger.error({ requestId: c.var.requestId, err: error }, 'failed');
+    const { status, message, body, retryAfter } = toHttpError(error, c.req.raw.signal.aborted);
+    if (status === 500) logger.error({ requestId: c.var.requestId, err: error }, 'failed');
+    const said = c.req.path.startsWith('/api/') ? { error: message } : body;
     // A Response, since 499 is no status that Hono's types know.
-    return Response.json(answered.body, { status: answered.status });
+    const headers: Record<string, string> = retryAfter === null ? {} : { 'retry-after': String(retryAfter) };
+    return Response.json(said, { status, headers });
   });
 
   return app;
-
-  /** One choice for each prompt, in the order of the prompts. */
-  async function answer(
-    c: Context<Env>,
-    body: CompletionBody,
-    words: (text: string) => object,
-  ): Promise<object> {
-    const model = findModel(engine, body.model ?? null);
-    const signal = AbortSignal.any([c.req.raw.signal, ...(shutdown ? [shutdown] : [])]);
-    const replies: CompletionReply[] = [];
-    for (const prompt of body.prompt) {
-      replies.push(
-        // One after the other: the engine decides what runs together, and later prompts may reuse the first's cache.
-        await engine.complete({
-          model,
-          prompt,
-          suffix: body.suffix,
-          maxTokens: body.max_tokens,
-          temperature: body.temperature,
-          topP: body.top_p,
-          seed: body.seed ?? crypto.getRandomValues(new Uint32Array(1))[0],
-          stop: body.stop,
-          logitBias: body.logit_bias,
-          options: body.tintype,
-          signal,
-        }),
-      );
-    }
-    const total = (
-      field: 'promptTokens' | 'cachedTokens' | 'completionTokens' | 'nfe' | 'elapsedMs',
-    ): number => replies.reduce((sum, reply) => sum + reply[field], 0);
-    const [promptTokens, completionTokens, nfe] = [
-      total('promptTokens'),
-      total('completionTokens'),
-      total('nfe'),
-    ];
-    c.set('log', { model, promptTokens, completionTokens, nfe });
-    c.header('server-timing', `decode;dur=${total('elapsedMs').toFixed(1)};desc="${nfe} forwards"`);
-    return {
-      id: `cmpl-${c.var.requestId}`,
-      object: 'text_completion',
-      created: nowSeconds(),
-      model,
-      choices: replies.map((reply, index) => ({
-        index,
-        ...words(reply.text),
-        finish_reason: reply.finishReason,
-        logprobs: null,
-      })),
-      usage: {
-        prompt_tokens: promptTokens,
-        completion_tokens: completionTokens,
-        total_tokens: promptTokens + completionTokens,
-        prompt_tokens_details: { cached_tokens: total('cachedTokens') },
-      },
-    };
-  }
 }
 
-/** The body, checked by its schema. The content type does not matter: `curl -d` sends the wrong one. */
-async function readBody<T>(c: Context, schema: z.ZodType<T>): Promise<T> {
-  let json: unknown;
-  try {
-    json = JSON.parse(await c.req.text());
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new HttpError(400, 'the body is not valid JSON', { code: 'invalid_json' });
-  }
-  const result = schema.safeParse(json);
-  if (!result.success) throw fromZod(result.error);
-  return result.data;
-}
+const EXPOSED = ['x-request-id', 'server-timing', 'retry-after'];
 
-/** The wanted model's id, or the first loaded one's when the client names none. */
-function findModel(engine: CompletionEngine, wanted: string | null): string {
-  const loaded = engine.models().map((model) => model.id);
-  if (wanted === null) return loaded[0];
-  if (loaded.includes(wanted)) return wanted;
-  throw new HttpError(404, `model "${wanted.slice(0, 80)}" is not loaded; loaded: ${loaded.join(', ')}`, {
-    param: 'model',
-    code: 'model_not_found',
-  });
+/** Pages of this machine and editors' web views may ask; the headers that they want are allowed by name. */
+function localOrigin(origin: string): string | null {
+  return /^(https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?|vscode-webview:\/\/.*)$/.test(origin)
+    ? origin
+    : null;
 }

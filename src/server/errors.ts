@@ -7,21 +7,25 @@ export interface WireError {
 }
 
 /** 499 is what proxies log for a client that left before its answer; nobody receives it. */
-export type ErrorStatus = 400 | 404 | 413 | 499 | 500 | 503;
+export type ErrorStatus = 400 | 404 | 413 | 429 | 499 | 500 | 503;
 
 /** A refusal that carries its own answer. */
 export class HttpError extends Error {
   readonly status: ErrorStatus;
   readonly body: WireError;
+  /** Seconds after which it makes sense to ask again. */
+  readonly retryAfter: number | null;
 
   constructor(
     status: ErrorStatus,
     message: string,
     { param = null, code = null }: Partial<WireError['error']> = {},
+    retryAfter: number | null = null,
   ) {
     super(message);
     this.name = 'HttpError';
     this.status = status;
+    this.retryAfter = retryAfter;
     this.body = { error: { message, type: TYPES[status], param, code } };
   }
 }
@@ -30,6 +34,7 @@ const TYPES: Record<ErrorStatus, string> = {
   400: 'invalid_request_error',
   404: 'invalid_request_error',
   413: 'invalid_request_error',
+  429: 'rate_limit_error',
   499: 'client_closed_request',
   500: 'server_error',
   503: 'overloaded',
@@ -37,12 +42,24 @@ const TYPES: Record<ErrorStatus, string> = {
 
 /** What the schema refused, by the name of the parameter. Values are never quoted: they may be huge or private. */
 export function fromZod(error: z.ZodError): HttpError {
-  const [issue] = error.issues;
+  const issue = deepest(error.issues[0]);
   const at = issue.path.join('.');
   return new HttpError(400, at === '' ? issue.message : `${at}: ${issue.message}`, {
     param: at === '' ? null : String(issue.path[0]),
     code: 'invalid_value',
   });
+}
+
+/** Of alternatives that all fail, the one that came furthest says most. */
+function deepest(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  if (issue.code !== 'invalid_union') return issue;
+  const inner = issue.errors
+    .flat()
+    .map(deepest)
+    .filter(({ path }) => path.length > 0);
+  if (inner.length === 0) return issue;
+  const [best] = inner.sort((a, b) => b.path.length - a.path.length);
+  return { ...best, path: [...issue.path, ...best.path] };
 }
 
 /** The answer to any error. Only known errors show their words; the rest is for the log. */
@@ -53,14 +70,17 @@ export function toHttpError(error: unknown, clientLeft: boolean): HttpError {
     switch (error.code) {
       case 'prompt_too_long':
         return new HttpError(400, message, { param: 'prompt', code: 'context_length_exceeded' });
+      case 'overloaded':
+        return new HttpError(503, message, { code: 'overloaded' }, 1);
       case 'bad_request':
       case 'bad_option':
+      case 'bad_template':
       case 'unsupported':
         return new HttpError(400, message, { code: error.code });
       case 'aborted':
         return clientLeft
           ? new HttpError(499, 'the client closed the connection', { code: 'client_closed_request' })
-          : new HttpError(503, 'the server is shutting down', { code: 'shutting_down' });
+          : new HttpError(503, 'the server is shutting down', { code: 'shutting_down' }, 5);
       default:
     }
   }

@@ -1,72 +1,164 @@
-/**
- * Bodies of the completion routes, OpenAI's names. Unknown fields are ignored, as clients send many; `null` means
- * the default, as in OpenAI's API.
- */
+/** Bodies in OpenAI's, Mercury's and Mistral's shapes. */
 import { z } from 'zod';
-import type { CompleteOptions } from '../decode/complete.ts';
-import { completionOptionsSchema, decodeOptionsSchema } from '../decode/options.ts';
+import {
+  body,
+  count,
+  fewStops,
+  fixedMaxTokens,
+  flag,
+  generation,
+  manyStops,
+  maxTokens,
+  MOST_CHOICES,
+  name,
+  suffixText,
+  text,
+  withDefault,
+} from './schema-parts.ts';
 
-const MOST_PROMPTS = 16;
-const MOST_STOPS = 16;
-const DEFAULT_MAX_TOKENS = 64;
+const MOST_MESSAGES = 1000;
+const MOST_TOOLS = 128;
+const MOST_HOLES = 32;
 
-const text = z.string({ error: 'expected a string' });
-const list = (most: number) => z.array(text).min(1).max(most);
-
-/** An optional parameter whose `null` means the default too. */
-const withDefault = <T>(schema: z.ZodType<T>, value: T) =>
-  schema.nullish().transform((given) => given ?? value);
-
-/** The decoder's own options, as the command line and the API know them; what was not said stays unsaid. */
-const ownOptions = decodeOptionsSchema.extend({
-  contextTokens: completionOptionsSchema.shape.contextTokens,
-  schema: z.union([z.record(z.string(), z.unknown()), z.boolean()]).optional(),
-  regex: z.string().optional(),
-});
-const tintype = z
-  .record(z.string(), z.unknown())
-  .superRefine((given, context) => {
-    for (const issue of ownOptions.safeParse(given).error?.issues ?? [])
-      context.addIssue({ code: 'custom', message: issue.message, path: issue.path });
+const prompts = z
+  .union([text, z.array(text).min(1).max(MOST_CHOICES)], {
+    error: `expected a string or 1 to ${MOST_CHOICES} strings`,
   })
-  .transform((given) => given as CompleteOptions)
-  .nullish()
-  .transform((given) => given ?? {});
-
-const shared = {
-  /** The only loaded model, or the first one, when a client sends none (llama.vim does not). */
-  model: text.nullish(),
-  prompt: z
-    .union([text, list(MOST_PROMPTS)], { error: `expected a string or 1 to ${MOST_PROMPTS} strings` })
-    .transform((given) => (typeof given === 'string' ? [given] : given)),
-  max_tokens: withDefault(z.int().min(1), DEFAULT_MAX_TOKENS),
-  /** Greedy by default: code wants the likeliest text. */
-  temperature: withDefault(z.number().min(0).max(2), 0),
-  top_p: withDefault(z.number().gt(0).max(1), 1),
-  /** Drawn by the server when absent. */
-  seed: z.int().nullish(),
-  stop: z
-    .union([text.min(1), z.array(text.min(1)).max(MOST_STOPS)], {
-      error: `expected a string or up to ${MOST_STOPS} strings, none of them empty`,
-    })
-    .nullish()
-    .transform((given) => (typeof given === 'string' ? [given] : (given ?? []))),
-  logit_bias: z
-    .record(z.string(), z.number().min(-100).max(100))
-    .nullish()
-    .transform((given) => given ?? {}),
-  /** Policy, mode, cache, constraint …: one object, the names of the API. */
-  tintype,
-  n: z.literal(1, { error: 'expected 1: one completion a prompt' }).nullish(),
-  stream: z.literal(false, { error: 'expected false: this server answers in one piece' }).nullish(),
-};
-
-const body = <T extends z.ZodRawShape>(shape: T) => z.object(shape, { error: 'expected a JSON object' });
+  .transform((given) => (typeof given === 'string' ? [given] : given));
 
 /** `POST /v1/completions`: without a suffix the prompt is continued, with one the gap is filled. */
-export const completionBody = body({ ...shared, suffix: text.nullish().transform((given) => given ?? null) });
+export const completionBody = body({
+  ...generation,
+  prompt: prompts.describe('One text or several; fill-in-the-middle markers of other models are understood.'),
+  suffix: suffixText
+    .nullish()
+    .transform((given) => given ?? null)
+    .describe('Text after the gap.'),
+  max_tokens: fixedMaxTokens,
+  stop: manyStops,
+  echo: flag.nullish().describe('The prompt stands before the text.'),
+  logprobs: z
+    .union([z.int().min(0).max(5), flag], { error: 'expected a number from 0 to 5' })
+    .nullish()
+    .describe('Log-probabilities of the tokens at the steps that committed them; no alternatives.'),
+});
+export type CompletionBody = z.infer<typeof completionBody>;
 
 /** `POST /v1/fim/completions`: always a gap; nothing may follow it. */
-export const fimBody = body({ ...shared, suffix: withDefault(text, '') });
+export const fimBody = body({
+  ...generation,
+  prompt: prompts.describe('Text before the gap.'),
+  suffix: withDefault(suffixText as unknown as z.ZodType<string>, '').describe('Text after the gap.'),
+  max_tokens: fixedMaxTokens,
+  min_tokens: count(0).nullish().describe('Accepted and ignored.'),
+  stop: manyStops,
+  logprobs: completionBody.shape.logprobs,
+});
+export type FimBody = z.infer<typeof fimBody>;
 
-export type CompletionBody = z.infer<typeof completionBody>;
+/** Text, or parts of which those that are text count. */
+const content = z.union(
+  [text, z.array(z.object({ type: z.literal('text'), text }), { error: 'expected parts of type "text"' })],
+  { error: 'expected a string, or parts of type "text"' },
+);
+const plain = content.transform((given) =>
+  typeof given === 'string' ? given : given.map((part) => part.text).join(''),
+);
+
+const toolCall = z.object({
+  id: text,
+  type: z.literal('function').nullish(),
+  function: z.object({ name, arguments: text }),
+});
+
+export const message = z
+  .discriminatedUnion(
+    'role',
+    [
+      z.object({ role: z.enum(['system', 'developer']), content: plain, name: text.nullish() }),
+      z.object({ role: z.literal('user'), content: plain, name: text.nullish() }),
+      z.object({
+        role: z.literal('assistant'),
+        content: plain.nullish(),
+        name: text.nullish(),
+        tool_calls: z.array(toolCall).nullish(),
+      }),
+      z.object({ role: z.literal('tool'), content: plain, tool_call_id: text.nullish() }),
+    ],
+    { error: 'expected {"role": "system" | "user" | "assistant" | "tool", "content": …}' },
+  )
+  .describe('A message.');
+export type Message = z.infer<typeof message>;
+
+export const tool = z.object({
+  type: z.literal('function', { error: 'expected "function"' }),
+  function: z.object({
+    name: text.regex(/^[\w.-]{1,64}$/, 'expected 1 to 64 letters, digits, _, - or .'),
+    description: text.nullish(),
+    parameters: z.record(z.string(), z.unknown()).nullish(),
+    strict: flag.nullish(),
+  }),
+});
+export type Tool = z.infer<typeof tool>;
+
+export const tools = z.array(tool).max(MOST_TOOLS, `expected at most ${MOST_TOOLS} tools`).nullish();
+const messages = z
+  .array(message, { error: 'expected a list of messages' })
+  .min(1, 'expected at least one message')
+  .max(MOST_MESSAGES, `expected at most ${MOST_MESSAGES} messages`);
+
+/** `POST /v1/chat/completions`. */
+export const chatBody = body({
+  ...generation,
+  messages: messages.describe('The conversation.'),
+  max_tokens: maxTokens,
+  max_completion_tokens: maxTokens,
+  stop: fewStops,
+  logprobs: flag.nullish().describe('Log-probabilities of the tokens at the steps that committed them.'),
+  top_logprobs: z.int().min(0).max(20).nullish().describe('Accepted; no alternatives are told.'),
+  reasoning_effort: text.nullish().describe('Accepted and ignored.'),
+  tools: tools.describe('What the model may call.'),
+  tool_choice: z
+    .union(
+      [
+        z.enum(['none', 'auto', 'required']),
+        z.object({ type: z.literal('function'), function: z.object({ name }) }),
+      ],
+      { error: 'expected "none", "auto", "required" or {"type": "function", "function": {"name"}}' },
+    )
+    .nullish()
+    .describe('"required" or a function: the answer is a call, its arguments valid by their schema.'),
+  parallel_tool_calls: flag.nullish().describe('Accepted; a forced answer is one call.'),
+});
+export type ChatBody = z.infer<typeof chatBody>;
+
+/** `POST /v1/edit/completions` and `/v1/apply/completions`: one user message that holds tags. */
+export const editBody = body({
+  ...generation,
+  messages: messages.describe('One user message with the sections of Mercury’s edit or apply prompt.'),
+  max_tokens: maxTokens,
+  stop: manyStops,
+});
+export type EditBody = z.infer<typeof editBody>;
+
+/** `POST /v1/infill`: a text with holes of unknown length. */
+export const infillBody = body({
+  model: generation.model,
+  template: text.describe('A text with one or more <|hole|>.'),
+  max_tokens: fixedMaxTokens.describe('Most tokens for each hole.'),
+  temperature: generation.temperature,
+  top_p: generation.top_p,
+  seed: generation.seed,
+  stop: manyStops,
+  stream: generation.stream.describe('Server-sent events {"hole", "delta"}, then the whole.'),
+  tintype: generation.tintype,
+})
+  .refine(({ template }) => template.includes('<|hole|>'), {
+    error: 'expected at least one <|hole|>',
+    path: ['template'],
+  })
+  .refine(({ template }) => template.split('<|hole|>').length - 1 <= MOST_HOLES, {
+    error: `expected at most ${MOST_HOLES} holes`,
+    path: ['template'],
+  });
+export type InfillBody = z.infer<typeof infillBody>;

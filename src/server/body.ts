@@ -1,0 +1,49 @@
+/** Reading a request body: bytes to checked data, with a refusal for everything that is not right. */
+import type { Context } from 'hono';
+import type { z } from 'zod';
+import { fromZod, HttpError } from './errors.ts';
+
+/** Far above any context window, far below what would hurt. */
+export const MOST_BODY_BYTES = 10 * 1024 * 1024;
+/** JSON inside JSON. The deepest known use is a JSON Schema of tools. */
+const MOST_DEPTH = 200;
+
+/** The body, checked by its schema. The content type does not matter: `curl -d` sends the wrong one. */
+export async function readBody<T>(c: Context, schema: z.ZodType<T>): Promise<T> {
+  const source = decodeUtf8(await c.req.arrayBuffer());
+  if (depthOf(source) > MOST_DEPTH) {
+    throw new HttpError(400, `the body is nested deeper than ${MOST_DEPTH} levels`, { code: 'invalid_json' });
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(source);
+  } catch {
+    throw new HttpError(400, 'the body is not valid JSON', { code: 'invalid_json' });
+  }
+  const result = schema.safeParse(json);
+  if (!result.success) throw fromZod(result.error);
+  return result.data;
+}
+
+function decodeUtf8(bytes: ArrayBuffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new HttpError(400, 'the body is not valid UTF-8', { code: 'invalid_utf8' });
+  }
+}
+
+/** How deep brackets stand inside each other, those in strings aside. */
+function depthOf(source: string): number {
+  let [depth, deepest, inString] = [0, 0, false];
+  for (let i = 0; i < source.length; i++) {
+    const letter = source.charCodeAt(i);
+    if (inString) {
+      if (letter === 0x5c) i++;
+      else if (letter === 0x22) inString = false;
+    } else if (letter === 0x22) inString = true;
+    else if (letter === 0x7b || letter === 0x5b) deepest = Math.max(deepest, ++depth);
+    else if (letter === 0x7d || letter === 0x5d) depth--;
+  }
+  return deepest;
+}

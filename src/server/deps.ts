@@ -1,0 +1,79 @@
+/** What routes are given, and what a route is. */
+import type { Context } from 'hono';
+import type { Logger } from 'pino';
+import type { z } from 'zod';
+import type { CompletionEngine, CompletionReply } from '../decode/engine-types.ts';
+import type { Metrics } from './metrics.ts';
+
+export interface Deps {
+  engine: CompletionEngine;
+  logger: Logger;
+  metrics: Metrics;
+  /** Unix time, seconds. */
+  nowSeconds: () => number;
+  /** When the server started; `created` of models. */
+  startedAt: number;
+  /** Silence on a stream after which a comment keeps the connection open. */
+  keepAliveMs: number;
+}
+
+/** What one request adds to its log line and to the ledger: counts, never text. */
+export interface RequestRecord {
+  requestId: string;
+  method: string;
+  path: string;
+  status: number;
+  elapsedMs: number;
+  model?: string | undefined;
+  promptTokens?: number | undefined;
+  cachedTokens?: number | undefined;
+  completionTokens?: number | undefined;
+  nfe?: number | undefined;
+}
+
+export interface Variables {
+  requestId: string;
+  log: Partial<RequestRecord>;
+  /** Aborted when the client leaves, when the server ends, and by `abort`. */
+  signal: AbortSignal;
+  abort: AbortController;
+  /** Of a streamed answer: settles when its last byte is written or the client has left. */
+  finished: Promise<void> | null;
+}
+
+export type Env = { Variables: Variables };
+export type Ctx = Context<Env>;
+
+export interface Route<T = unknown> {
+  method: 'get' | 'post';
+  path: string;
+  /** The same under other names, for clients whose base address lacks `/v1`. */
+  aliases?: readonly string[];
+  tag: 'OpenAI' | 'Mercury and Mistral' | 'tintype' | 'llama.cpp' | 'Ollama' | 'Server';
+  summary: string;
+  body?: z.ZodType<T>;
+  /** Media type of a streamed answer. */
+  streams?: 'text/event-stream' | 'application/x-ndjson';
+  answer: (c: Ctx, body: T, deps: Deps) => Response | Promise<Response>;
+}
+
+/** A route whose body has the type of its schema. */
+export const route = <T = undefined>(parts: Route<T>): Route => parts as unknown as Route;
+
+/** Totals of replies, for usage and logs. */
+export function totalsOf(replies: readonly CompletionReply[], n = 1) {
+  const sum = (pick: (reply: CompletionReply) => number, each = replies): number =>
+    each.reduce((total, reply) => total + pick(reply), 0);
+  // Several answers to one prompt count the prompt once.
+  const prompts = replies.filter((_, index) => index % n === 0);
+  return {
+    promptTokens: sum((reply) => reply.promptTokens, prompts),
+    cachedTokens: sum((reply) => reply.cachedTokens, prompts),
+    completionTokens: sum((reply) => reply.completionTokens),
+    nfe: sum((reply) => reply.nfe),
+    decodeMs: sum((reply) => reply.elapsedMs),
+    queuedMs: Math.max(0, ...replies.map((reply) => reply.queuedMs)),
+    prefillMs: sum((reply) => reply.prefillMs, prompts),
+  };
+}
+export type Totals = ReturnType<typeof totalsOf>;
