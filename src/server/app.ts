@@ -49,10 +49,15 @@ export function createApp(options: AppOptions): Hono<Env> {
     c.set('log', {});
     c.set('abort', abort);
     c.set('finished', null);
+    c.set('delivered', { promptTokens: 0, cachedTokens: 0, completionTokens: 0 });
+    c.set('onDelivered', () => {});
+    c.set('key', null);
+    c.set('headers', {});
     c.set('signal', AbortSignal.any([c.req.raw.signal, abort.signal, ...(shutdown ? [shutdown] : [])]));
     await next();
     const elapsedMs = (): number => performance.now() - startedMs;
     c.header('x-request-id', c.var.requestId);
+    for (const [name, value] of Object.entries(c.var.headers)) c.header(name, value);
     c.header('server-timing', `total;dur=${elapsedMs().toFixed(1)}`, { append: true });
     const { method, path } = c.req;
     const known = routePath(c, -1);
