@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { basename, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import pc from 'picocolors';
+import { addAccountOptions, openAccounts, type AccountFlags } from './serve-accounts.ts';
 import { addDecodeOptions, decodeOptionsOf, type DecodeFlags } from './decode-options.ts';
 import type { Listening } from '../server/listen.ts';
 import { interruptSignal } from './interrupt.ts';
@@ -19,6 +20,8 @@ const GRACE_MS = 10_000;
 const EXAMPLES = `
 The options of decoding are defaults here, for requests that do not say otherwise: {"tintype": {"mode": "verify", …}} in the
 body of a request takes the same names.
+
+Without keys ("tintype keys") the server is open, and listens on this machine only.
 
 Examples:
   $ tintype serve
@@ -36,7 +39,7 @@ Routes (GET /docs lists them with their fields):
 
 The log goes to stderr, one JSON line a request, without any text of prompts or answers.`;
 
-interface ServeOptions extends TunedFlags, DecodeFlags, ModelFlags {
+interface ServeOptions extends TunedFlags, DecodeFlags, ModelFlags, AccountFlags {
   model?: string[];
   host: string;
   port: number;
@@ -75,7 +78,7 @@ export function register(program: Command): void {
         .choices(['info', 'warn', 'error', 'silent'])
         .default('info'),
     );
-  addDecodeOptions(command).addHelpText('after', EXAMPLES).action(serve);
+  addDecodeOptions(addAccountOptions(command)).addHelpText('after', EXAMPLES).action(serve);
 }
 
 async function serve(options: ServeOptions): Promise<void> {
@@ -89,6 +92,7 @@ async function serve(options: ServeOptions): Promise<void> {
     import('../server/listen.ts'),
   ]);
   const logger = pino({ level: options.logLevel }, pino.destination({ dest: 2, sync: true }));
+  const accounts = await openAccounts(options, logger);
   const modelDirs = options.model ?? [bundledModel()];
   const tuned = await Promise.all(
     modelDirs.map(async (dir) => ({
@@ -109,7 +113,13 @@ async function serve(options: ServeOptions): Promise<void> {
   // Awaited below; an address that is taken is said first.
   loading.catch(() => {});
   const overdue = new AbortController();
-  const app = createApp({ engine: lateEngine(loading), logger, shutdown: overdue.signal });
+  const app = createApp({
+    engine: lateEngine(loading),
+    logger,
+    shutdown: overdue.signal,
+    guards: accounts.guards,
+    routes: accounts.routes,
+  });
   let server: Listening | null = null;
   try {
     server = await listen(app.fetch, options);
@@ -118,6 +128,7 @@ async function serve(options: ServeOptions): Promise<void> {
       welcome(
         server.url,
         engine.models().map(({ id }) => id),
+        accounts.keys,
       ),
     );
     if (!stop.aborted) await once(stop, 'abort');
@@ -130,11 +141,12 @@ async function serve(options: ServeOptions): Promise<void> {
       (engine) => engine.close(),
       () => {},
     );
+    await accounts.close();
   }
 }
 
 /** The address, and a request that works when pasted. */
-function welcome(url: string, models: readonly string[]): string {
+function welcome(url: string, models: readonly string[], keys: boolean): string {
   const request = {
     model: models[0],
     prompt: 'function add(a: number, b: number) {\n  return ',
@@ -144,6 +156,6 @@ function welcome(url: string, models: readonly string[]): string {
   return [
     `tintype: serving ${models.join(', ')} at ${pc.bold(url)}`,
     'Try:',
-    `  curl -s ${url}/v1/fim/completions -d '${JSON.stringify(request)}'`,
+    `  curl -s ${keys ? '-H "Authorization: Bearer tt-…" ' : ''}${url}/v1/fim/completions -d '${JSON.stringify(request)}'`,
   ].join('\n');
 }

@@ -43,7 +43,8 @@ export function accountsParts({ accounts, prices, keys, logger, nowMs }: Account
   };
 }
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
+export const isLoopback = (host: string): boolean =>
+  /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i.test(host);
 
 /**
  * Whether requests need a key: as soon as there is one, unless told otherwise. Errors: `bad_option` for an address that
@@ -55,7 +56,7 @@ export async function needsKeys(
 ): Promise<boolean> {
   if (noKeys) return false;
   const usable = (await accounts.keys.list()).some(({ revokedMs }) => revokedMs === null);
-  if (usable || LOOPBACK.test(host)) return usable;
+  if (usable || isLoopback(host)) return usable;
   throw new TintypeError('bad_option', {
     what: `${host} can be reached from other machines, and there are no keys`,
     next: 'make one with "tintype keys create NAME", or let everybody in with --no-keys',

@@ -34,6 +34,8 @@ export const dataDir = (): string =>
   process.env.TINTYPE_DATA_DIR ??
   join(process.env.XDG_DATA_HOME ?? join(homedir(), '.local', 'share'), 'tintype');
 
+export const databasePath = (dir: string): string => join(dir, 'tintype.db');
+
 /** How long one process waits for another's transaction. */
 const BUSY_MS = 5_000;
 
@@ -41,7 +43,7 @@ const BUSY_MS = 5_000;
 export async function openDatabase(dir: string): Promise<Db> {
   // Loaded here, so that commands without accounts do not wait for it.
   const { default: Database } = await import('libsql');
-  const path = join(dir, 'tintype.db');
+  const path = databasePath(dir);
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const db = new Database(path);

@@ -7,7 +7,9 @@ const FULL = /SQLITE_FULL|ENOSPC|disk is full|OOM command not allowed|MISCONF/i;
 export class StorageError extends HttpError {
   constructor(cause: unknown) {
     const text =
-      cause instanceof Error ? `${(cause as NodeJS.ErrnoException).code ?? ''} ${cause.message}` : String(cause);
+      cause instanceof Error
+        ? `${(cause as NodeJS.ErrnoException).code ?? ''} ${cause.message}`
+        : String(cause);
     const isFull = FULL.test(text);
     super(
       503,
