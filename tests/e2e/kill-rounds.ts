@@ -138,7 +138,8 @@ async function compare(received: readonly Received[], dataDir: string, keyId: st
     let unbilled = 0;
     for (const row of billed) {
       const each = known.get(row.requestId);
-      if (!each) wrong.push(`${row.requestId}: billed, not answered`);
+      if (!each)
+        wrong.push(`${row.requestId}: billed (${row.state}, ${row.completionTokens} tokens), not answered`);
       else if (each.isStream && row.completionTokens > each.tokens)
         wrong.push(`${row.requestId}: ${row.completionTokens} tokens billed, ${each.tokens} came`);
     }

@@ -67,12 +67,34 @@ export function meter({ accounts, ledger, prices, nowMs = Date.now }: MeterOptio
       c.var.abort.abort();
       throw error;
     }
-    c.set('onDelivered', () => ledger.later(rowOf('streaming', delivered, true)));
-    void sent(c).then((isSent) => end(rowOf(isSent ? 'answered' : 'left', delivered, true)));
+    let written = NOTHING;
+    let isOver = false;
+    c.set('onDelivered', () => {
+      const taken = { ...delivered };
+      const note = (): void => {
+        if (isOver || !isWritten(c)) return;
+        written = taken;
+        ledger.later(rowOf('streaming', written, true));
+      };
+      // The reader is Node's server, which reads ahead before it writes its headers, and may wait for a slow socket.
+      if (c.env?.outgoing) setImmediate(note);
+      else note();
+    });
+    void sent(c).then((isSent) => {
+      isOver = true;
+      return end(rowOf(isSent ? 'answered' : 'left', isSent ? delivered : written, true));
+    });
   };
 }
 
 const NOTHING: TokenCounts = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
+
+/** Whether all that was written is with the operating system. */
+function isWritten(c: Ctx): boolean {
+  const { outgoing } = c.env ?? {};
+  if (outgoing === undefined) return true;
+  return outgoing.headersSent && outgoing.writableLength === 0;
+}
 
 /**
  * Whether the whole answer was handed to the socket. Node says `finish` when the operating system has the last byte,
