@@ -56,6 +56,8 @@ export function checkAccounts(name: string, open: () => Promise<OpenAccounts>): 
       expect(await accounts.keys.list()).toEqual([one, two]);
       expect(await accounts.keys.find(two.hash)).toEqual(two);
       expect(await accounts.keys.find('0')).toBeNull();
+      expect(await accounts.keys.get(one.id)).toEqual(one);
+      expect(await accounts.keys.get('key_none')).toBeNull();
       expect(await accounts.keys.revoke(one.id, NOVEMBER_MS + 9)).toBe(true);
       expect(await accounts.keys.revoke(one.id, NOVEMBER_MS + 10)).toBe(false);
       expect(await accounts.keys.revoke('key_none', NOVEMBER_MS)).toBe(false);

@@ -61,7 +61,7 @@ describe('tintype keys', () => {
 describe('tintype usage', () => {
   it('sums up, and lists requests as CSV that spreadsheets can be given', async () => {
     expect((await run('usage')).out).toContain('nothing was used');
-    const store = await openStore(data);
+    const store = await openStore({ dir: data });
     await store.accounts.usage.write(
       [
         row('a', { state: 'answered', priceNanos: 5875, createdMs: Date.UTC(2026, 10, 1) }),

@@ -64,7 +64,7 @@ const limit = (name: string) => (text: string) => toInteger(name, text, 1, 1e9);
 /** The store of a folder for as long as `work` runs. */
 export async function withStore<T>(dir: string, work: (store: OpenStore) => Promise<T>): Promise<T> {
   const { openStore } = await import('../server/accounts/open.ts');
-  const store = await openStore(dir);
+  const store = await openStore({ dir, redisUrl: process.env.REDIS_URL });
   try {
     return await work(store);
   } finally {

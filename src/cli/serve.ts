@@ -117,13 +117,13 @@ async function serve(options: ServeOptions): Promise<void> {
     engine: lateEngine(loading),
     logger,
     shutdown: overdue.signal,
-    guards: accounts.guards,
-    routes: accounts.routes,
+    ...accounts.parts,
   });
   let server: Listening | null = null;
   try {
     server = await listen(app.fetch, options);
     const engine = await loading;
+    accounts.start(app);
     printLine(
       welcome(
         server.url,
@@ -137,11 +137,11 @@ async function serve(options: ServeOptions): Promise<void> {
     server = null;
   } finally {
     await server?.close(0, () => overdue.abort());
+    await accounts.close();
     await loading.then(
       (engine) => engine.close(),
       () => {},
     );
-    await accounts.close();
   }
 }
 

@@ -29,12 +29,22 @@ export interface AppOptions {
   onFinished?: (record: RequestRecord) => void;
   /** More routes. */
   routes?: readonly Route[];
+  /** Paths whose bodies may have another size. */
+  bodyBytes?: Readonly<Record<string, number>>;
 }
 
 const KEEP_ALIVE_MS = 15_000;
 
 export function createApp(options: AppOptions): Hono<Env> {
-  const { engine, logger, shutdown, guards = [], routes = [], onFinished = () => {} } = options;
+  const {
+    engine,
+    logger,
+    shutdown,
+    guards = [],
+    routes = [],
+    bodyBytes = {},
+    onFinished = () => {},
+  } = options;
   const { nowSeconds = () => Math.floor(Date.now() / 1000), keepAliveMs = KEEP_ALIVE_MS } = options;
   const metrics = createMetrics(engine);
   const deps: Deps = { engine, logger, metrics, nowSeconds, startedAt: nowSeconds(), keepAliveMs };
@@ -79,16 +89,10 @@ export function createApp(options: AppOptions): Hono<Env> {
     else void c.var.finished.then(end);
   });
 
-  app.use(
-    bodyLimit({
-      maxSize: MOST_BODY_BYTES,
-      onError: () => {
-        throw new HttpError(413, `the body is larger than ${MOST_BODY_BYTES} bytes`, {
-          code: 'body_too_large',
-        });
-      },
-    }),
+  const limits = new Map(
+    Object.entries({ ...bodyBytes, '*': MOST_BODY_BYTES }).map(([path, bytes]) => [path, limitOf(bytes)]),
   );
+  app.use((c, next) => (limits.get(c.req.path) ?? limits.get('*')!)(c, next));
   for (const guard of guards) app.use(guard);
 
   for (const { method, path, aliases = [], body, answer } of [...ROUTES, ...routes]) {
@@ -112,6 +116,14 @@ export function createApp(options: AppOptions): Hono<Env> {
 
   return app;
 }
+
+const limitOf = (maxSize: number): MiddlewareHandler =>
+  bodyLimit({
+    maxSize,
+    onError: () => {
+      throw new HttpError(413, `the body is larger than ${maxSize} bytes`, { code: 'body_too_large' });
+    },
+  });
 
 const EXPOSED = ['x-request-id', 'server-timing', 'retry-after'];
 

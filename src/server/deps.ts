@@ -61,7 +61,7 @@ export type Env = { Variables: Variables; Bindings: Bindings };
 export type Ctx = Context<Env>;
 
 export interface Route<T = unknown> {
-  method: 'get' | 'post';
+  method: 'get' | 'post' | 'delete';
   path: string;
   /** The same under other names, for clients whose base address lacks `/v1`. */
   aliases?: readonly string[];

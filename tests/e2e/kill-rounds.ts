@@ -126,7 +126,7 @@ function tokensOf(json: string): number {
 type Told = Pick<Round, 'rows' | 'billed' | 'unbilled'>;
 
 async function compare(received: readonly Received[], dataDir: string, keyId: string): Promise<Told> {
-  const store = await openStore(dataDir);
+  const store = await openStore({ dir: dataDir });
   try {
     const { usage } = store.accounts;
     const rows = new Map((await usage.rows({})).map((row) => [row.requestId, row]));

@@ -58,7 +58,9 @@ function secretOf(c: Ctx): string | null {
 }
 
 async function checkLimits(c: Ctx, accounts: Accounts, key: ApiKey, nowMs: number): Promise<void> {
-  if (key.budgetNanos !== null) {
+  // Without money answers can still be fetched, only not asked for.
+  const isAsking = c.req.method === 'POST' && c.req.path !== '/v1/files' && !c.req.path.endsWith('/cancel');
+  if (key.budgetNanos !== null && isAsking) {
     const spent = await accounts.usage.spentNanos(key.id, monthOf(nowMs)).catch(storageError);
     if (spent >= key.budgetNanos) {
       throw new HttpError(

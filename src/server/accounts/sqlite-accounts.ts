@@ -54,6 +54,7 @@ function sqliteKeys(db: Db): KeyStore {
   const insert = db.prepare('INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
   const list = db.prepare('SELECT * FROM keys ORDER BY created_ms, id');
   const find = db.prepare('SELECT * FROM keys WHERE hash = ? AND revoked_ms IS NULL');
+  const get = db.prepare('SELECT * FROM keys WHERE id = ?');
   const revoke = db.prepare('UPDATE keys SET revoked_ms = ? WHERE id = ? AND revoked_ms IS NULL');
   return {
     async add(key) {
@@ -75,6 +76,10 @@ function sqliteKeys(db: Db): KeyStore {
     list: async () => (list.all() as KeyRecord[]).map(keyOf),
     async find(hash) {
       const record = find.get(hash) as KeyRecord | undefined;
+      return record ? keyOf(record) : null;
+    },
+    async get(id) {
+      const record = get.get(id) as KeyRecord | undefined;
       return record ? keyOf(record) : null;
     },
     revoke: async (id, nowMs) => durably(db, () => revoke.run(nowMs, id).changes) > 0,

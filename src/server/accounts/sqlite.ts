@@ -27,6 +27,22 @@ const MIGRATIONS = [
    CREATE TABLE buckets (
      key_id TEXT PRIMARY KEY, requests REAL, tokens REAL, at_ms INTEGER NOT NULL
    ) STRICT, WITHOUT ROWID;`,
+  `CREATE TABLE files (
+     id TEXT PRIMARY KEY, key_id TEXT, filename TEXT NOT NULL, purpose TEXT NOT NULL, bytes INTEGER NOT NULL,
+     created_ms INTEGER NOT NULL, content BLOB NOT NULL
+   ) STRICT;
+   CREATE TABLE batches (
+     id TEXT PRIMARY KEY, key_id TEXT, idempotency_key TEXT, status TEXT NOT NULL, data TEXT NOT NULL,
+     created_ms INTEGER NOT NULL
+   ) STRICT;
+   CREATE INDEX batches_by_key ON batches (key_id, idempotency_key);
+   CREATE INDEX batches_by_status ON batches (status);
+   CREATE TABLE lines (
+     batch_id TEXT NOT NULL, line INTEGER NOT NULL, custom_id TEXT NOT NULL, body TEXT NOT NULL,
+     result TEXT, status_code INTEGER, worker TEXT, lease_ms INTEGER NOT NULL DEFAULT 0,
+     PRIMARY KEY (batch_id, line)
+   ) STRICT;
+   CREATE INDEX lines_waiting ON lines (batch_id, line) WHERE result IS NULL;`,
 ];
 
 /** Where a server keeps its files: TINTYPE_DATA_DIR, else the user's data folder. */

@@ -27,6 +27,8 @@ export interface KeyStore {
   list(): Promise<ApiKey[]>;
   /** A key that is not revoked. */
   find(hash: string): Promise<ApiKey | null>;
+  /** By id, revoked or not. */
+  get(id: string): Promise<ApiKey | null>;
   /** False when there is no such key, or no longer. */
   revoke(id: string, nowMs: number): Promise<boolean>;
 }
