@@ -17,6 +17,8 @@ export type ErrorCode =
   | 'overloaded'
   | 'unsupported'
   | 'not_found'
+  | 'not_enough_memory'
+  | 'not_allowed'
   | 'diverged'
   | 'io'
   | 'aborted';

@@ -49,6 +49,7 @@ export {
   HOLE,
   infillText,
   streamCompletion,
+  streamPrompt,
   type CompleteOptions,
   type Completion,
   type FilledHole,
@@ -57,3 +58,13 @@ export {
 } from './decode/complete.ts';
 export { createEngine, type EngineOptions } from './decode/engine.ts';
 export type { CompletionEngine, CompletionReply, CompletionRequest } from './decode/engine-types.ts';
+export { streamChat, type ChatStream } from './decode/chat.ts';
+export { createChatFormat, type ChatFormat, type ChatFormatOptions, type ChatMessage } from './text/chat.ts';
+export { chooseSampler, samplersFor, type SamplerChoice } from './decode/official/choose.ts';
+export type { OfficialRun, Recipe } from './decode/official/recipe.ts';
+export {
+  planOfficial,
+  SAMPLERS,
+  type OfficialOptions,
+  type SamplerName,
+} from './decode/official/samplers.ts';

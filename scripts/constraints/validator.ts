@@ -3,7 +3,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 
 export function createValidator(schema: unknown): (text: string) => string | null {
-  const ajv = new Ajv2020({ strict: false, allErrors: false, multipleOfPrecision: 9 });
+  // -300344.54 is a multiple of .01, but their quotient as a double is 4e-9 away from a whole number.
+  const ajv = new Ajv2020({ strict: false, allErrors: false, multipleOfPrecision: 6 });
   // The package's types describe its CommonJS form.
   (formats as unknown as (ajv: Ajv2020) => void)(ajv);
   const validate = ajv.compile(schema as object);

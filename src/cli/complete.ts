@@ -52,7 +52,7 @@ export function register(program: Command): void {
     .command('complete')
     .description('complete the text at a cursor')
     .argument('<place>', 'FILE:LINE:COLUMN, or - with --prefix and --suffix')
-    .option('--model <dir>', 'a model folder (default: the bundled tintype-code)')
+    .option('--model <dir>', 'a model folder or GGUF file (default: the bundled tintype-code)')
     .option('--prefix <text>', 'with -: text before the cursor')
     .option('--suffix <text>', 'with -: text after the cursor');
   addTunedOption(addDecodeOptions(addModelOptions(command)))

@@ -1,6 +1,6 @@
 /** `tintype inspect`: what a checkpoint is, after everything about it has been checked. */
 import { readdir, stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import pc from 'picocolors';
 import {
@@ -19,7 +19,9 @@ import {
 import type { Origin, Overrides } from '../model/config-json.ts';
 import type { Json } from '../model/family.ts';
 import { sha256OfFile } from '../model/files.ts';
+import { isGgufPath } from '../model/gguf-folder.ts';
 import { describeCheckpoint, type Description } from '../model/hf.ts';
+import { modelPath } from '../model/library.ts';
 import type { Precision } from '../model/quantize.ts';
 import { addBlockLength, addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
 import { formatFields, formatTable, printJson, printLine } from './output.ts';
@@ -67,18 +69,18 @@ export interface Inspection {
 
 /** Reads every file of the folder once or twice, and no weight into memory. Errors: those of `describeCheckpoint`. */
 export async function inspectCheckpoint(dir: string, overrides?: Overrides): Promise<Inspection> {
-  const { config, origins, dtype, precision, sha256, tokenizerJson, warnings } = await describeCheckpoint(
-    dir,
-    {
+  const { config, origins, dtype, ggufType, precision, sha256, tokenizerJson, warnings } =
+    await describeCheckpoint(dir, {
       overrides,
-    },
-  );
+    });
   const { width, layers, heads, kvHeads, headDim, ffnWidth, vocabSize } = config;
   const files: Inspection['files'] = [];
-  for (const { name } of (await readdir(dir, { withFileTypes: true })).filter(
-    (entry) => !entry.isDirectory(),
+  const isGguf = isGgufPath(dir);
+  const folder = isGguf ? dirname(resolve(dir)) : dir;
+  for (const { name } of (await readdir(folder, { withFileTypes: true })).filter((entry) =>
+    isGguf ? entry.name === basename(dir) : !entry.isDirectory(),
   )) {
-    const path = join(dir, name);
+    const path = join(folder, name);
     const { size } = await stat(path);
     const verified = name in sha256;
     files.push({ name, sizeBytes: size, sha256: sha256[name] ?? (await sha256OfFile(path)), verified });
@@ -94,7 +96,7 @@ export async function inspectCheckpoint(dir: string, overrides?: Overrides): Pro
     normEps: config.normEps,
     ropeTheta: config.ropeTheta,
     tiedHead: config.tiedHead,
-    dtype,
+    dtype: ggufType ?? dtype,
     precision,
     tokens: config.tokens,
     origins,
@@ -270,12 +272,12 @@ export function register(program: Command): void {
   const command = program
     .command('inspect')
     .description('print what a checkpoint is: parameters, layout, tokenizer, hashes')
-    .argument('<dir>', 'a Hugging Face folder with config.json and model.safetensors');
+    .argument('<dir>', 'a Hugging Face folder with config.json and model.safetensors, or a GGUF file');
   addBlockLength(addModelOptions(command))
     .option('--json', 'print one JSON document')
     .addHelpText('after', '\nExample:\n  tintype inspect models/tintype-code')
     .action(async (dir: string, { json, blockLength, ...flags }: InspectFlags) => {
-      const inspection = await inspectCheckpoint(dir, { ...overridesOf(flags), blockLength });
+      const inspection = await inspectCheckpoint(modelPath(dir), { ...overridesOf(flags), blockLength });
       if (json) printJson(inspection);
       else printLine(formatInspection(inspection));
     });

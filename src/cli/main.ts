@@ -13,7 +13,9 @@ import { register as registerInfill } from './infill.ts';
 import { register as registerInspect } from './inspect.ts';
 import { register as registerKeys } from './keys.ts';
 import { describeError } from './output.ts';
+import { register as registerModels } from './models.ts';
 import { register as registerPlot } from './plot.ts';
+import { register as registerPull } from './pull.ts';
 import { register as registerQuantize } from './quantize.ts';
 import { register as registerServe } from './serve.ts';
 import { register as registerTrain } from './train.ts';
@@ -46,6 +48,8 @@ const commands = [
   registerEval,
   registerPlot,
   registerInspect,
+  registerPull,
+  registerModels,
   registerCorpus,
   registerExport,
   registerQuantize,

@@ -54,7 +54,7 @@ export function register(program: Command): void {
     .command('serve')
     .description('answer completions over HTTP in the shapes of the OpenAI API');
   addTunedOption(addModelOptions(command))
-    .option('--model <dir...>', 'model folders to load (default: the bundled tintype-code)')
+    .option('--model <dir...>', 'model folders or GGUF files to load (default: the bundled tintype-code)')
     .option('--host <address>', 'address to listen on; 0.0.0.0 is every one', '127.0.0.1')
     .addOption(
       new Option('--port <number>', 'port to listen on; 0 is any free one')

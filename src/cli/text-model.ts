@@ -6,9 +6,11 @@ import type { TextModel } from '../decode/complete.ts';
 import { TintypeError } from '../errors.ts';
 import type { Precision } from '../model/quantize.ts';
 import type { Overrides } from '../model/config-json.ts';
+import { modelPath } from '../model/library.ts';
 import { loadDenoiser } from '../model/load.ts';
 import { createChatFormat } from '../text/chat.ts';
 import type { ChatFormat, ChatFormatOptions } from '../text/chat.ts';
+import { createProgress, type Progress } from './progress.ts';
 
 export interface OpenTextModel extends TextModel {
   /** Name of its folder. */
@@ -29,6 +31,18 @@ export function bundledModel(): string {
   });
 }
 
+/** Shows that the weights of a large model are converted, which takes a while the first time. */
+export function conversionProgress(): { update: (done: number, total: number) => void; finish: () => void } {
+  const shown: { progress?: Progress } = {};
+  return {
+    update: (done, total) => {
+      shown.progress ??= createProgress({ label: 'convert', total: Math.round(total / 1e6), unit: 'MB' });
+      shown.progress.update(Math.round(done / 1e6));
+    },
+    finish: () => shown.progress?.finish(),
+  };
+}
+
 /** `self`: a model verifies its own drafts. `ar`: its autoregressive twin does, the folder MODEL-ar. */
 export type Draft = 'self' | 'ar';
 
@@ -40,8 +54,10 @@ export async function openTextModel(
   precision?: Precision,
   overrides?: Overrides,
 ): Promise<OpenTextModel> {
-  const session = { threads, precision, overrides };
-  const { denoiser, tokenizer, description } = await loadDenoiser(dir, session);
+  const progress = conversionProgress();
+  const session = { threads, precision, overrides, onProgress: progress.update };
+  const { denoiser, tokenizer, description } = await loadDenoiser(modelPath(dir), session);
+  progress.finish();
   if (tokenizer) {
     const twin = draft === 'ar' ? await loadDenoiser(`${resolve(dir)}-ar`, { threads }) : null;
     return {

@@ -120,35 +120,53 @@ async function run(
   });
 }
 
+/**
+ * No tokenizer writes more characters a token than this over a whole context: encoding megabytes only to refuse them
+ * would hold everybody up.
+ */
+const MOST_CHARACTERS_A_TOKEN = 128;
+
 /** What stands before the answer, and how long the answer may be. */
 function promptOf(model: EngineModel, request: SentRequest): { prompt: FimPrompt; maxTokens: number } {
-  const { contextLength } = model.denoiser.config;
+  const { config } = model.denoiser;
+  const { contextLength } = config;
   const keepsNearest = request.overflow === 'keepNearest';
+  const refused = (prompt: string): TintypeError =>
+    new TintypeError('prompt_too_long', {
+      what: 'the prompt and its answer do not fit into the context of the model',
+      got: `${prompt} and ${request.maxTokens} to write`,
+      wanted: `at most ${contextLength} together`,
+      next: 'shorten the prompt or ask for fewer tokens',
+    });
+  const mostCharacters = contextLength * MOST_CHARACTERS_A_TOKEN;
+  const characters = charactersOf(request);
+  if (characters > mostCharacters && !keepsNearest) throw refused(`a prompt of ${characters} characters`);
+
   // Of a context that is too small half goes to the answer.
-  const most = request.shrink
-    ? Math.min(request.maxTokens, keepsNearest ? contextLength >> 1 : contextLength - 1)
-    : request.maxTokens;
+  const share = keepsNearest ? contextLength >> 1 : contextLength - 1;
+  const most = request.shrink ? Math.min(request.maxTokens, share) : request.maxTokens;
   const { contextTokens } = request.options ?? {};
-  const { room } = planLengths(model.denoiser.config, { maxTokens: keepsNearest ? most : 1, contextTokens });
+  const budget = keepsNearest ? planLengths(config, { maxTokens: most, contextTokens }).room : Infinity;
   const prompt = request.chat
     ? { ids: chatPromptIds(model.chat, model.id, request.chat), dropped: NOTHING_DROPPED }
     : gapPrompt(
         model,
-        { prefix: request.prompt!, suffix: request.suffix ?? null },
-        keepsNearest ? room : Infinity,
+        {
+          prefix: request.prompt!.slice(-mostCharacters),
+          suffix: request.suffix?.slice(0, mostCharacters) ?? null,
+        },
+        budget,
       );
   const left = contextLength - prompt.ids.length;
   const maxTokens = request.shrink ? Math.min(most, left) : most;
-  if (maxTokens < 1 || maxTokens > left) {
-    throw new TintypeError('prompt_too_long', {
-      what: 'the prompt and its answer do not fit into the context of the model',
-      got: `${prompt.ids.length} prompt tokens and ${request.maxTokens} to write`,
-      wanted: `at most ${contextLength} together`,
-      next: 'shorten the prompt or ask for fewer tokens',
-    });
-  }
+  if (maxTokens < 1 || maxTokens > left) throw refused(`a prompt of ${prompt.ids.length} tokens`);
   return { prompt, maxTokens };
 }
+
+const charactersOf = ({ chat, prompt, suffix }: SentRequest): number =>
+  chat
+    ? chat.messages.reduce((sum, { content }) => sum + content.length, 0)
+    : prompt!.length + (suffix?.length ?? 0);
 
 const NOTHING_DROPPED: FimPrompt['dropped'] = {
   prefixTokens: 0,

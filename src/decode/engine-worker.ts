@@ -3,10 +3,11 @@
  * share their forwards (`batch.ts`); the others wait for their turn (`schedule.ts`).
  */
 import { stat } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { TintypeError, assert } from '../errors.ts';
 import { describeCheckpoint } from '../model/hf.ts';
+import { modelPath } from '../model/library.ts';
 import { loadDenoiser } from '../model/load.ts';
 import { createTokenizer } from '../text/json.ts';
 import { createBatch } from './batch.ts';
@@ -48,7 +49,8 @@ const PREFIX_CACHE_BYTES = 256 * 2 ** 20;
 const RUNNING_CACHE_BYTES = 1024 * 2 ** 20;
 
 interface Folder {
-  dir: string;
+  /** Or a GGUF file. */
+  path: string;
   served: ServedModel;
   /** Of its weight files; the loaded model may be larger or smaller. */
   sizeBytes: number;
@@ -61,9 +63,9 @@ async function readFolders(): Promise<Map<string, Folder>> {
     if (folders.has(id)) {
       throw new TintypeError('bad_option', { what: 'two model folders have the same name', got: id });
     }
-    const { config, tokenizerJson, tokenizerFiles, weightFiles } = await describeCheckpoint(dir, {
-      overrides,
-    });
+    const path = modelPath(dir);
+    const description = await describeCheckpoint(path, { overrides, verify: false });
+    const { config, tokenizerJson, tokenizerFiles, weightFiles } = description;
     if (tokenizerJson === null) {
       throw new TintypeError('bad_checkpoint', {
         what: 'this model has no tokenizer, so it writes no text',
@@ -74,9 +76,9 @@ async function readFolders(): Promise<Map<string, Folder>> {
     const tokenizer = createTokenizer(tokenizerJson);
     const chat = chatFormatOf(tokenizerFiles, tokenizerJson, tokenizer) !== null;
     const infill = tokenizer.special('<|fim_middle|>') !== null;
-    const files = await Promise.all(weightFiles.map((name) => stat(resolve(dir, name))));
+    const files = await Promise.all(weightFiles.map((name) => stat(join(description.dir, name))));
     folders.set(id, {
-      dir,
+      path,
       served: { id, layout, contextLength, chat, infill },
       sizeBytes: files.reduce((sum, { size }) => sum + size, 0),
     });
@@ -84,8 +86,8 @@ async function readFolders(): Promise<Map<string, Folder>> {
   return folders;
 }
 
-async function load(id: string, dir: string): Promise<EngineModel> {
-  const { denoiser, tokenizer, description } = await loadDenoiser(dir, {
+async function load(id: string, path: string): Promise<EngineModel> {
+  const { denoiser, tokenizer, description } = await loadDenoiser(path, {
     threads,
     precision: precisions[id],
     overrides,
@@ -115,7 +117,7 @@ try {
     sizes: Object.fromEntries([...folders].map(([id, { sizeBytes }]) => [id, sizeBytes])),
     maxBytes: memoryBytes,
     async load(id) {
-      const model = await load(id, folders.get(id)!.dir);
+      const model = await load(id, folders.get(id)!.path);
       models.set(id, model);
       return {
         ...model,

@@ -53,7 +53,7 @@ const waysOf = (layout: Layout): CompleteOptions[] =>
   layout === 'causal'
     ? [{}]
     : [
-        ...policies.filter(({ policy }) => layout === 'full' || !['remdm'].includes(policy as string)),
+        ...policies,
         { mode: 'ar' },
         ...(layout === 'causalContext' ? [{ mode: 'verify', threshold: 0.3 } as const] : []),
       ];

@@ -27,7 +27,7 @@ type Shape = Pick<
  * Of config.json of Qwen/Qwen2.5-0.5B, Qwen/Qwen3-0.6B and Qwen/Qwen3-1.7B, from which the published diffusion models of
  * these sizes were made (A2D, Open-dCoder, SDAR). The first is run with Qwen3's q/k norms in place of its biases.
  */
-const SHAPES: Record<SizeName, { name: string; shape: Shape }> = {
+export const SHAPES: Record<SizeName, { name: string; shape: Shape }> = {
   '0.5b': {
     name: 'Qwen2.5-0.5B',
     shape: { width: 896, layers: 24, heads: 14, kvHeads: 2, headDim: 64, ffnWidth: 4864, vocabSize: 151_936 },

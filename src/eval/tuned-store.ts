@@ -6,11 +6,14 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, homedir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { decodeOptionsSchema, parseOptions } from '../decode/options.ts';
 import { TintypeError } from '../errors.ts';
+import { knownHashes } from '../model/converted.ts';
 import { readHashes, sha256OfFile } from '../model/files.ts';
+import { isGgufPath } from '../model/gguf-folder.ts';
+import { modelPath } from '../model/library.ts';
 import { describeMachine } from './machine.ts';
 import { PRECISIONS } from '../model/quantize.ts';
 
@@ -68,18 +71,20 @@ export function tunedFolder(env: Environment = process.env): string {
 }
 
 /** Hash of what a model computes. Recorded hashes are taken as they are: loading the model checks them. */
-async function modelHash(dir: string): Promise<string> {
-  const names = await readdir(dir).catch((cause: NodeJS.ErrnoException) => {
+async function modelHash(model: string): Promise<string> {
+  const dir = isGgufPath(model) ? dirname(model) : model;
+  const found = await readdir(dir).catch((cause: NodeJS.ErrnoException) => {
     throw new TintypeError('not_found', {
       what: `cannot read the model folder ${dir}`,
       got: cause.code,
       cause,
     });
   });
-  const recorded = await readHashes(dir);
+  const isPart = (name: string): boolean => name === 'config.json' || name.endsWith('.safetensors');
+  const names = found.filter((name) => (isGgufPath(model) ? name === basename(model) : isPart(name)));
+  const recorded = new Map([...(await knownHashes(dir)), ...(await readHashes(dir))]);
   const hash = createHash('sha256');
   for (const name of names.toSorted()) {
-    if (name !== 'config.json' && !name.endsWith('.safetensors')) continue;
     hash.update(`${recorded.get(name) ?? (await sha256OfFile(join(dir, name)))}  ${name}\n`);
   }
   return hash.digest('hex');
@@ -131,7 +136,7 @@ export async function readTuned(
 ): Promise<Tuned | null> {
   const stored = await readdir(folder).catch((): string[] => []);
   if (!stored.some((name) => name.endsWith('.json'))) return null;
-  const path = fileOf(folder, await tunedKey(resolve(dir), threads));
+  const path = fileOf(folder, await tunedKey(resolve(modelPath(dir)), threads));
   if (!stored.includes(basename(path))) return null;
   try {
     const tuned = tunedSchema.parse(JSON.parse(await readFile(path, 'utf8')));

@@ -50,11 +50,32 @@ export interface NodeSpec {
   wrt?: readonly (Value | null)[];
 }
 
+export type ConstantData = Float32Array | Int32Array | BigInt64Array | Uint8Array | Int8Array | Uint16Array;
+
+/** Content that is made when it is asked for, since a large model's does not fit into memory twice. */
+export interface DeferredData {
+  dtype: DType;
+  make: () => ConstantData;
+}
+
 /** A tensor whose content is part of the graph. */
 export interface Constant {
   value: Value;
-  data: Float32Array | Int32Array | BigInt64Array | Uint8Array | Int8Array | Uint16Array;
+  data: ConstantData | DeferredData;
 }
+
+export const isDeferred = (data: Constant['data']): data is DeferredData => 'make' in data;
+
+/** Bytes of one element. */
+export const ELEMENT_BYTES: Readonly<Record<DType, number>> = {
+  float32: 4,
+  int32: 4,
+  int64: 8,
+  bool: 1,
+  uint8: 1,
+  int8: 1,
+  float16: 2,
+};
 
 export class Graph {
   readonly nodes: Node[] = [];
@@ -83,12 +104,9 @@ export class Graph {
     hint: string,
     data: Constant['data'],
     shape: readonly number[],
-    dtype: DType = dtypeOf(data),
+    dtype: DType = isDeferred(data) ? data.dtype : dtypeOf(data),
   ): Value {
-    assert(
-      data.length === shape.reduce((a, b) => a * b, 1),
-      `${hint}: ${data.length} elements for [${shape}]`,
-    );
+    if (!isDeferred(data)) checkLength(hint, data, shape);
     const value = this.#value(hint, dtype, shape);
     this.constants.push({ value, data });
     return value;
@@ -186,7 +204,20 @@ export class Graph {
   }
 }
 
-const dtypeOf = (data: Constant['data']): DType => {
+function checkLength(name: string, { length }: ConstantData, shape: readonly Dim[]): void {
+  const wanted = shape.reduce<number>((a, b) => a * (b as number), 1);
+  assert(length === wanted, `${name}: ${length} elements for [${shape}]`);
+}
+
+/** The content of a constant, made if it has to be. */
+export function contentOf({ value, data }: Constant): ConstantData {
+  if (!isDeferred(data)) return data;
+  const made = data.make();
+  checkLength(value.name, made, value.shape);
+  return made;
+}
+
+const dtypeOf = (data: ConstantData): DType => {
   if (data instanceof Float32Array) return 'float32';
   if (data instanceof Int32Array) return 'int32';
   if (data instanceof BigInt64Array) return 'int64';

@@ -3,7 +3,15 @@
  * the wire format itself is `@bufbuild/protobuf`'s.
  */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import type { Attribute, DType, Graph, Node, Value } from './graph.ts';
+import {
+  type Attribute,
+  contentOf,
+  type DType,
+  type Graph,
+  isDeferred,
+  type Node,
+  type Value,
+} from './graph.ts';
 
 const IR_VERSION = 10;
 /** The first with `Attention`. */
@@ -96,11 +104,42 @@ function valueInfo(name: string, { dtype, shape }: Value): BinaryWriter {
   return out;
 }
 
-function initializer({ value, data }: Graph['constants'][number]): BinaryWriter {
+/** Where a constant's bytes stand, in a file that the runtime maps itself. */
+export interface FilePlace {
+  /** Name in the folder that the session is given. */
+  file: string;
+  offset: number;
+  byteLength: number;
+}
+
+/** Places of deferred constants by name; those without one are made and become part of the model. */
+export type Places = ReadonlyMap<string, FilePlace>;
+
+/** TensorProto.DataLocation. */
+const EXTERNAL = 1;
+
+function initializer(constant: Graph['constants'][number], places: Places): BinaryWriter {
+  const { value } = constant;
   const out = new BinaryWriter();
   for (const dim of value.shape) int(out, 1, dim as number);
   int(out, 2, ELEMENT_TYPE[value.dtype]);
   text(out, 8, value.name);
+  const place = isDeferred(constant.data) ? places.get(value.name) : undefined;
+  if (place) {
+    for (const [key, fact] of [
+      ['location', place.file],
+      ['offset', place.offset],
+      ['length', place.byteLength],
+    ] as const) {
+      const entry = new BinaryWriter();
+      text(entry, 1, key);
+      text(entry, 2, String(fact));
+      message(out, 13, entry);
+    }
+    int(out, 14, EXTERNAL);
+    return out;
+  }
+  const data = contentOf(constant);
   out
     .tag(9, WireType.LengthDelimited)
     .bytes(new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength));
@@ -146,8 +185,8 @@ function nameOutputs(graph: Graph): { nameOf: NameOf; identities: Node[] } {
   return { nameOf: (value) => names.get(value) ?? value.name, identities };
 }
 
-/** Serialises the graph: its live nodes, the constants they use, inputs and outputs. */
-export function encodeOnnx(graph: Graph): Uint8Array {
+/** Serialises the graph: its live nodes, the constants they use, inputs and outputs. A model is 2 GB at most. */
+export function encodeOnnx(graph: Graph, places: Places = new Map()): Uint8Array {
   const { nameOf, identities } = nameOutputs(graph);
   const nodes = [...liveNodes(graph), ...identities];
   const used = new Set(nodes.flatMap((each) => each.inputs));
@@ -157,7 +196,7 @@ export function encodeOnnx(graph: Graph): Uint8Array {
   for (const each of nodes) message(body, 1, node(each, nameOf, isRead));
   text(body, 2, 'tintype');
   for (const constant of graph.constants)
-    if (used.has(constant.value)) message(body, 5, initializer(constant));
+    if (used.has(constant.value)) message(body, 5, initializer(constant, places));
   for (const input of graph.inputs) if (used.has(input)) message(body, 11, valueInfo(input.name, input));
   for (const { name, value } of graph.outputs) message(body, 12, valueInfo(name, value));
 

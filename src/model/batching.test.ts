@@ -135,12 +135,16 @@ describe.each([
 
   it.each([
     { of: 'one SwiGLU', more: {} },
+    { of: 'one SwiGLU in one graph', more: {}, largeBytes: 0 },
     { of: 'a mixture', more: { mixture: MIXTURE, qkNorm: false, qkvBias: true, rotaryDim: 4 } },
-  ])('tiny models of $of give the same bits alone and among neighbours', async ({ more }) => {
+  ])('tiny models of $of give the same bits alone and among neighbours', async ({ more, largeBytes }) => {
     const config: ModelConfig = { ...tinyConfig('causalContext'), ...more };
     const parameters = createParameters(config);
     initialise(parameters, config, createRng(3));
-    const denoiser = createDenoiser(await nodeRuntime(), config, toTensors(parameters), options);
+    const denoiser = createDenoiser(await nodeRuntime(), config, toTensors(parameters), {
+      ...options,
+      largeBytes,
+    });
     await fc.assert(
       fc.asyncProperty(
         fc.array(recipe({ cached: 70, rows: 40 }), { minLength: 2, maxLength: 9 }),

@@ -1,5 +1,6 @@
 /** Pieces as tensors: what the stepping graph reads, and the memory of the caches that it writes. */
 import type { Runtime, Tensor } from '../graph/session.ts';
+import { createCache, type NativeCache } from './cache.ts';
 import type { ModelConfig } from './config.ts';
 import type { StatisticsRequest } from './denoiser.ts';
 import type { Piece } from './pieces.ts';
@@ -18,6 +19,8 @@ export interface Feeder {
   collect(pieces: readonly Piece[], out: Named): void;
 }
 
+const upTo = (length: number): Int32Array => Int32Array.from({ length }, (_, i) => i);
+
 /** @param inPlace see `SteppingVariant` */
 export function createFeeder(
   { Tensor }: Runtime,
@@ -30,7 +33,7 @@ export function createFeeder(
 
   const masks = ({ attention, positions, cache, rows }: Piece, run: number, feeds: Named): void => {
     const [T, P] = [positions.length, cache.length];
-    const every = Int32Array.from({ length: T }, (_, row) => row);
+    const every = upTo(T);
     const mask = new Tensor('float32', runMask(attention, positions, every, { G, length: P }), [
       G * T,
       P + T,
@@ -59,10 +62,22 @@ export function createFeeder(
     }
   };
 
+  const idleCaches: NativeCache[] = [];
+  const idlePieces = (count: number): Piece[] =>
+    Array.from({ length: count }, (_, i) => ({
+      ids: Int32Array.of(0),
+      positions: Int32Array.of(0),
+      attention: { kind: 'full' },
+      cache: (idleCaches[i] ??= createCache(config)),
+      rows: Int32Array.of(0),
+      from: 0,
+      asked: 0,
+    }));
+
   return {
-    feed: (pieces, want, { masked, sample, logitBias: biased }) => {
-      const N = pieces.reduce((n, { ids }) => n + ids.length, 0);
-      const M = pieces.reduce((m, { rows }) => m + rows.length, 0);
+    feed: (tokens, want, { runs, idle, masked, sample, logitBias: biased }) => {
+      const N = tokens.reduce((n, { ids }) => n + ids.length, 0);
+      const M = tokens.reduce((m, { rows }) => m + rows.length, 0);
       const ids = new Int32Array(N);
       const positions = new BigInt64Array(N);
       const queried = new Int32Array(M);
@@ -71,17 +86,19 @@ export function createFeeder(
       const logitBias = new Float32Array(want.logitBias ? M * V : 0);
       const feeds: Named = {};
       const fetches: Named = {};
+      const pieces = idle ? [...tokens, ...idlePieces(runs - tokens.length)] : tokens;
       let [n, m] = [0, 0];
       for (const [run, piece] of pieces.entries()) {
         const { rows, from, asked } = piece;
+        if (pieces.length > 1) feeds[`wanted${run}`] = new Tensor('int32', rows, [rows.length]);
+        if (masked) masks(piece, run, feeds);
+        caches(piece, run, feeds, fetches);
+        if (run >= tokens.length) continue;
         ids.set(piece.ids, n);
         for (let t = 0; t < piece.ids.length; t++) positions[n + t] = BigInt(piece.positions[t]);
         for (let i = 0; i < rows.length; i++) queried[m + i] = n + rows[i];
         if (want.sample) uniforms.set(want.sample.uniforms.subarray(from, from + asked), m);
         if (want.logitBias) logitBias.set(want.logitBias.subarray(from * V, (from + asked) * V), m * V);
-        if (pieces.length > 1) feeds[`wanted${run}`] = new Tensor('int32', rows, [rows.length]);
-        if (masked) masks(piece, run, feeds);
-        caches(piece, run, feeds, fetches);
         n += piece.ids.length;
         m += rows.length;
       }
@@ -92,6 +109,15 @@ export function createFeeder(
       if (pieces.length > 1) {
         const sizes = BigInt64Array.from(pieces, (piece) => BigInt(piece.ids.length));
         feeds.sizes = new Tensor('int64', sizes, [pieces.length]);
+      }
+      if (idle) {
+        // Idle places come last, and look at the first token.
+        const spread = Int32Array.from({ length: N + pieces.length - tokens.length }, (_, row) =>
+          row < N ? row : 0,
+        );
+        feeds.spread = new Tensor('int32', spread, [spread.length]);
+        feeds.kept = new Tensor('int32', upTo(N), [N]);
+        feeds.lastKept = new Tensor('int32', upTo(M), [M]);
       }
       if (biased) {
         feeds.logitBias = want.logitBias

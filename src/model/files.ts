@@ -7,10 +7,13 @@
  * files untouched. Files that are not part of the transaction (a model card, a run log) stay where they are.
  */
 import { createHash } from 'node:crypto';
+import { readSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { TintypeError } from '../errors.ts';
 import {
+  DTYPE_BYTES,
+  type FloatDtype,
   floatsFromBytes,
   headerByteLength,
   isFloatDtype,
@@ -18,6 +21,7 @@ import {
   parseHeader,
   type SafetensorsHeader,
   type TensorEntry,
+  widenInto,
 } from './safetensors.ts';
 
 export interface SafetensorsFile {
@@ -28,6 +32,11 @@ export interface SafetensorsFile {
   read(entry: TensorEntry): Promise<Uint8Array>;
   /** A tensor as numbers; `unsupported` unless it is F32, F16 or BF16. */
   readFloats(entry: TensorEntry): Promise<Float32Array>;
+  /** The same, at once. */
+  readSync(entry: TensorEntry): Uint8Array;
+  readFloatsSync(entry: TensorEntry): Float32Array;
+  /** Fills `into` with numbers of a tensor, from that element on. */
+  readFloatsInto(into: Float32Array, entry: TensorEntry, from: number): void;
   close(): Promise<void>;
 }
 
@@ -48,20 +57,35 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
     const header = parseHeader(await readAt(file, LENGTH_BYTES, headerBytes, path), size - dataStart, path);
     const read = (entry: TensorEntry): Promise<Uint8Array> =>
       readAt(file, dataStart + entry.begin, entry.end - entry.begin, path);
+    let scratch = new Uint8Array(0);
+    const readFloatsInto = (into: Float32Array, entry: TensorEntry, from: number): void => {
+      const dtype = floatDtype(entry, path);
+      const width = DTYPE_BYTES[dtype];
+      if (scratch.length === 0) scratch = new Uint8Array(4 * PART_ELEMENTS);
+      for (let at = 0; at < into.length; at += PART_ELEMENTS) {
+        const part = into.subarray(at, at + PART_ELEMENTS);
+        const bytes = scratch.subarray(0, part.length * width);
+        readAtSync(file.fd, bytes, dataStart + entry.begin + (from + at) * width, path);
+        widenInto(part, dtype, bytes);
+      }
+    };
     return {
       path,
       sizeBytes: size,
       header,
       read,
-      readFloats: async (entry) => {
-        if (isFloatDtype(entry.dtype)) return floatsFromBytes(entry.dtype, await read(entry));
-        throw new TintypeError('unsupported', {
-          what: `${path} stores ${entry.name} in a dtype that is not read as weights`,
-          got: entry.dtype,
-          wanted: 'F32, F16 or BF16',
-          next: 'convert the checkpoint',
-        });
+      readFloats: async (entry) => floatsFromBytes(floatDtype(entry, path), await read(entry)),
+      readSync: (entry) => {
+        const bytes = new Uint8Array(entry.end - entry.begin);
+        readAtSync(file.fd, bytes, dataStart + entry.begin, path);
+        return bytes;
       },
+      readFloatsSync: (entry) => {
+        const floats = new Float32Array((entry.end - entry.begin) / DTYPE_BYTES[entry.dtype]);
+        readFloatsInto(floats, entry, 0);
+        return floats;
+      },
+      readFloatsInto,
       close: () => file.close(),
     };
   } catch (error) {
@@ -69,6 +93,19 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
     throw error;
   }
 }
+
+function floatDtype({ name, dtype }: TensorEntry, path: string): FloatDtype {
+  if (isFloatDtype(dtype)) return dtype;
+  throw new TintypeError('unsupported', {
+    what: `${path} stores ${name} in a dtype that is not read as weights`,
+    got: dtype,
+    wanted: 'F32, F16 or BF16',
+    next: 'convert the checkpoint',
+  });
+}
+
+/** Numbers that are converted at a time. */
+const PART_ELEMENTS = 1 << 18;
 
 /** One read() returns at most 2 GiB, and a large embedding has more. */
 const READ_LIMIT_BYTES = 1 << 30;
@@ -84,6 +121,20 @@ async function readAt(file: FileHandle, from: number, length: number, path: stri
     done += bytesRead;
   }
   return bytes;
+}
+
+function readAtSync(fd: number, into: Uint8Array, from: number, path: string): void {
+  for (let done = 0; done < into.length;) {
+    const wanted = Math.min(into.length - done, READ_LIMIT_BYTES);
+    let bytesRead: number;
+    try {
+      bytesRead = readSync(fd, into, done, wanted, from + done);
+    } catch (cause) {
+      throw unreadable(path, cause);
+    }
+    if (bytesRead === 0) throw new TintypeError('io', { what: `${path} ended while it was being read` });
+    done += bytesRead;
+  }
 }
 
 function unreadable(path: string, cause: unknown): TintypeError {

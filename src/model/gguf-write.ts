@@ -22,6 +22,7 @@ import {
   Q8_BLOCK,
   storedBytes,
 } from './gguf-format.ts';
+import { ggufPlace } from './gguf-names.ts';
 import type { Json } from './family.ts';
 import type { Tensor } from './hf.ts';
 
@@ -41,31 +42,10 @@ export interface GgufRequest {
   type: GgufType;
 }
 
-/** Names of llama.cpp (gguf-py/gguf/tensor_mapping.py) for those of Hugging Face. */
-const LAYER_NAMES: Readonly<Record<string, string>> = {
-  'input_layernorm.weight': 'attn_norm.weight',
-  'self_attn.q_proj.weight': 'attn_q.weight',
-  'self_attn.k_proj.weight': 'attn_k.weight',
-  'self_attn.v_proj.weight': 'attn_v.weight',
-  'self_attn.q_norm.weight': 'attn_q_norm.weight',
-  'self_attn.k_norm.weight': 'attn_k_norm.weight',
-  'self_attn.o_proj.weight': 'attn_output.weight',
-  'post_attention_layernorm.weight': 'ffn_norm.weight',
-  'mlp.gate_proj.weight': 'ffn_gate.weight',
-  'mlp.up_proj.weight': 'ffn_up.weight',
-  'mlp.down_proj.weight': 'ffn_down.weight',
-};
-const MODEL_NAMES: Readonly<Record<string, string>> = {
-  'model.embed_tokens.weight': 'token_embd.weight',
-  'model.norm.weight': 'output_norm.weight',
-  'lm_head.weight': 'output.weight',
-};
-
 /** Errors: `unsupported` for a parameter that architecture `qwen3` lacks. */
 export function ggufName(name: string): string {
-  const layer = /^model\.layers\.(\d+)\.(.+)$/.exec(name);
-  const found = layer ? LAYER_NAMES[layer[2]] : MODEL_NAMES[name];
-  if (found !== undefined) return layer ? `blk.${layer[1]}.${found}` : found;
+  const place = ggufPlace(name);
+  if (place && place.expert === null && !name.endsWith('.bias')) return place.name;
   throw new TintypeError('unsupported', {
     what: 'llama.cpp has no place for a parameter of this model',
     got: name,
@@ -84,6 +64,8 @@ interface TokenizerParts {
   merges: readonly (string | readonly [string, string])[];
   added: readonly { id: number; content: string; special: boolean }[];
   pattern: string | null;
+  /** Text is brought into composed form (NFC) first. */
+  isComposed: boolean;
 }
 
 /** Errors: `unsupported` for a tokenizer that is no byte-level BPE. */
@@ -92,13 +74,20 @@ function tokenizerParts(json: Json | null): TokenizerParts {
     model?: { type?: string; vocab?: Record<string, number>; merges?: (string | [string, string])[] };
     decoder?: { type?: string };
     added_tokens?: TokenizerParts['added'];
+    normalizer?: { type?: string } | null;
     pre_tokenizer?: { pretokenizers?: { pattern?: { Regex?: string } }[] };
   } | null;
   const { model, decoder } = file ?? {};
   if (model?.type === 'BPE' && model.vocab && decoder?.type === 'ByteLevel') {
     const pattern = file!.pre_tokenizer?.pretokenizers?.find(({ pattern }) => pattern?.Regex)?.pattern?.Regex;
     const merges = model.merges ?? [];
-    return { vocab: model.vocab, merges, added: file!.added_tokens ?? [], pattern: pattern ?? null };
+    return {
+      vocab: model.vocab,
+      merges,
+      added: file!.added_tokens ?? [],
+      pattern: pattern ?? null,
+      isComposed: file!.normalizer?.type === 'NFC',
+    };
   }
   throw new TintypeError('unsupported', {
     what: 'the tokenizer of this model has no form in a GGUF file here',
@@ -123,7 +112,7 @@ export function preTokenizerName(pattern: string | null): string {
 const TOKEN_TYPE = { normal: 1, control: 3, userDefined: 4, unused: 5 };
 
 function tokenizerMetadata(json: Json | null, { vocabSize, tokens }: ModelConfig): [string, GgufValue][] {
-  const { vocab, merges, added, pattern } = tokenizerParts(json);
+  const { vocab, merges, added, pattern, isComposed } = tokenizerParts(json);
   // Rows beyond the tokenizer's last id are padding; the names are those of llama.cpp's converter.
   const names = Array.from({ length: vocabSize }, (_, id) => `[PAD${id}]`);
   const types = Array.from({ length: vocabSize }, () => TOKEN_TYPE.unused);
@@ -149,6 +138,7 @@ function tokenizerMetadata(json: Json | null, { vocabSize, tokens }: ModelConfig
   return [
     ['tokenizer.ggml.model', { string: 'gpt2' }],
     ['tokenizer.ggml.pre', { string: preTokenizerName(pattern) }],
+    ...ownTokenizer(pattern, isComposed),
     ['tokenizer.ggml.tokens', { strings: names }],
     ['tokenizer.ggml.token_type', { i32s: types }],
     ['tokenizer.ggml.merges', { strings: merges.map((m) => (typeof m === 'string' ? m : m.join(' '))) }],
@@ -158,6 +148,24 @@ function tokenizerMetadata(json: Json | null, { vocabSize, tokens }: ModelConfig
     ['tokenizer.ggml.add_bos_token', { bool: false }],
   ];
 }
+
+/** What has no counterpart in llama.cpp, which passes over keys that it does not know. */
+const ownTokenizer = (pattern: string | null, isComposed: boolean): [string, GgufValue][] =>
+  pattern === null
+    ? []
+    : [
+        ['tintype.pre_tokenizer', { string: pattern }],
+        ['tintype.composed', { bool: isComposed }],
+      ];
+
+const ownLayout = ({ modelType, layout, blockLength }: ModelConfig): [string, GgufValue][] =>
+  layout === 'causal'
+    ? []
+    : [
+        ['tintype.family', { string: modelType === 'tintype' ? 'qwen3' : modelType }],
+        ['tintype.attention_layout', { string: layout }],
+        ['tintype.block_length', { u32: blockLength }],
+      ];
 
 function checkModel({ modelType, layout }: ModelConfig): void {
   if (layout !== 'causal' && layout !== 'causalContext') throw wrongLayout(layout);
@@ -201,6 +209,7 @@ export function ggufMetadata({ config, tokenizerJson, name, type }: GgufRequest)
     ['general.file_type', { u32: FILE_TYPES[type] }],
     ['general.quantization_version', { u32: 2 }],
     ...numbers.map(([key, value]): [string, GgufValue] => [`qwen3.${key}`, value]),
+    ...ownLayout(config),
     ...tokenizerMetadata(tokenizerJson, config),
   ];
 }

@@ -3,16 +3,17 @@
  * index) and the tokenizer's files. Reading checks everything that can be checked before the first weight is
  * used; writing is all or nothing (`files.ts`), and a folder that was read is written back byte for byte.
  */
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { TintypeError } from '../errors.ts';
-import { tokenizerFromFiles } from '../text/vocab-merges.ts';
 import { elementCount, type ModelConfig, parameterShapes } from './config.ts';
-import { type Overrides, type Resolution, resolveConfig } from './config-json.ts';
+import type { Overrides, Resolution } from './config-json.ts';
 import { configToJson } from './config-write.ts';
 import { type Json, namesOf } from './family.ts';
-import { commitFiles, type Disk, readTextIfAny, settle, verifyHashes } from './files.ts';
+import { commitFiles, type Disk, settle, verifyHashes } from './files.ts';
 import { joined } from './join.ts';
 import { storedName, storedShapes } from './names.ts';
+import { CONFIG, readTokenizer, resolveTexts, type Texts } from './folder-texts.ts';
+import { isGgufPath, openGguf } from './gguf-folder.ts';
 import { type Precision, PRECISIONS } from './quantize.ts';
 import {
   bytesFromFloats,
@@ -47,11 +48,14 @@ export interface Description {
   /** config.json as it stands. */
   rawConfig: Json;
   generationConfig: Json | null;
+  /** tokenizer.json, or what it would hold where there are vocab.json and merges.txt instead. */
   tokenizerJson: Json | null;
   /** Texts of the tokenizer's files by name, so that saving copies them byte for byte. */
   tokenizerFiles: Record<string, string>;
   /** How most weights are stored, those aside that are quantised. */
   dtype: FloatDtype;
+  /** How most weights of a GGUF file are stored, in ggml's words; they are read as floats. */
+  ggufType?: string;
   /** `f32`: no weights are quantised. */
   precision: Precision;
   /** Header of model.safetensors; null for shards. */
@@ -76,17 +80,8 @@ export interface LoadOptions {
   verify?: boolean;
 }
 
-export const CONFIG = 'config.json';
+export { CONFIG };
 export const GENERATION = 'generation_config.json';
-const TOKENIZER_FILES = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'vocab.json',
-  'merges.txt',
-  'chat_template.jinja',
-];
 
 /**
  * Loads a folder into float32. Errors: `not_found`; `bad_config`; `bad_tokenizer`; `unsupported`, also for quantised
@@ -132,76 +127,52 @@ function precisionOf(config: Json, where: string): Precision {
   });
 }
 
-/** Opens a folder, checks all of it but the values of its weights, and closes it after `use`. */
-export async function withFolder<T>(
-  dir: string,
-  { verify = true, overrides }: LoadOptions,
-  use: (description: Description, stored: ReadonlyMap<string, StoredTensor>) => Promise<T>,
-): Promise<T> {
+type Use<T> = (description: Description, stored: ReadonlyMap<string, StoredTensor>) => Promise<T>;
+
+/** Opens a folder or a GGUF file, checks all but the values of its weights, and closes it after `use`. */
+export async function withFolder<T>(path: string, options: LoadOptions, use: Use<T>): Promise<T> {
+  if (isGgufPath(path)) return withGguf(path, options, use);
+  const { verify = true, overrides } = options;
+  const dir = path;
   await settle(dir);
   const rawConfig = await readJson(join(dir, CONFIG), 'bad_config');
   if (!rawConfig) {
     throw new TintypeError('not_found', {
       what: `there is no model in ${dir}`,
-      wanted: `a folder with ${CONFIG}, ${WEIGHTS} and tokenizer.json`,
+      wanted: `a folder with ${CONFIG}, ${WEIGHTS} and tokenizer.json, or a GGUF file`,
       next: 'check the path',
     });
   }
   const generationConfig = await readJson(join(dir, GENERATION), 'bad_config');
-  const tokenizerFiles: Record<string, string> = {};
-  for (const name of TOKENIZER_FILES) {
-    const text = await readTextIfAny(join(dir, name));
-    if (text !== null) tokenizerFiles[name] = text;
-  }
-  const tokenizerJson =
-    (await readJson(join(dir, 'tokenizer.json'), 'bad_tokenizer')) ?? tokenizerFromFiles(tokenizerFiles, dir);
-  const tokenizerConfig = await readJson(join(dir, 'tokenizer_config.json'), 'bad_tokenizer');
-  const tokens = new Map(addedTokens(tokenizerJson ?? {}).map(({ id, content }) => [content, id]));
-  const special = (key: string): number | null => {
-    const stated = tokenizerConfig?.[key];
-    const text = typeof stated === 'string' ? stated : (stated as AddedToken | null | undefined)?.content;
-    return (text === undefined ? undefined : tokens.get(text)) ?? null;
-  };
-  const { config, origins, warnings } = resolveConfig(rawConfig, {
-    generation: generationConfig,
-    tokenizerMask: special('mask_token') ?? spelledMask(tokens),
-    tokenizerPad: special('pad_token'),
-    tokenizerEos: special('eos_token'),
-    addedTokens: tokens,
-    where: join(dir, CONFIG),
-    name: basename(resolve(dir)),
-    overrides,
-  });
-  if (tokenizerJson) checkTokenizer(tokenizerJson, config, dir);
-
-  const precision = precisionOf(rawConfig, join(dir, CONFIG));
-  const weights = await openWeights(dir, config, precision);
+  const texts: Texts = { rawConfig, generationConfig, ...(await readTokenizer(dir)) };
+  const where = join(dir, CONFIG);
+  const resolution = resolveTexts(texts, { where, name: basename(resolve(dir)), overrides });
+  const precision = precisionOf(rawConfig, where);
+  const weights = await openWeights(dir, resolution.config, precision);
   try {
-    const weightFiles = weights.files.map(({ path }) => basename(path));
+    const weightFiles = weights.files.map(({ path: file }) => basename(file));
     const present = [
       CONFIG,
       ...(generationConfig ? [GENERATION] : []),
-      ...Object.keys(tokenizerFiles),
+      ...Object.keys(texts.tokenizerFiles),
       ...weightFiles,
     ];
+    const { tokenizerConfig: _, doubts, ...files } = texts;
     // A quantised head is a tensor of its own by design.
+    const { config, warnings } = resolution;
     if (config.tiedHead && precision === 'f32' && (await hasOtherHead(weights.stored))) {
       warnings.push(`${HEAD} differs from the embedding but ${dir} ties them: the embedding is used`);
     }
     const description: Description = {
       dir,
-      config,
-      origins,
-      rawConfig,
-      generationConfig,
-      tokenizerJson,
-      tokenizerFiles,
+      ...resolution,
+      ...files,
       dtype: weights.dtype,
       precision,
       header: weightFiles[0] === WEIGHTS ? weights.files[0].header : null,
       weightFiles,
       sha256: verify ? await verifyHashes(dir, present) : {},
-      warnings,
+      warnings: [...doubts, ...warnings],
     };
     return await use(description, weights.stored);
   } finally {
@@ -209,36 +180,48 @@ export async function withFolder<T>(
   }
 }
 
-interface AddedToken {
-  id: number;
-  content: string;
-}
-
-const addedTokens = (tokenizer: Json): AddedToken[] =>
-  (tokenizer['added_tokens'] as AddedToken[] | undefined) ?? [];
-
-/** How families spell the mask, case aside. */
-const MASK_SPELLINGS = ['<|mask|>', '<|mdm_mask|>', '|<mask>|', '<[mask_token]>', '<[mask]>', '[mask]'];
-
-/** A token that is spelled like a mask. */
-function spelledMask(tokens: ReadonlyMap<string, number>): number | null {
-  const byText = new Map([...tokens].map(([text, id]) => [text.toLowerCase(), id]));
-  return MASK_SPELLINGS.map((text) => byText.get(text)).find((id) => id !== undefined) ?? null;
-}
-
-/** Rows beyond the tokenizer's last id are padding; ids beyond the rows have no embedding. */
-function checkTokenizer(tokenizer: Json, { vocabSize }: ModelConfig, dir: string): void {
-  const vocabulary = (tokenizer['model'] as Json | undefined)?.['vocab'] ?? {};
-  let size = 0;
-  for (const id of Object.values(vocabulary)) size = Math.max(size, Number(id) + 1);
-  for (const { id } of addedTokens(tokenizer)) size = Math.max(size, id + 1);
-  if (size <= vocabSize) return;
-  throw new TintypeError('bad_tokenizer', {
-    what: `the tokenizer in ${dir} is too large for its model`,
-    got: `ids up to ${size - 1}`,
-    wanted: `ids below ${vocabSize}, the vocab_size of ${CONFIG}`,
-    next: 'use the tokenizer that the model was trained with',
-  });
+async function withGguf<T>(path: string, options: LoadOptions, use: Use<T>): Promise<T> {
+  const { verify = true, overrides } = options;
+  const dir = dirname(resolve(path));
+  const beside = await readTokenizer(dir);
+  const hasTokenizer = beside.tokenizerJson !== null;
+  const gguf = await openGguf(path, { family: overrides?.family, hasTokenizer });
+  try {
+    const { config, generation, tokenizer, tokenizerConfig } = gguf.texts;
+    const inside = {
+      tokenizerFiles: {
+        ...(tokenizer ? { 'tokenizer.json': JSON.stringify(tokenizer) } : {}),
+        'tokenizer_config.json': JSON.stringify(tokenizerConfig),
+      },
+      tokenizerJson: tokenizer,
+      tokenizerConfig,
+      doubts: [],
+    };
+    const texts: Texts = {
+      rawConfig: config,
+      generationConfig: generation,
+      ...(hasTokenizer ? beside : inside),
+    };
+    const resolution = resolveTexts(texts, { where: path, name: basename(path), overrides });
+    const stored = gguf.tensors(resolution.config);
+    const { tokenizerConfig: _, doubts, ...files } = texts;
+    const weightFiles = [basename(path)];
+    const description: Description = {
+      dir,
+      ...resolution,
+      ...files,
+      dtype: gguf.dtype,
+      ggufType: gguf.type,
+      precision: 'f32',
+      header: null,
+      weightFiles,
+      sha256: verify ? await verifyHashes(dir, weightFiles) : {},
+      warnings: [...doubts, ...resolution.warnings],
+    };
+    return await use(description, stored);
+  } finally {
+    await gguf.close();
+  }
 }
 
 /** What to save. A loaded `Checkpoint` is one; a new model needs only the first two. */

@@ -18,11 +18,24 @@ import { buildSteppingGraph, type SteppingVariant, type Tensors } from './steppi
 /** Sequences of one graph: a forward of five is one of four and one of one. */
 const GROUPS = [8, 4, 2, 1];
 /**
- * Every graph holds the weights once more. From this size on there are two graphs at most, which compute all statistics
- * always: next to the products of such a model they cost nothing.
+ * Every graph holds the weights once more, packed for its kernels. From this size on there is one, for up to so many
+ * sequences, which computes all statistics always: next to the products of such a model that costs nothing.
  */
-const LARGE_BYTES = 256e6;
-const LARGE_GROUPS = [4, 1];
+export const LARGE_BYTES = 256e6;
+const LARGE_RUNS = 4;
+const LARGE_GROUPS = [LARGE_RUNS, 3, 2, 1];
+
+/** The least graph of all: it holds every weight. */
+export const plainVariant: SteppingVariant = {
+  runs: 1,
+  idle: false,
+  masked: true,
+  inPlace: true,
+  several: false,
+  entropy: false,
+  sample: false,
+  logitBias: false,
+};
 
 export interface DenoiserOptions extends SessionOptions {
   /** Arithmetic of matrix products; weights in floating point are quantised. Default: as the weights are. */
@@ -72,7 +85,8 @@ export function createDenoiser(
       pieces.length > 1 ||
       !pieces.every(({ attention, positions, cache }) => seesEverything(attention, positions, cache.length));
     const variant: SteppingVariant = {
-      runs: pieces.length,
+      runs: isLarge ? LARGE_RUNS : pieces.length,
+      idle: isLarge,
       masked,
       inPlace,
       several: isLarge || topK > 1,

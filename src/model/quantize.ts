@@ -5,7 +5,7 @@
  * Norms, biases, routers and the embedding stay floating point; the head is 8 bits in both.
  */
 import { assert } from '../errors.ts';
-import { type ModelConfig, parameterShapes } from './config.ts';
+import { elementCount, type ModelConfig, parameterShapes } from './config.ts';
 
 export const PRECISIONS = ['f32', 'int8', 'int4'] as const;
 export type Precision = (typeof PRECISIONS)[number];
@@ -30,14 +30,18 @@ export interface BlockFormat {
   block: number;
 }
 
+/** In memory, or read when a property is (`stored-weights.ts`): reading one twice may make it twice. */
 export type Weight = FloatTensor | QuantizedTensor;
 /** Weights under their published names. A quantised head has a tensor of its own even if it is tied. */
 export type Weights = ReadonlyMap<string, Weight>;
 
 export const isQuantized = (weight: Weight): weight is QuantizedTensor => 'packed' in weight;
 
-export const bytesOf = (weight: Weight): number =>
-  isQuantized(weight) ? weight.packed.byteLength + weight.scales.byteLength : weight.data.byteLength;
+/** What a weight takes; it is not read. */
+export function bytesOf(weight: Weight): number {
+  if (!isQuantized(weight)) return 4 * elementCount(weight.shape);
+  return elementCount(storedShapeOf(weight)) + 4 * elementCount(storedShapeOf(weight).slice(0, 2));
+}
 
 const HEAD = 'lm_head.weight';
 const EMBEDDING = 'model.embed_tokens.weight';
@@ -90,62 +94,117 @@ export function quantizedFormats(
 export function quantize(
   data: Float32Array,
   shape: readonly [number, number],
+  format: BlockFormat,
+): QuantizedTensor {
+  assert(data.length === elementCount(shape), `${data.length} elements for [${shape}]`);
+  const tensor = emptyQuantized(shape, format);
+  quantizeRows(tensor, 0, data);
+  return tensor;
+}
+
+/** All zeros, to be filled by `quantizeRows`. */
+export function emptyQuantized(
+  shape: readonly [number, number],
   { bits, block }: BlockFormat,
 ): QuantizedTensor {
-  const [N, K] = shape;
-  assert(data.length === N * K, `${data.length} elements for [${shape}]`);
-  const blocks = Math.ceil(K / block);
+  const stored = storedShapeOf({ shape, bits, block });
+  const packed = new Uint8Array(elementCount(stored)).fill(bits === 8 ? 128 : 0x88);
+  return { shape, bits, block, packed, scales: new Float32Array(stored[0] * stored[1]) };
+}
+
+/** Quantises some rows, from `row` on: few enough at a time that the numbers stay in the processor's cache. */
+export function quantizeRows(tensor: QuantizedTensor, row: number, data: Float32Array): void {
+  const { shape, bits, block, packed, scales } = tensor;
+  const columns = shape[1];
   const blobBytes = (block * bits) / 8;
-  const packed = new Uint8Array(N * blocks * blobBytes).fill(bits === 8 ? 128 : 0x88);
-  const scales = new Float32Array(N * blocks);
-  for (let row = 0; row < N; row++) {
-    for (let b = 0; b < blocks; b++) {
-      const from = row * K + b * block;
-      const to = Math.min(from + block, (row + 1) * K);
-      const index = row * blocks + b;
-      const scale = bits === 8 ? scale8(data, from, to) : scale4(data, from, to);
-      scales[index] = scale;
-      if (scale === 0) continue;
+  const words = new Int32Array(data.buffer, data.byteOffset, data.length);
+  let index = row * Math.ceil(columns / block);
+  for (let start = 0; start < data.length; start += columns) {
+    for (let from = start; from < start + columns; from += block, index++) {
+      const to = Math.min(from + block, start + columns);
+      const most = largest(words, from, to);
+      if (most === 0) continue;
       const at = index * blobBytes;
-      const inverse = 1 / scale;
-      for (let i = from; i < to; i++) {
-        const x = data[i] * inverse;
-        if (bits === 8) packed[at + i - from] = clamp(Math.round(x), 127) + 128;
-        else {
-          const nibble = clamp(Math.round(x), 7) + 8;
-          const byte = at + ((i - from) >> 1);
-          packed[byte] =
-            (i - from) % 2 === 0 ? (packed[byte] & 0xf0) | nibble : (packed[byte] & 0x0f) | (nibble << 4);
-        }
-      }
+      scales[index] =
+        bits === 8 ? block8(data, from, to, packed, at, most) : block4(data, from, to, packed, at, most);
     }
   }
-  return { shape, bits, block, packed, scales };
 }
 
-/** Within [−most − 1, most]. */
-const clamp = (x: number, most: number): number => Math.max(-most - 1, Math.min(most, x));
+const word = new Int32Array(1);
+const asFloat = new Float32Array(word.buffer);
 
-function scale8(data: Float32Array, from: number, to: number): number {
+/** The largest magnitude: bit patterns without their sign are ordered as the numbers are, and integers compare sooner. */
+function largest(words: Int32Array, from: number, to: number): number {
   let most = 0;
-  for (let i = from; i < to; i++) most = Math.max(most, Math.abs(data[i]));
-  return Math.fround(most / 127);
+  for (let i = from; i < to; i++) {
+    const magnitude = words[i] & 0x7fffffff;
+    if (magnitude > most) most = magnitude;
+  }
+  word[0] = most;
+  return asFloat[0];
 }
 
-/** The value of largest magnitude is put near the end of the range that reaches further, −8. */
-function scale4(data: Float32Array, from: number, to: number): number {
+/** @returns the scale; rounding is written as truncation of what is positive, which is one instruction */
+function block8(
+  data: Float32Array,
+  from: number,
+  to: number,
+  packed: Uint8Array,
+  at: number,
+  most: number,
+): number {
+  const scale = Math.fround(most / 127);
+  if (scale === 0) return 0;
+  const inverse = 1 / scale;
+  for (let i = from; i < to; i++) packed[at++] = Math.trunc(data[i] * inverse + 128.5);
+  return scale;
+}
+
+/** Where the value of largest magnitude may be put: near the end of the range that reaches further, −8. */
+const REACHES = [-8.6, -8.2, -8, -7.6, -7.2, 7.4];
+
+/** Nearest of 0 to 15, where 8 is zero. */
+function nibble(x: number): number {
+  const q = Math.trunc(x + 24.5) - 16;
+  return q > 15 ? 15 : q < 0 ? 0 : q;
+}
+
+function block4(
+  data: Float32Array,
+  from: number,
+  to: number,
+  packed: Uint8Array,
+  at: number,
+  most: number,
+): number {
   let extreme = 0;
-  for (let i = from; i < to; i++) if (Math.abs(data[i]) > Math.abs(extreme)) extreme = data[i];
-  if (extreme === 0) return 0;
-  let [best, least] = [0, Infinity];
-  for (const reach of [-8.6, -8.2, -8, -7.6, -7.2, 7.4]) {
+  for (let i = from; extreme === 0; i++) if (Math.abs(data[i]) === most) extreme = data[i];
+  let best = 0;
+  let least = Infinity;
+  for (const reach of REACHES) {
     const scale = Math.fround(extreme / reach);
+    const inverse = 1 / scale;
     let error = 0;
     for (let i = from; i < to; i++) {
-      const difference = data[i] - scale * clamp(Math.round(data[i] / scale), 7);
+      const x = data[i];
+      // As `nibble`, in place: this is where the time goes.
+      let q = (x * inverse + 24.5) | 0;
+      if (q > 31) q = 31;
+      else if (q < 16) q = 16;
+      const difference = x - scale * (q - 24);
       error += difference * difference;
     }
-    if (error < least) [best, least] = [scale, error];
+    if (error < least) {
+      best = scale;
+      least = error;
+    }
+  }
+  if (best === 0) return 0;
+  const inverse = 1 / best;
+  for (let i = from; i < to; i += 2) {
+    const high = i + 1 < to ? nibble(data[i + 1] * inverse) : 8;
+    packed[at++] = nibble(data[i] * inverse) | (high << 4);
   }
   return best;
 }

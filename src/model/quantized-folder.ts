@@ -5,10 +5,10 @@
  */
 import { resolve } from 'node:path';
 import { TintypeError } from '../errors.ts';
-import { type ModelConfig, parameterShapes } from './config.ts';
+import { parameterShapes } from './config.ts';
 import type { Overrides } from './config-json.ts';
 import { configToJson } from './config-write.ts';
-import { commitFiles, type SafetensorsFile } from './files.ts';
+import { commitFiles } from './files.ts';
 import { CONFIG, type Description, GENERATION, type LoadOptions, wantFloats, withFolder } from './hf.ts';
 import {
   type Precision,
@@ -17,26 +17,32 @@ import {
   type QuantizedTensor,
   scalesOf,
   storedShapeOf,
-  type Weight,
   type Weights,
 } from './quantize.ts';
 import { createHeader, type Dtype, safetensorsChunks } from './safetensors.ts';
-import { type StoredTensor, WEIGHTS } from './weights.ts';
+import { deferredWeights, readWeights } from './stored-weights.ts';
+import { WEIGHTS } from './weights.ts';
 
 export interface LoadedWeights {
   description: Description;
   weights: Weights;
 }
 
+export type WeightOptions = LoadOptions & {
+  /** Default: as stored. */
+  precision?: Precision | undefined;
+};
+
 /**
- * Weights as a denoiser takes them, quantised matrix by matrix unless they are stored so.
- * @param precision default: as stored
+ * Opens a folder and gives its weights as a denoiser takes them, each read when it is asked for and quantised unless it
+ * is stored so; closes it after `use`.
  * Errors: those of `loadCheckpoint`, without its refusal; `bad_option` for another precision than the stored one.
  */
-export async function loadWeights(
+export async function withWeights<T>(
   dir: string,
-  { precision, ...options }: LoadOptions & { precision?: Precision | undefined } = {},
-): Promise<LoadedWeights> {
+  { precision, ...options }: WeightOptions,
+  use: (loaded: LoadedWeights, precision: Precision) => Promise<T>,
+): Promise<T> {
   return withFolder(dir, options, async (description, stored) => {
     const { config, precision: storedAs } = description;
     if (precision !== undefined && storedAs !== 'f32' && precision !== storedAs) {
@@ -47,49 +53,18 @@ export async function loadWeights(
         next: 'leave the precision out, or use the model that it was made from',
       });
     }
-    const weights =
-      storedAs === 'f32' ? new Map<string, Weight>() : await readQuantized(config, storedAs, stored);
-    const formats = quantizedFormats(config, precision ?? storedAs);
-    const quantizedFrom = new Map([...formats].map(([name, format]) => [format.source, { name, ...format }]));
-    for (const { name, shape } of parameterShapes(config)) {
-      if (weights.has(name)) continue;
-      const { file, entry } = stored.get(name)!;
-      const data = await file.readFloats(entry);
-      const format = quantizedFrom.get(name);
-      if (format && !weights.has(format.name)) {
-        weights.set(format.name, quantize(data, format.shape, format));
-        // The embedding stays, whether or not the head was made from it.
-        if (format.name === name) continue;
-      }
-      weights.set(name, { shape, data });
-    }
-    return { description, weights };
+    const precisions = { storedAs, precision: precision ?? storedAs };
+    return use({ description, weights: deferredWeights(config, stored, precisions) }, precisions.precision);
   });
 }
 
-async function readQuantized(
-  config: ModelConfig,
-  precision: Precision,
-  stored: ReadonlyMap<string, StoredTensor>,
-): Promise<Map<string, Weight>> {
-  const weights = new Map<string, Weight>();
-  for (const [name, { shape, bits, block }] of quantizedFormats(config, precision)) {
-    const { file, entry } = stored.get(name)!;
-    if (entry.dtype !== 'U8') throw wrongDtype(file, name, entry.dtype);
-    const packed = await file.read(entry);
-    const scales = stored.get(scalesOf(name))!;
-    weights.set(name, { shape, bits, block, packed, scales: await scales.file.readFloats(scales.entry) });
-  }
-  return weights;
+/** The same weights, all in memory. Same errors. */
+export async function loadWeights(dir: string, options: WeightOptions = {}): Promise<LoadedWeights> {
+  return withWeights(dir, options, async ({ description, weights }) => ({
+    description,
+    weights: readWeights(weights),
+  }));
 }
-
-const wrongDtype = ({ path }: SafetensorsFile, name: string, got: Dtype): TintypeError =>
-  new TintypeError('bad_checkpoint', {
-    what: `${name} in ${path} is not quantised`,
-    got,
-    wanted: 'U8',
-    next: 'make the quantised model again',
-  });
 
 /**
  * Writes a folder with quantised weights; tensors that stay in floating point are copied as they are stored.

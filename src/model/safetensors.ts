@@ -235,6 +235,17 @@ export function floatsFromBytes(dtype: FloatDtype, bytes: Uint8Array): Float32Ar
   return dtype === 'F16' ? floatsFromF16(halves) : floatsFromBf16(halves);
 }
 
+/** Stored bytes into numbers that are there already, which costs no fresh memory. */
+export function widenInto(floats: Float32Array, dtype: FloatDtype, bytes: Uint8Array): void {
+  if (dtype !== 'BF16' || bytes.byteOffset % 2 !== 0) {
+    floats.set(floatsFromBytes(dtype, bytes));
+    return;
+  }
+  const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+  const words = new Int32Array(floats.buffer, floats.byteOffset, halves.length);
+  for (let i = 0; i < halves.length; i++) words[i] = halves[i] << 16;
+}
+
 /** Numbers to stored bytes, rounded to nearest even. F32 is a view. */
 export function bytesFromFloats(dtype: FloatDtype, floats: Float32Array): Uint8Array {
   const stored = dtype === 'F32' ? floats : dtype === 'F16' ? f16FromFloats(floats) : bf16FromFloats(floats);

@@ -3,7 +3,7 @@
  * whatever precision they come.
  */
 import { assert } from '../errors.ts';
-import type { Graph, Value } from '../graph/graph.ts';
+import type { ConstantData, DType, Graph, Value } from '../graph/graph.ts';
 import { linear, linearNBits, split } from '../graph/ops.ts';
 import { type ModelConfig, parameterShapes } from './config.ts';
 import { joined } from './join.ts';
@@ -23,6 +23,11 @@ export interface StepWeights {
   head: (hidden: Value) => Value;
 }
 
+/**
+ * Whatever has the size of a weight is deferred, and its name says what it is made of: a file of converted weights
+ * (`converted.ts`) is written from one such graph and serves them all. Raise `CONVERTED_VERSION` when a name comes to
+ * stand for other numbers.
+ */
 export function constantWeights(graph: Graph, config: ModelConfig, weights: Weights): StepWeights {
   const { heads: H, kvHeads: K, headDim: d } = config;
   const shapes = new Map(parameterShapes(config).map(({ name, shape }) => [name, shape]));
@@ -36,11 +41,14 @@ export function constantWeights(graph: Graph, config: ModelConfig, weights: Weig
   const constant = (name: string): Value => {
     let value = made.get(name);
     if (!value) {
-      value = graph.constant(name, floats(name).data, shapes.get(name)!);
+      value = deferred(name, 'float32', shapes.get(name)!, () => floats(name).data);
       made.set(name, value);
     }
     return value;
   };
+
+  const deferred = (name: string, dtype: DType, shape: readonly number[], make: () => ConstantData): Value =>
+    graph.constant(name, { dtype, make }, shape);
 
   const multiply = (x: Value, name: string, parts: readonly Weight[]): Value => {
     const rows = parts.reduce((n, { shape }) => n + shape[0], 0);
@@ -48,19 +56,20 @@ export function constantWeights(graph: Graph, config: ModelConfig, weights: Weig
     if (parts.every(isQuantized)) {
       const [{ bits, block }] = parts;
       const blocks = Math.ceil(columns / block);
-      const packed = joined(parts.map((part) => part.packed));
-      const scales = joined(parts.map((part) => part.scales));
-      const blobBytes = (block * bits) / 8;
+      const [packed, scales] = [
+        [rows, blocks, (block * bits) / 8],
+        [rows, blocks],
+      ];
       return linearNBits(x, {
-        packed: graph.constant(name, packed, [rows, blocks, blobBytes]),
-        scales: graph.constant(`${name}.scales`, scales, [rows, blocks]),
+        packed: deferred(name, 'uint8', packed, () => joined(parts.map((part) => part.packed))),
+        scales: deferred(`${name}.scales`, 'float32', scales, () => joined(parts.map((part) => part.scales))),
         columns,
         bits,
         block,
       });
     }
-    const data = joined((parts as FloatTensor[]).map((part) => part.data));
-    return linear(x, graph.constant(name, data, [rows, columns]));
+    const make = (): Float32Array => joined((parts as FloatTensor[]).map((part) => part.data));
+    return linear(x, deferred(name, 'float32', [rows, columns], make));
   };
 
   return {
@@ -77,16 +86,18 @@ export function constantWeights(graph: Graph, config: ModelConfig, weights: Weig
     },
     bias: (names) => {
       const parts = names.map((name) => reordered(name, floats(name), config) as FloatTensor);
-      const data = joined(parts.map((part) => part.data));
-      return graph.constant(names.join('+'), data, [data.length]);
+      const length = parts.reduce((n, { shape }) => n + shape[0], 0);
+      return deferred(names.join('+'), 'float32', [length], () => joined(parts.map((part) => part.data)));
     },
     headNorm: (layer) => {
-      const [q, k] = projections(layer, ['self_attn.q_norm', 'self_attn.k_norm']).map(
-        (name) => floats(name).data,
-      ) as [Float32Array, Float32Array];
-      const rows = new Float32Array((H + K) * d);
-      for (let j = 0; j < H + K; j++) rows.set(j < H ? q : k, j * d);
-      return graph.constant(`headNorm${layer}`, rows, [1, H + K, d]);
+      return deferred(`headNorm${layer}`, 'float32', [1, H + K, d], () => {
+        const [q, k] = projections(layer, ['self_attn.q_norm', 'self_attn.k_norm']).map(
+          (name) => floats(name).data,
+        ) as [Float32Array, Float32Array];
+        const rows = new Float32Array((H + K) * d);
+        for (let j = 0; j < H + K; j++) rows.set(j < H ? q : k, j * d);
+        return rows;
+      });
     },
     head: (hidden) => {
       const head = weights.get('lm_head.weight');
@@ -117,7 +128,26 @@ function reordered(name: string, weight: Weight, { heads: H, kvHeads: K, headDim
     }
     return out;
   };
-  if (!isQuantized(weight)) return { ...weight, data: permute(weight.data) };
-  assert(isQ || d % weight.block === 0, `${name}: a block spans two heads`);
-  return { ...weight, packed: permute(weight.packed), scales: permute(weight.scales) };
+  // Getters, since a spread would read weights that are deferred.
+  if (!isQuantized(weight)) {
+    return {
+      shape: weight.shape,
+      get data() {
+        return permute(weight.data);
+      },
+    };
+  }
+  const { shape, bits, block } = weight;
+  assert(isQ || d % block === 0, `${name}: a block spans two heads`);
+  return {
+    shape,
+    bits,
+    block,
+    get packed() {
+      return permute(weight.packed);
+    },
+    get scales() {
+      return permute(weight.scales);
+    },
+  };
 }

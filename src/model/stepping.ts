@@ -26,6 +26,11 @@ export type Tensors = ReadonlyMap<string, FloatTensor>;
 export interface SteppingVariant extends StatisticsVariant {
   /** Sequences of one run. */
   runs: number;
+  /**
+   * Fewer sequences than that may come; each place that is left over is given a copy of a token of its own, in attention
+   * alone. So one graph, which is one copy of the weights, serves any number.
+   */
+  idle: boolean;
   /** Whether attention is masked; where everybody sees everything it need not be. */
   masked: boolean;
   /** Keys and values are written behind the cache in place; else the graph joins them. */
@@ -53,16 +58,19 @@ const joinRows = (parts: readonly Value[], rows: string): Value =>
  * Inputs: N tokens (`ids`, `positions`), those M of them whose statistics are wanted (`rows`), and for each sequence r
  * its caches [1, S, K·d], where S counts the new tokens too if written in place, and `mask` [G·T, S] with `lastMask`
  * [G·M, S] for the last layer, which computes the wanted rows only. With several sequences also how many rows each has
- * (`sizes`) and which of its own are wanted (`wanted`).
+ * (`sizes`) and which of its own are wanted (`wanted`); where places may be idle, which rows attention is to see (`spread`)
+ * and which of what comes out of it are tokens (`kept`, `lastKept`).
  */
 export function buildSteppingGraph(config: ModelConfig, weights: Weights, variant: SteppingVariant): Graph {
   const graph = new Graph();
   const { heads: H, kvHeads: K, headDim: d, width: D, contextLength, normEps } = config;
   const G = H / K;
-  const { runs, masked, inPlace } = variant;
+  const { runs, idle, masked, inPlace } = variant;
   const ids = graph.input('ids', 'int32', [1, 'N']);
   const positions = graph.input('positions', 'int64', [1, 'N']);
   const rows = graph.input('rows', 'int32', ['M']);
+  const spread = idle ? graph.input('spread', 'int32', ['A']) : null;
+  const kept = idle ? [graph.input('kept', 'int32', ['N']), graph.input('lastKept', 'int32', ['M'])] : null;
   const every = Array.from({ length: runs }, (_, run) => run);
   const sizes = runs > 1 ? graph.input('sizes', 'int64', [runs]) : null;
   const wanted = every.map((run) => (runs > 1 ? graph.input(`wanted${run}`, 'int32', [`M${run}`]) : rows));
@@ -118,12 +126,15 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
       const [q, k] = split(placed, 2, [H * d, K * d]) as [Value, Value];
       return attendRun({ q, k, v }, layer, 0);
     }
-    const parts = splitBy(concat([placed, v], 2), 1, sizes!, T);
+    const tokens = concat([placed, v], 2);
+    const parts = splitBy(spread ? gatherAxis(tokens, spread, 1) : tokens, 1, sizes!, T);
     const mixed = parts.map((part, run) => {
       const [q, k, v] = split(part, 2, [H * d, K * d, K * d]) as [Value, Value, Value];
       return attendRun({ q, k, v }, layer, run);
     });
-    return joinRows(mixed, layer === config.layers - 1 ? 'M' : 'N');
+    const isLast = layer === config.layers - 1;
+    if (kept) return gatherAxis(joinRows(mixed, isLast ? 'lastA' : 'A'), kept[isLast ? 1 : 0], 1);
+    return joinRows(mixed, isLast ? 'M' : 'N');
   };
 
   const embedded = gatherRows(constant('model.embed_tokens.weight'), ids);

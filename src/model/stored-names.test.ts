@@ -232,6 +232,30 @@ describe('a vocabulary and its tokenizer', () => {
   });
 });
 
+test('a folder without tokenizer.json has the one that vocab.json and merges.txt make', async () => {
+  await cp(fixture('dream'), dir, { recursive: true });
+  const raw = JSON.parse(await readFile(join(dir, 'config.json'), 'utf8')) as object;
+  await writeFile(join(dir, 'config.json'), JSON.stringify({ ...raw, mask_token_id: undefined }));
+  const files = {
+    'vocab.json': '{"a":0,"b":1,"ab":2}',
+    'merges.txt': 'a b\n',
+    'tokenizer_config.json': JSON.stringify({
+      tokenizer_class: 'DreamTokenizer',
+      mask_token: '<|mask|>',
+      added_tokens_decoder: { 159: { content: '<|mask|>', special: true } },
+    }),
+  };
+  for (const [name, text] of Object.entries(files)) await writeFile(join(dir, name), text);
+  const { config, origins, tokenizerJson } = await describeCheckpoint(dir);
+  expect(tokenizerJson).toMatchObject({ model: { merges: ['a b'] } });
+  expect([config.tokens.mask, origins.mask]).toEqual([159, 'tokenizer']);
+
+  await writeFile(join(dir, 'tokenizer_config.json'), '{"tokenizer_class": "OtherTokenizer"}');
+  const unknown = await describeCheckpoint(dir, masked(159));
+  expect(unknown.tokenizerJson).toBeNull();
+  expect(unknown.warnings).toEqual([expect.stringContaining('OtherTokenizer): add a tokenizer.json')]);
+});
+
 test('a head that is stored although it is tied, and differs, is warned about however the model is loaded', async () => {
   await cp(fixture('a2d-qwen3-mdlm'), dir, { recursive: true });
   const options = { overrides: { maskTokenId: 157, layout: 'full' as const } };

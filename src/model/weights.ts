@@ -187,7 +187,8 @@ export async function hasOtherHead(stored: ReadonlyMap<string, StoredTensor>): P
   };
   for (let from = 0; from < elements; from += step) {
     const [a, b] = await Promise.all([part(head, from), part(embedding, from)]);
-    if (a.some((value, i) => value !== b[i])) return true;
+    const isBytes = a instanceof Uint8Array && b instanceof Uint8Array;
+    if (isBytes ? Buffer.compare(a, b) !== 0 : a.some((value, i) => value !== b[i])) return true;
   }
   return false;
 }

@@ -193,6 +193,7 @@ describe('refusals', () => {
     ['max_tokens', { prompt: 'a', max_tokens: -1 }],
     ['logit_bias', { prompt: 'a', logit_bias: { 1: 200 } }],
     ['response_format', { prompt: 'a', response_format: { type: 'xml' } }],
+    ['logit_bias', { prompt: 'a', logit_bias: { word: 1 } }],
   ])('name %s in %j', async (param, body) => {
     const response = await rig().post(FIM, body);
     expect(response.status).toBe(400);
@@ -224,6 +225,26 @@ describe('refusals', () => {
     const response = await rig().post(FIM, deep);
     expect(response.status).toBe(400);
     expect((await response.text()).length).toBeLessThan(400);
+  });
+
+  it('a schema that would take seconds to compile is 400 at once', async () => {
+    const schema = { enum: Array.from({ length: 100_000 }, (_, i) => `v${i}`) };
+    const response_format = { type: 'json_schema', json_schema: { name: 'x', schema } };
+    const response = await rig().post(FIM, { prompt: 'a', response_format });
+    expect(response.status).toBe(400);
+    expect((await json(response)).error).toMatchObject({
+      param: 'response_format',
+      code: 'schema_too_large',
+    });
+  });
+
+  it.each([
+    ['invalid_utf8', Uint8Array.of(0x7b, 0xff, 0x7d)],
+    ['invalid_json', `{"prompt":"a","tintype":${'{"a":'.repeat(300)}1${'}'.repeat(301)}`],
+  ])('%s', async (code, body) => {
+    const response = await rig().post(FIM, body);
+    expect(response.status).toBe(400);
+    expect((await json(response)).error.code).toBe(code);
   });
 
   it('a body beyond the limit is 413', async () => {

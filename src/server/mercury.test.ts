@@ -68,7 +68,7 @@ describe('an update', () => {
     ],
     [
       'a mark inside',
-      '// ... existing code ...\nfunction f() {\n  ONE();\n  // ... existing code ...\n}\n// ... existing code ...',
+      '// ... existing code ...\nfunction f() {\n  ONE();\n  two();\n  // ... existing code ...\n}\n# ... existing code ...',
     ],
   ])('is put where its lines are: %s', (_, update) => {
     expect(mergeUpdate({ original, update })).toContain(
@@ -95,9 +95,9 @@ describe('an update', () => {
     );
     expect(reply.error?.code).toBe('cannot_apply');
     const done = await json(
-      await post('/v1/apply/completions', prompt('import a;\nimport b;\n// ... existing code ...')),
+      await post('/v1/apply/completions', prompt('import b;\nimport a;\n// ... existing code ...')),
     );
-    expect(done.choices[0].message.content).toContain('import a;\nimport b;\n\nfunction f()');
+    expect(done.choices[0].message.content).toContain('import b;\nimport a;\n\nfunction f()');
   });
 
   it('has a fence longer than those in it', () => {

@@ -42,7 +42,8 @@ function typeOf(schema: JsonSchema): string {
   if (schema['const'] !== undefined) return JSON.stringify(schema['const']);
   if (Array.isArray(schema['enum'])) return schema['enum'].map((value) => JSON.stringify(value)).join(' or ');
   if (schema['type'] === 'array') return `list of ${typeOf((schema['items'] ?? {}) as JsonSchema)}`;
-  return typeof schema['type'] === 'string' ? schema['type'] : 'any';
+  const types = [schema['type'] ?? 'any'].flat() as string[];
+  return types.filter((type) => type !== 'null').join(' or ');
 }
 
 /** Said of the field, or of what it is made of. */

@@ -21,6 +21,9 @@ export const settingsOf = (
   options: optionsOf(body.tintype, { topK: body.top_k, schema }),
 });
 
+/** Compiling takes the decoder's thread, so what would take it for seconds is refused here. */
+const MOST_SCHEMA_CHARACTERS = 256 * 1024;
+
 /** The decoder's own options, with what other fields of the body say. */
 export function optionsOf(
   own: CompleteOptions,
@@ -30,6 +33,13 @@ export function optionsOf(
     throw new HttpError(400, 'tintype: a schema or a regex beside response_format or a demanded tool call', {
       param: 'tintype',
       code: 'invalid_value',
+    });
+  }
+  const bound = own.schema ?? schema;
+  if (bound !== undefined && JSON.stringify(bound).length > MOST_SCHEMA_CHARACTERS) {
+    throw new HttpError(400, `the JSON Schema is larger than ${MOST_SCHEMA_CHARACTERS} characters`, {
+      param: own.schema === undefined ? 'response_format' : 'tintype',
+      code: 'schema_too_large',
     });
   }
   return {

@@ -4,6 +4,9 @@ import { createFakeEngine } from '../../tests/fake-engine.ts';
 import type { FakeEngine } from '../../tests/fake-engine.ts';
 import { jsonLines, serverRig, sseEvents } from '../../tests/server-rig.ts';
 import { TintypeError } from '../errors.ts';
+import type { RequestRecord } from './deps.ts';
+import { HttpError } from './errors.ts';
+import { lateEngine } from './late-engine.ts';
 
 const FIM = '/v1/fim/completions';
 const CHAT = '/v1/chat/completions';
@@ -167,5 +170,42 @@ describe('llama.cpp’s stream', () => {
     expect(events.map(({ content }) => content)).toEqual(['a +', ' b;', '']);
     expect(events.map(({ stop }) => stop)).toEqual([false, false, true]);
     expect(events.at(-1).timings).toMatchObject({ prompt_n: 7, predicted_n: 4, denoising_steps: 2 });
+  });
+});
+
+describe('a server whose models are loading', () => {
+  it('says so with 503 and when to ask again, then answers', async () => {
+    let loaded: (engine: FakeEngine) => void = () => {};
+    const loading = new Promise<FakeEngine>((resolve) => (loaded = resolve));
+    const { app, post } = serverRig({ ...lateEngine(loading), asked: [] });
+    for (const response of [await app.request('/health'), await post(FIM, { prompt: 'a' })]) {
+      expect(response.status).toBe(503);
+      expect(response.headers.get('retry-after')).toBe('1');
+    }
+    loaded(createFakeEngine());
+    await loading;
+    expect((await app.request('/v1/health')).status).toBe(200);
+    expect((await post('/fim/completions', { prompt: 'a' })).status).toBe(200);
+  });
+});
+
+describe('seams', () => {
+  it('let others refuse before a route and count after it', async () => {
+    const records: RequestRecord[] = [];
+    const { post } = serverRig(createFakeEngine(), {
+      guards: [
+        async (c, next) => {
+          if (c.req.header('authorization') === 'Bearer good') return next();
+          throw new HttpError(429, 'too many', { code: 'rate_limit_reached' }, 7);
+        },
+      ],
+      onFinished: (record) => void records.push(record),
+    });
+    const refused = await post(FIM, { prompt: 'a' });
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '7']);
+    const headers = { authorization: 'Bearer good' };
+    await (await post(FIM, { prompt: 'a', stream: true }, { headers })).text();
+    await expect.poll(() => records.length).toBe(2);
+    expect(records[1]).toMatchObject({ status: 200, model: 'tintype-code', completionTokens: 4, nfe: 2 });
   });
 });

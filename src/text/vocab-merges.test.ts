@@ -1,77 +1,95 @@
-/** Tokenizers without a tokenizer.json, against the same one with. */
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
-import { describe, expect, it } from 'vitest';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { BYTE_TO_CHAR } from './alphabet.ts';
 import { createTokenizer } from './json.ts';
-import { tokenizerFromFiles } from './vocab-merges.ts';
+import { fromVocabAndMerges } from './vocab-merges.ts';
 
-interface File {
-  model: { vocab: Record<string, number>; merges: [string, string][] };
-}
-const { model } = JSON.parse(
-  readFileSync(
-    fileURLToPath(new URL('../../tests/golden/tokenizer/tokenizer.json', import.meta.url)),
-    'utf8',
-  ),
-) as File;
+const MERGES = [
+  ['h', 'e'],
+  ['l', 'l'],
+  ['he', 'll'],
+  ['hell', 'o'],
+  ["'", 's'],
+  ["'", 'S'],
+  ['Ġ', 'hello'],
+  ['1', '2'],
+  ['Ċ', 'Ċ'],
+] as const;
+const NAMES = [...BYTE_TO_CHAR, ...MERGES.map(([a, b]) => a + b)];
+const TEXTS = {
+  'vocab.json': JSON.stringify(Object.fromEntries(NAMES.map((name, id) => [name, id]))),
+  'merges.txt': `#version: 0.2\n${MERGES.map((pair) => pair.join(' ')).join('\n')}\n`,
+  'added_tokens.json': '{"<|mask|>": 300, "<|im_end|>": 301}',
+  'tokenizer_config.json': JSON.stringify({
+    tokenizer_class: 'DreamTokenizer',
+    added_tokens_decoder: { 300: { content: '<|mask|>', special: true }, 302: { content: '<tool>' } },
+  }),
+};
 
-const files = (config: object, more: Record<string, string> = {}) => ({
-  'vocab.json': JSON.stringify(model.vocab),
-  'merges.txt': `#version: 0.2\n${model.merges.map((pair) => pair.join(' ')).join('\n')}\n`,
-  'tokenizer_config.json': JSON.stringify(config),
-  ...more,
+/** Qwen2's pattern as it is published. */
+const PUBLISHED =
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
+test('text becomes the ids of the published tokenizer', () => {
+  const json = fromVocabAndMerges(TEXTS)!;
+  const tokenizer = createTokenizer(json);
+  const named = (text: string): string[] => tokenizer.encode(text).map((id) => NAMES[id]);
+  expect(named("hello hello's 12\n\n")).toEqual(['hello', 'Ġhello', "'s", 'Ġ', '1', '2', 'ĊĊ']);
+  expect(named("HELLO'S")).toEqual(['H', 'E', 'L', 'L', 'O', "'S"]);
+
+  const published = structuredClone(json) as { pre_tokenizer: { pretokenizers: { pattern: object }[] } };
+  published.pre_tokenizer.pretokenizers[0].pattern = { Regex: PUBLISHED };
+  const theirs = new HuggingFaceTokenizer(published, { clean_up_tokenization_spaces: false });
+  const word = fc.constantFrom(
+    'hello',
+    ' hello',
+    "'s",
+    "'S",
+    "'LL",
+    "'re",
+    '12',
+    ' ',
+    '\n',
+    '\t',
+    '…',
+    'é',
+    'e\u0301',
+    '(',
+  );
+  fc.assert(
+    fc.property(
+      fc.array(fc.oneof(word, fc.string({ unit: 'grapheme', maxLength: 3 })), { maxLength: 12 }),
+      (words) => {
+        const text = words.join('');
+        expect(tokenizer.encode(text)).toEqual(theirs.encode(text, { add_special_tokens: false }).ids);
+      },
+    ),
+    { numRuns: 300, seed: 7 },
+  );
 });
-const added_tokens_decoder = { 766: { content: '<|im_end|>', special: true }, 767: { content: '<tool>' } };
-const QWEN = { tokenizer_class: 'DreamTokenizer', added_tokens_decoder };
 
-/** The published expression. */
-const QWEN_PATTERN = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
+test('added tokens come from both files', () => {
+  expect(fromVocabAndMerges(TEXTS)!['added_tokens']).toEqual([
+    { id: 300, content: '<|mask|>', special: true },
+    { id: 301, content: '<|im_end|>', special: true },
+    { id: 302, content: '<tool>', special: false },
+  ]);
+});
 
-const TEXTS = [
-  "It's WE'RE I'LL don'T 'Sing",
-  'const x = 12345;\n\n\tif (a  &&  b) {\r\n  return;   \n}',
-  'naïve cafe\u0301 — 漢字かな 🙂 ١٢٣',
-  '   leading, trailing   ',
-];
+test('GPT-2 keeps runs of digits together', () => {
+  const texts = { ...TEXTS, 'tokenizer_config.json': '{"tokenizer_class": "GPT2Tokenizer"}' };
+  expect(createTokenizer(fromVocabAndMerges(texts)).encode('12')).toEqual([NAMES.indexOf('12')]);
+});
 
-describe('vocab.json and merges.txt', () => {
-  it('encode as the published tokenizer does', () => {
-    const json = tokenizerFromFiles(files(QWEN), 'here')!;
-    const tokenizer = createTokenizer(json);
-    const pre = structuredClone(json['pre_tokenizer']) as { pretokenizers: { pattern: { Regex: string } }[] };
-    pre.pretokenizers[0].pattern.Regex = QWEN_PATTERN;
-    const reference = new HuggingFaceTokenizer({ ...json, pre_tokenizer: pre }, {});
-    for (const text of TEXTS) {
-      expect(tokenizer.encode(text)).toEqual(reference.encode(text, { add_special_tokens: false }).ids);
-      expect(tokenizer.decode(tokenizer.encode(text))).toBe(text.normalize('NFC'));
-    }
-  });
-
-  it('know their added tokens, from the newer file, the older one, and the vocabulary', () => {
-    const older = { 'added_tokens.json': JSON.stringify({ '<|old|>': 765, '<|im_end|>': 1 }) };
-    const config = { ...QWEN, eos_token: '<|endoftext|>' };
-    const json = tokenizerFromFiles(files(config, older), 'here')!;
-    const added = json['added_tokens'] as { id: number; content: string; special: boolean }[];
-    expect(added).toEqual(
-      expect.arrayContaining([
-        expect.objectContaining({ id: 765, content: '<|old|>', special: true }),
-        expect.objectContaining({ id: 766, content: '<|im_end|>', special: true }),
-        expect.objectContaining({ id: 767, content: '<tool>', special: false }),
-      ]),
-    );
-    const tokenizer = createTokenizer(json);
-    expect(tokenizer.decode([766, 767])).toBe('<tool>');
-  });
-
-  it('are cut as their class says, and refused where nobody knows how', () => {
-    const gpt2 = tokenizerFromFiles(files({ tokenizer_class: 'GPT2Tokenizer' }), 'here')!;
-    expect(gpt2['normalizer']).toBeNull();
-    const t5 = files({ tokenizer_class: 'T5Tokenizer' });
-    expect(() => tokenizerFromFiles(t5, 'here')).toThrow(/T5Tokenizer/);
-    expect(() => tokenizerFromFiles({ ...t5, 'vocab.json': '{' }, 'here')).toThrow(
-      /vocab.json in here is not JSON/,
-    );
-    expect(tokenizerFromFiles({ 'vocab.json': '{}' }, 'here')).toBeNull();
-  });
+test('what cannot be built is said', () => {
+  expect(fromVocabAndMerges({ ...TEXTS, 'merges.txt': undefined as never })).toBeNull();
+  const unknown = { ...TEXTS, 'tokenizer_config.json': '{"tokenizer_class": "OtherTokenizer"}' };
+  expect(() => fromVocabAndMerges(unknown)).toThrow(
+    expect.objectContaining({
+      code: 'unsupported',
+      message: expect.stringMatching(/got: {4}OtherTokenizer\n {2}wanted: Qwen2Tokenizer/),
+    }),
+  );
+  expect(() => fromVocabAndMerges({ ...TEXTS, 'vocab.json': '{' })).toThrow(/vocab\.json is not JSON/);
 });

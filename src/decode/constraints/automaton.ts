@@ -13,6 +13,7 @@ import { assert } from '../../errors.ts';
 import { DEAD } from './language.ts';
 import type { Language } from './language.ts';
 import { lessOnce } from './nodes.ts';
+import { MOST_SET_THREADS, tooLarge } from './limits.ts';
 import type { ByteSet, Node } from './nodes.ts';
 import { createFamilies } from './families.ts';
 import type { Family } from './families.ts';
@@ -108,6 +109,7 @@ export function createAutomaton(root: Node): Language | null {
   /** By state, then byte; made when first asked for. A single thread, as in a literal, needs none. */
   const rows: (Int32Array | undefined)[] = [];
   const stateOf = new Map<string, number>();
+  let setThreads = 0;
   const makeState = (threads: readonly Thread[]): number => {
     if (threads.length === 0) return DEAD;
     const key = threads.map(({ id }) => id).join();
@@ -115,6 +117,16 @@ export function createAutomaton(root: Node): Language | null {
     if (state !== undefined) return state;
     state = states.length;
     stateOf.set(key, state);
+    // States of one thread are as many as the grammar has places; sets of them may be exponentially many.
+    if (threads.length > 1) setThreads += threads.length;
+    if (setThreads > MOST_SET_THREADS) {
+      throw tooLarge(
+        'a pattern with so many ways to match',
+        '#',
+        `${states.length} states`,
+        MOST_SET_THREADS,
+      );
+    }
     states.push({
       threads,
       accepting: threads.includes(END),

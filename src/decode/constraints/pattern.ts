@@ -185,7 +185,8 @@ function unanchored({ alternatives }: { alternatives: AST.Alternative[] }, place
 function isOpenGroup(element: AST.Element | undefined): element is AST.Group | AST.CapturingGroup {
   if (element?.type !== 'Group' && element?.type !== 'CapturingGroup') return false;
   return element.alternatives.some(({ elements }) =>
-    [elements[0], elements.at(-1)].some(
+    // A set: the first may be the last, and asking twice at every level would double with each.
+    [...new Set([elements[0], elements.at(-1)])].some(
       (each) => isOpenGroup(each) || (each?.type === 'Assertion' && each.kind !== 'word'),
     ),
   );

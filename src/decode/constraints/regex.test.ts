@@ -129,6 +129,20 @@ describe('compileRegex', () => {
     const error = thrownBy(() => compileRegex(`${'('.repeat(9_000)}a${')'.repeat(9_000)}`));
     expect(error.code).toBe('unsupported');
   });
+
+  it('takes no more time for groups inside each other', () => {
+    const nested = `${'('.repeat(500)}a${')'.repeat(500)}`;
+    expect(matches(compileRegex(nested), 'a')).toBe(true);
+  });
+
+  it('gives up where sets of ways to match would be exponentially many', () => {
+    const language = compileRegex('[^]*a[^]{100}');
+    const wander = (): void => {
+      const states = [language.start];
+      for (let i = 0; i < 1e6; i++) states.push(language.next(states[i >> 1], i % 2 ? 0x61 : 0x62));
+    };
+    expect(wander).toThrow('so many ways to match');
+  });
 });
 
 function thrownBy(action: () => unknown): TintypeError {

@@ -21,6 +21,7 @@ export type SamplerChoice = (typeof SAMPLER_CHOICES)[number];
 const FAMILY_SAMPLERS: Readonly<Record<string, readonly SamplerName[]>> = {
   llada: ['llada', 'fast-dllm-v1', 'dparallel'],
   'llada-moe': ['llada', 'fast-dllm-v1'],
+  illada: ['llada', 'fast-dllm-v1'],
   llada2: ['llada2.0', 'llada2.1'],
   dream: ['dream', 'dream-origin', 'fast-dllm-v1-dream', 'dparallel'],
   'open-dcoder': ['dream', 'open-dcoder-p2'],
@@ -31,6 +32,7 @@ const FAMILY_SAMPLERS: Readonly<Record<string, readonly SamplerName[]>> = {
   'sdar-moe': ['sdar', 'sdar-sequential'],
   'fast-dllm-v2': ['fast-dllm-v2'],
   'stable-diffcoder': ['stable-diffcoder'],
+  'dream-reasoner': ['sdar'],
 };
 
 /** Samplers that fit a model's attention, those of its family first. */
