@@ -4,14 +4,17 @@ import { availableParallelism } from 'node:os';
 import { basename, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import pc from 'picocolors';
+import type { Logger } from 'pino';
 import { addAccountOptions, openAccounts, type AccountFlags } from './serve-accounts.ts';
 import { addDecodeOptions, decodeOptionsOf, type DecodeFlags } from './decode-options.ts';
+import type { CompletionEngine } from '../decode/engine-types.ts';
 import type { Listening } from '../server/listen.ts';
 import { interruptSignal } from './interrupt.ts';
 import { toBytes, toInteger } from './options.ts';
 import { printLine } from './output.ts';
 import { addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
 import { bundledModel } from './text-model.ts';
+import { addUpstreamOptions, upstreamEngine, type UpstreamFlags } from './serve-upstream.ts';
 import { addTunedOption, tunedDefaults, type TunedFlags } from './tuned.ts';
 
 /** How long running requests may go on after Ctrl-C or SIGTERM before they are cut off between two steps. */
@@ -28,6 +31,7 @@ Examples:
   $ tintype serve --precision int8 --threshold 0.6
   $ tintype serve --port 9000 --model models/tintype-code --model models/tintype-code-ar --memory 200MB
   $ TINTYPE_PORT=9000 tintype serve
+  $ tintype serve --upstream http://127.0.0.1:30000      the API, keys and metering in front of SGLang, vLLM or LMDeploy
 
 Routes (GET /docs lists them with their fields):
   GET  /health /metrics /docs /openapi.json /v1/models
@@ -39,7 +43,7 @@ Routes (GET /docs lists them with their fields):
 
 The log goes to stderr, one JSON line a request, without any text of prompts or answers.`;
 
-interface ServeOptions extends TunedFlags, DecodeFlags, ModelFlags, AccountFlags {
+interface ServeOptions extends TunedFlags, DecodeFlags, ModelFlags, AccountFlags, UpstreamFlags {
   model?: string[];
   host: string;
   port: number;
@@ -78,38 +82,23 @@ export function register(program: Command): void {
         .choices(['info', 'warn', 'error', 'silent'])
         .default('info'),
     );
-  addDecodeOptions(addAccountOptions(command)).addHelpText('after', EXAMPLES).action(serve);
+  addDecodeOptions(addUpstreamOptions(addAccountOptions(command)))
+    .addHelpText('after', EXAMPLES)
+    .action(serve);
 }
 
 async function serve(options: ServeOptions): Promise<void> {
   const stop = interruptSignal();
   // Loaded here, so that `tintype --help` does not wait for them.
-  const [{ pino }, { createEngine }, { createApp }, { lateEngine }, { listen }] = await Promise.all([
+  const [{ pino }, { createApp }, { lateEngine }, { listen }] = await Promise.all([
     import('pino'),
-    import('../decode/engine.ts'),
     import('../server/app.ts'),
     import('../server/late-engine.ts'),
     import('../server/listen.ts'),
   ]);
   const logger = pino({ level: options.logLevel }, pino.destination({ dest: 2, sync: true }));
   const accounts = await openAccounts(options, logger);
-  const modelDirs = options.model ?? [bundledModel()];
-  const tuned = await Promise.all(
-    modelDirs.map(async (dir) => ({
-      id: basename(resolve(dir)),
-      ...(await tunedDefaults(dir, options.threads, options)),
-    })),
-  );
-  // In the log's own form: stderr holds one JSON document a line.
-  for (const { id, text } of tuned) if (text !== null) logger.info({ model: id, tuned: text }, 'tuned');
-  const loading = createEngine({
-    modelDirs,
-    threads: options.threads,
-    overrides: overridesOf(options),
-    defaults: Object.fromEntries(tuned.map((each) => [each.id, decodeOptionsOf(options, each.options)])),
-    precisions: Object.fromEntries(tuned.map((each) => [each.id, options.precision ?? each.precision])),
-    memoryBytes: options.memory,
-  });
+  const loading = options.upstream === undefined ? ownEngine(options, logger) : upstreamEngine(options);
   // Awaited below; an address that is taken is said first.
   loading.catch(() => {});
   const overdue = new AbortController();
@@ -143,6 +132,28 @@ async function serve(options: ServeOptions): Promise<void> {
       () => {},
     );
   }
+}
+
+/** The models of folders, in a worker of this process. */
+async function ownEngine(options: ServeOptions, logger: Logger): Promise<CompletionEngine> {
+  const { createEngine } = await import('../decode/engine.ts');
+  const modelDirs = options.model ?? [bundledModel()];
+  const tuned = await Promise.all(
+    modelDirs.map(async (dir) => ({
+      id: basename(resolve(dir)),
+      ...(await tunedDefaults(dir, options.threads, options)),
+    })),
+  );
+  // In the log's own form: stderr holds one JSON document a line.
+  for (const { id, text } of tuned) if (text !== null) logger.info({ model: id, tuned: text }, 'tuned');
+  return createEngine({
+    modelDirs,
+    threads: options.threads,
+    overrides: overridesOf(options),
+    defaults: Object.fromEntries(tuned.map((each) => [each.id, decodeOptionsOf(options, each.options)])),
+    precisions: Object.fromEntries(tuned.map((each) => [each.id, options.precision ?? each.precision])),
+    memoryBytes: options.memory,
+  });
 }
 
 /** The address, and a request that works when pasted. */

@@ -92,8 +92,9 @@ export function createApp(options: AppOptions): Hono<Env> {
   const limits = new Map(
     Object.entries({ ...bodyBytes, '*': MOST_BODY_BYTES }).map(([path, bytes]) => [path, limitOf(bytes)]),
   );
-  app.use((c, next) => (limits.get(c.req.path) ?? limits.get('*')!)(c, next));
+  // Before bodies are read: who may not ask makes no work.
   for (const guard of guards) app.use(guard);
+  app.use((c, next) => (limits.get(c.req.path) ?? limits.get('*')!)(c, next));
 
   for (const { method, path, aliases = [], body, answer } of [...ROUTES, ...routes]) {
     const handler = async (c: Ctx): Promise<Response> =>
@@ -125,7 +126,14 @@ const limitOf = (maxSize: number): MiddlewareHandler =>
     },
   });
 
-const EXPOSED = ['x-request-id', 'server-timing', 'retry-after'];
+const EXPOSED = [
+  'x-request-id',
+  'server-timing',
+  'retry-after',
+  ...['requests', 'tokens'].flatMap((kind) =>
+    ['limit', 'remaining', 'reset'].map((part) => `x-ratelimit-${part}-${kind}`),
+  ),
+];
 
 /** Pages of this machine and editors' web views may ask; the headers that they want are allowed by name. */
 function localOrigin(origin: string): string | null {

@@ -1,29 +1,17 @@
 /** Accounts over HTTP: who may ask, how much, and what is written of it. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
-import { newKey } from '../../../tests/check-accounts.ts';
+import { accountsRig, NOW_MS } from '../../../tests/accounts-rig.ts';
 import { createFakeEngine } from '../../../tests/fake-engine.ts';
-import type { FakeEngine } from '../../../tests/fake-engine.ts';
-import { json, serverRig, sseEvents } from '../../../tests/server-rig.ts';
+import { json, sseEvents } from '../../../tests/server-rig.ts';
 import { listen } from '../listen.ts';
 import { ROUTES } from '../routes/index.ts';
-import { accountsParts } from './index.ts';
-import { hashOf } from './keys.ts';
-import { DEFAULT_PRICES } from './prices.ts';
 import { needOf } from './scopes.ts';
-import { openDatabase } from './sqlite.ts';
-import { sqliteAccounts } from './sqlite-accounts.ts';
-import type { ApiKey, UsageStore } from './types.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
   for (const close of closers.splice(0)) close();
 });
 
-const NOW_MS = Date.UTC(2026, 10, 25, 12);
 const FIM = '/v1/fim/completions';
 const CHAT = '/v1/chat/completions';
 const ask = { prompt: 'a' };
@@ -31,45 +19,12 @@ const talk = { model: 'tintype-chat', messages: [{ role: 'user', content: 'hi' }
 /** 7 new tokens at .25, 5 cached at .025, 4 written at 1.00. */
 const PRICE = (7 * 0.25 + 5 * 0.025 + 4) / 1e6;
 
-/** A server with keys by their secrets. */
-async function rig(keys: Record<string, Partial<ApiKey>> | null, engine: FakeEngine = createFakeEngine()) {
-  const dir = mkdtempSync(join(tmpdir(), 'tintype-http-'));
-  const db = await openDatabase(dir);
-  closers.push(() => {
-    db.close();
-    rmSync(dir, { recursive: true });
-  });
-  const accounts = sqliteAccounts(db);
-  for (const [secret, key] of Object.entries(keys ?? {}))
-    await accounts.keys.add(
-      newKey({
-        id: `key_${secret}`,
-        requestsPerMinute: null,
-        budgetNanos: null,
-        ...key,
-        hash: hashOf(secret),
-      }),
-    );
-  let nowMs = NOW_MS;
-  const parts = accountsParts({
-    accounts,
-    prices: DEFAULT_PRICES,
-    keys: keys !== null,
-    logger: pino({ enabled: false }),
-    nowMs: () => nowMs,
-  });
-  const served = serverRig(engine, parts);
-  const post = (secret: string, path: string, body: unknown) =>
-    served.post(path, body, { headers: { authorization: `Bearer ${secret}` } });
-  const get = (secret: string, path: string) =>
-    served.app.request(path, { headers: { authorization: `Bearer ${secret}` } });
-  const rows = async (query: Parameters<UsageStore['rows']>[0] = {}) => {
-    await parts.ledger.flush();
-    return accounts.usage.rows(query);
-  };
-  const wait = (ms: number): unknown => (nowMs += ms);
-  return { ...served, post, get, rows, wait, db, accounts, open: served.post };
-}
+/** Closed after the test. */
+const rig = async (...parameters: Parameters<typeof accountsRig>) => {
+  const opened = await accountsRig(...parameters);
+  closers.push(opened.close);
+  return opened;
+};
 
 describe('keys', () => {
   it('are asked for, by Bearer or x-api-key', async () => {
