@@ -90,23 +90,30 @@ export function register(program: Command): void {
 async function serve(options: ServeOptions): Promise<void> {
   const stop = interruptSignal();
   // Loaded here, so that `tintype --help` does not wait for them.
-  const [{ pino }, { createApp }, { lateEngine }, { listen }] = await Promise.all([
-    import('pino'),
-    import('../server/app.ts'),
-    import('../server/late-engine.ts'),
-    import('../server/listen.ts'),
-  ]);
+  const [{ pino }, { createApp }, { lateEngine }, { listen }, { createTelemetry, telemetryOptions }] =
+    await Promise.all([
+      import('pino'),
+      import('../server/app.ts'),
+      import('../server/late-engine.ts'),
+      import('../server/listen.ts'),
+      import('../server/telemetry.ts'),
+    ]);
   const logger = pino({ level: options.logLevel }, pino.destination({ dest: 2, sync: true }));
   const accounts = await openAccounts(options, logger);
   const loading = options.upstream === undefined ? ownEngine(options, logger) : upstreamEngine(options);
   // Awaited below; an address that is taken is said first.
   loading.catch(() => {});
   const overdue = new AbortController();
+  const traces = telemetryOptions(process.env);
+  const telemetry =
+    traces && createTelemetry({ ...traces, onError: (err) => logger.warn({ err }, 'spans are not sent') });
   const app = createApp({
     engine: lateEngine(loading),
     logger,
     shutdown: overdue.signal,
     ...accounts.parts,
+    guards: [...(telemetry ? [telemetry.guard] : []), ...(accounts.parts.guards ?? [])],
+    ...(telemetry ? { onFinished: (record) => telemetry.onFinished(record) } : {}),
   });
   let server: Listening | null = null;
   try {
@@ -127,6 +134,7 @@ async function serve(options: ServeOptions): Promise<void> {
   } finally {
     await server?.close(0, () => overdue.abort());
     await accounts.close();
+    await telemetry?.flush();
     await loading.then(
       (engine) => engine.close(),
       () => {},

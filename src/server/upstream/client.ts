@@ -175,7 +175,7 @@ async function messageOf(response: Response): Promise<string> {
     const said =
       typeof error === 'object' && error !== null ? (error as { message?: unknown }).message : error;
     const found = [said, message, detail].find((each) => typeof each === 'string');
-    if (found !== undefined) return String(found).slice(0, 500);
+    if (found !== undefined) return found.slice(0, 500);
   } catch {
     // No JSON: the text itself may be a page of a proxy, which says nothing to a client.
   }
