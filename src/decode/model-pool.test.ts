@@ -60,4 +60,20 @@ describe('model pool', () => {
     await expect(pool.acquire('x', never)).rejects.toMatchObject({ code: 'not_found' });
     await expect(pool.acquire('a', never)).rejects.toThrow('--memory');
   });
+
+  it('counts what a model takes, not what its file promised', async () => {
+    const closed: string[] = [];
+    const pool = createModelPool({
+      sizes: { a: 2, b: 2, c: 2 },
+      maxBytes: 8,
+      load: async (id) => ({ id, weightBytes: id === 'c' ? 9 : 5, close: async () => void closed.push(id) }),
+    });
+    for (const id of ['a', 'b']) {
+      await pool.acquire(id, never);
+      pool.release(id);
+    }
+    expect(closed).toEqual(['a']);
+    await expect(pool.acquire('c', never)).rejects.toThrow('--memory');
+    expect(closed).toContain('c');
+  });
 });

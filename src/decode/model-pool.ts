@@ -66,6 +66,16 @@ export function createModelPool<M extends PoolModel>(options: PoolOptions<M>): M
     }
   }
 
+  function checkFits(id: string, bytes: number): void {
+    if (bytes <= maxBytes) return;
+    throw new TintypeError('unsupported', {
+      what: `the model ${id} does not fit into the memory for models`,
+      got: `${bytes} bytes`,
+      wanted: `at most ${maxBytes}`,
+      next: 'start the server with more --memory, or load it with --precision int8',
+    });
+  }
+
   async function take(id: string, signal: AbortSignal): Promise<M> {
     checkWanted(signal);
     const known = slots.get(id);
@@ -77,17 +87,18 @@ export function createModelPool<M extends PoolModel>(options: PoolOptions<M>): M
     const bytes = sizes.get(id);
     if (bytes === undefined)
       throw new TintypeError('not_found', { what: 'this model is not loaded', got: id });
-    if (bytes > maxBytes) {
-      throw new TintypeError('unsupported', {
-        what: `the model ${id} does not fit into the memory for models`,
-        got: `${bytes} bytes`,
-        wanted: `at most ${maxBytes}`,
-        next: 'start the server with more --memory, or load it with --precision int8',
-      });
-    }
+    checkFits(id, bytes);
     await makeRoom(bytes, signal);
     const model = await load(id);
+    // Weights may take more memory than their file: what is known now counts.
     sizes.set(id, model.weightBytes);
+    try {
+      checkFits(id, model.weightBytes);
+      await makeRoom(model.weightBytes, signal);
+    } catch (error) {
+      await model.close();
+      throw error;
+    }
     slots.set(id, { model, users: 1 });
     return model;
   }
