@@ -20,7 +20,7 @@ export interface AccountFlags {
 
 export interface ServeAccounts {
   /** For `createApp`. */
-  parts: Pick<AppOptions, 'guards' | 'routes' | 'bodyBytes'>;
+  parts: Pick<AppOptions, 'guards' | 'routes' | 'bodyBytes' | 'pricing'>;
   /** Whether requests need a key. */
   keys: boolean;
   /** Begins to work on batches, which ask the app. */
@@ -44,7 +44,7 @@ const NONE: ServeAccounts = { parts: {}, keys: false, start: () => {}, close: as
 export async function openAccounts(options: AccountFlags, logger: Logger): Promise<ServeAccounts> {
   const { openStore, accountsParts, needsKeys, isLoopback, batchRoutes, MOST_FILE_BYTES, startBatches } =
     await loadAccounts();
-  const { DEFAULT_PRICES, readPrices } = await import('../server/accounts/prices.ts');
+  const { DEFAULT_PRICES, pricingOf, readPrices } = await import('../server/accounts/prices.ts');
   const prices = options.prices === undefined ? DEFAULT_PRICES : await readPrices(options.prices);
   const onError = (error: unknown): void => logger.warn({ err: error }, 'store');
   let store;
@@ -74,6 +74,8 @@ export async function openAccounts(options: AccountFlags, logger: Logger): Promi
         guards,
         routes: [...routes, ...batchRoutes(batches)],
         bodyBytes: { '/v1/files': MOST_FILE_BYTES },
+        // An open server asks for nothing.
+        ...(keys ? { pricing: pricingOf(prices) } : {}),
       },
       keys,
       start(app) {

@@ -31,7 +31,11 @@ export interface AppOptions {
   routes?: readonly Route[];
   /** Paths whose bodies may have another size. */
   bodyBytes?: Readonly<Record<string, number>>;
+  /** Money for one token of a model. */
+  pricing?: Deps['pricing'];
 }
+
+const FREE: Deps['pricing'] = () => ({ prompt: '0', completion: '0', input_cache_reads: '0' });
 
 const KEEP_ALIVE_MS = 15_000;
 
@@ -45,9 +49,15 @@ export function createApp(options: AppOptions): Hono<Env> {
     bodyBytes = {},
     onFinished = () => {},
   } = options;
-  const { nowSeconds = () => Math.floor(Date.now() / 1000), keepAliveMs = KEEP_ALIVE_MS } = options;
+  const {
+    nowSeconds = () => Math.floor(Date.now() / 1000),
+    keepAliveMs = KEEP_ALIVE_MS,
+    pricing = FREE,
+  } = options;
   const metrics = createMetrics(engine);
-  const deps: Deps = { engine, logger, metrics, nowSeconds, startedAt: nowSeconds(), keepAliveMs };
+  const all = [...ROUTES, ...routes];
+  const startedAt = nowSeconds();
+  const deps: Deps = { engine, logger, metrics, nowSeconds, startedAt, keepAliveMs, routes: all, pricing };
   const app = new Hono<Env>();
 
   app.use(cors({ origin: localOrigin, exposeHeaders: EXPOSED, maxAge: 600 }));
@@ -96,7 +106,7 @@ export function createApp(options: AppOptions): Hono<Env> {
   for (const guard of guards) app.use(guard);
   app.use((c, next) => (limits.get(c.req.path) ?? limits.get('*')!)(c, next));
 
-  for (const { method, path, aliases = [], body, answer } of [...ROUTES, ...routes]) {
+  for (const { method, path, aliases = [], body, answer } of all) {
     const handler = async (c: Ctx): Promise<Response> =>
       answer(c, body ? await readBody(c, body) : undefined, deps);
     for (const each of [path, ...aliases]) app.on(method, each, handler);

@@ -17,6 +17,16 @@ export interface Deps {
   startedAt: number;
   /** Silence on a stream after which a comment keeps the connection open. */
   keepAliveMs: number;
+  /** All, to be described. */
+  routes: readonly Route[];
+  /** Money for one token, as OpenRouter's clients read it. */
+  pricing: (model: string) => Pricing;
+}
+
+export interface Pricing {
+  prompt: string;
+  completion: string;
+  input_cache_reads: string;
 }
 
 /** What one request adds to its log line and to the ledger: counts, never text. */

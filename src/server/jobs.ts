@@ -57,7 +57,7 @@ export async function* runJob(
       ...settings,
       model: model.id,
       seed: (seed + (choice % n)) % SEEDS,
-      owner: c.var.requestId,
+      owner: c.env?.internal ? 'batches' : (c.var.key?.id ?? c.var.requestId),
       signal,
     })) {
       if (event.type === 'delta') firstMs ??= performance.now() - startedMs;

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { TokenCounts } from '../../decode/engine-types.ts';
 import { TintypeError } from '../../errors.ts';
+import type { Pricing } from '../deps.ts';
 
 /** Money for a million tokens. */
 const price = z.strictObject({
@@ -43,6 +44,16 @@ export function priceNanos(
   const money = (promptTokens - cachedTokens) * input + cachedTokens * cached + completionTokens * output;
   return Math.round((money / MILLION) * NANOS);
 }
+
+/** Of one token, as text without exponents. */
+export const pricingOf =
+  (prices: Prices) =>
+  (model: string): Pricing => {
+    const { input, cached, output } = priceOf(prices, model);
+    const each = (price: number): string =>
+      price === 0 ? '0' : (price / MILLION).toFixed(12).replace(/0+$/, '');
+    return { prompt: each(input), completion: each(output), input_cache_reads: each(cached) };
+  };
 
 /** `{"default": {"input", "cached", "output"}, "models": {"tintype-code": {…}}}`. Errors: `not_found`, `bad_config`. */
 export async function readPrices(path: string): Promise<Prices> {
