@@ -12,7 +12,11 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 120_000,
     // Where CI is set colours would be on, and tests read text; what somebody's machine was tuned to is not tested here.
-    env: { NO_COLOR: '1', TINTYPE_CACHE_DIR: join(tmpdir(), 'tintype-untuned') },
+    env: {
+      NO_COLOR: '1',
+      TINTYPE_CACHE_DIR: join(tmpdir(), 'tintype-untuned'),
+      TINTYPE_DATA_DIR: join(tmpdir(), 'tintype-tests'),
+    },
     hookTimeout: 120_000,
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'] } },

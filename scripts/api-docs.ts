@@ -1,7 +1,7 @@
 /** Writes docs/api.md anew: what stands before the first route stays, the rest is made of the schemas. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { apiDocs } from '../src/server/api-docs.ts';
-import { ROUTES } from '../src/server/routes/index.ts';
+import { DESCRIBED } from '../src/server/routes/described.ts';
 
 const path = 'docs/api.md';
-writeFileSync(path, apiDocs(ROUTES, readFileSync(path, 'utf8').split('\n## OpenAI\n')[0]));
+writeFileSync(path, apiDocs(DESCRIBED, readFileSync(path, 'utf8').split('\n## OpenAI\n')[0]));

@@ -55,12 +55,18 @@ export function createFakeEngine(
     const whole = { ...REPLY, ...(await reply(request)) };
     const half = Math.floor(whole.text.length / 2);
     const pieces = [whole.text.slice(0, half), whole.text.slice(half)].filter((text) => text !== '');
-    for (const text of pieces) {
+    const { promptTokens, cachedTokens, completionTokens } = whole;
+    for (const [index, text] of pieces.entries()) {
       if (request.frames) yield { type: 'frame', ...frame(whole.text.slice(0, half), 0.5) };
       const tokens = request.logprobs
         ? [{ text, bytes: [...new TextEncoder().encode(text)], logprob: Math.log(0.5) }]
         : [];
-      yield { type: 'delta', text, tokens };
+      const soFar = {
+        promptTokens,
+        cachedTokens,
+        completionTokens: Math.floor((completionTokens * (index + 1)) / pieces.length),
+      };
+      yield { type: 'delta', text, tokens, soFar };
     }
     if (request.frames) yield { type: 'frame', ...frame(whole.text, 1) };
     yield { type: 'reply', reply: whole };

@@ -11,6 +11,7 @@ import { register as registerEval } from './eval.ts';
 import { register as registerExport } from './export.ts';
 import { register as registerInfill } from './infill.ts';
 import { register as registerInspect } from './inspect.ts';
+import { register as registerKeys } from './keys.ts';
 import { describeError } from './output.ts';
 import { register as registerModels } from './models.ts';
 import { register as registerPlot } from './plot.ts';
@@ -19,6 +20,7 @@ import { register as registerQuantize } from './quantize.ts';
 import { register as registerServe } from './serve.ts';
 import { register as registerTrain } from './train.ts';
 import { register as registerTune } from './tune.ts';
+import { register as registerUsage } from './usage.ts';
 
 const { version, description } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
@@ -39,6 +41,8 @@ const commands = [
   registerInfill,
   registerChat,
   registerServe,
+  registerKeys,
+  registerUsage,
   registerTrain,
   registerDistill,
   registerEval,

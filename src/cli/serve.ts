@@ -4,13 +4,17 @@ import { availableParallelism } from 'node:os';
 import { basename, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import pc from 'picocolors';
+import type { Logger } from 'pino';
+import { addAccountOptions, openAccounts, type AccountFlags } from './serve-accounts.ts';
 import { addDecodeOptions, decodeOptionsOf, type DecodeFlags } from './decode-options.ts';
+import type { CompletionEngine } from '../decode/engine-types.ts';
 import type { Listening } from '../server/listen.ts';
 import { interruptSignal } from './interrupt.ts';
 import { toBytes, toInteger } from './options.ts';
 import { printLine } from './output.ts';
 import { addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
 import { bundledModel } from './text-model.ts';
+import { addUpstreamOptions, upstreamEngine, type UpstreamFlags } from './serve-upstream.ts';
 import { addTunedOption, tunedDefaults, type TunedFlags } from './tuned.ts';
 
 /** How long running requests may go on after Ctrl-C or SIGTERM before they are cut off between two steps. */
@@ -20,11 +24,14 @@ const EXAMPLES = `
 The options of decoding are defaults here, for requests that do not say otherwise: {"tintype": {"mode": "verify", …}} in the
 body of a request takes the same names.
 
+Without keys ("tintype keys") the server is open, and listens on this machine only.
+
 Examples:
   $ tintype serve
   $ tintype serve --precision int8 --threshold 0.6
   $ tintype serve --port 9000 --model models/tintype-code --model models/tintype-code-ar --memory 200MB
   $ TINTYPE_PORT=9000 tintype serve
+  $ tintype serve --upstream http://127.0.0.1:30000      the API, keys and metering in front of SGLang, vLLM or LMDeploy
 
 Routes (GET /docs lists them with their fields):
   GET  /health /metrics /docs /openapi.json /v1/models
@@ -36,7 +43,7 @@ Routes (GET /docs lists them with their fields):
 
 The log goes to stderr, one JSON line a request, without any text of prompts or answers.`;
 
-interface ServeOptions extends TunedFlags, DecodeFlags, ModelFlags {
+interface ServeOptions extends TunedFlags, DecodeFlags, ModelFlags, AccountFlags, UpstreamFlags {
   model?: string[];
   host: string;
   port: number;
@@ -75,20 +82,69 @@ export function register(program: Command): void {
         .choices(['info', 'warn', 'error', 'silent'])
         .default('info'),
     );
-  addDecodeOptions(command).addHelpText('after', EXAMPLES).action(serve);
+  addDecodeOptions(addUpstreamOptions(addAccountOptions(command)))
+    .addHelpText('after', EXAMPLES)
+    .action(serve);
 }
 
 async function serve(options: ServeOptions): Promise<void> {
   const stop = interruptSignal();
   // Loaded here, so that `tintype --help` does not wait for them.
-  const [{ pino }, { createEngine }, { createApp }, { lateEngine }, { listen }] = await Promise.all([
-    import('pino'),
-    import('../decode/engine.ts'),
-    import('../server/app.ts'),
-    import('../server/late-engine.ts'),
-    import('../server/listen.ts'),
-  ]);
+  const [{ pino }, { createApp }, { lateEngine }, { listen }, { createTelemetry, telemetryOptions }] =
+    await Promise.all([
+      import('pino'),
+      import('../server/app.ts'),
+      import('../server/late-engine.ts'),
+      import('../server/listen.ts'),
+      import('../server/telemetry.ts'),
+    ]);
   const logger = pino({ level: options.logLevel }, pino.destination({ dest: 2, sync: true }));
+  const accounts = await openAccounts(options, logger);
+  const loading = options.upstream === undefined ? ownEngine(options, logger) : upstreamEngine(options);
+  // Awaited below; an address that is taken is said first.
+  loading.catch(() => {});
+  const overdue = new AbortController();
+  const traces = telemetryOptions(process.env);
+  const telemetry =
+    traces && createTelemetry({ ...traces, onError: (err) => logger.warn({ err }, 'spans are not sent') });
+  const app = createApp({
+    engine: lateEngine(loading),
+    logger,
+    shutdown: overdue.signal,
+    ...accounts.parts,
+    guards: [...(telemetry ? [telemetry.guard] : []), ...(accounts.parts.guards ?? [])],
+    ...(telemetry ? { onFinished: (record) => telemetry.onFinished(record) } : {}),
+  });
+  let server: Listening | null = null;
+  try {
+    server = await listen(app.fetch, options);
+    const engine = await loading;
+    accounts.start(app);
+    printLine(
+      welcome(
+        server.url,
+        engine.models().map(({ id }) => id),
+        accounts.keys,
+      ),
+    );
+    if (!stop.aborted) await once(stop, 'abort');
+    printLine('tintype: finishing running requests (Ctrl-C again ends at once) ...');
+    await server.close(GRACE_MS, () => overdue.abort());
+    server = null;
+  } finally {
+    await server?.close(0, () => overdue.abort());
+    await accounts.close();
+    await telemetry?.flush();
+    await loading.then(
+      (engine) => engine.close(),
+      () => {},
+    );
+  }
+}
+
+/** The models of folders, in a worker of this process. */
+async function ownEngine(options: ServeOptions, logger: Logger): Promise<CompletionEngine> {
+  const { createEngine } = await import('../decode/engine.ts');
   const modelDirs = options.model ?? [bundledModel()];
   const tuned = await Promise.all(
     modelDirs.map(async (dir) => ({
@@ -98,7 +154,7 @@ async function serve(options: ServeOptions): Promise<void> {
   );
   // In the log's own form: stderr holds one JSON document a line.
   for (const { id, text } of tuned) if (text !== null) logger.info({ model: id, tuned: text }, 'tuned');
-  const loading = createEngine({
+  return createEngine({
     modelDirs,
     threads: options.threads,
     overrides: overridesOf(options),
@@ -106,35 +162,10 @@ async function serve(options: ServeOptions): Promise<void> {
     precisions: Object.fromEntries(tuned.map((each) => [each.id, options.precision ?? each.precision])),
     memoryBytes: options.memory,
   });
-  // Awaited below; an address that is taken is said first.
-  loading.catch(() => {});
-  const overdue = new AbortController();
-  const app = createApp({ engine: lateEngine(loading), logger, shutdown: overdue.signal });
-  let server: Listening | null = null;
-  try {
-    server = await listen(app.fetch, options);
-    const engine = await loading;
-    printLine(
-      welcome(
-        server.url,
-        engine.models().map(({ id }) => id),
-      ),
-    );
-    if (!stop.aborted) await once(stop, 'abort');
-    printLine('tintype: finishing running requests (Ctrl-C again ends at once) ...');
-    await server.close(GRACE_MS, () => overdue.abort());
-    server = null;
-  } finally {
-    await server?.close(0, () => overdue.abort());
-    await loading.then(
-      (engine) => engine.close(),
-      () => {},
-    );
-  }
 }
 
 /** The address, and a request that works when pasted. */
-function welcome(url: string, models: readonly string[]): string {
+function welcome(url: string, models: readonly string[], keys: boolean): string {
   const request = {
     model: models[0],
     prompt: 'function add(a: number, b: number) {\n  return ',
@@ -144,6 +175,6 @@ function welcome(url: string, models: readonly string[]): string {
   return [
     `tintype: serving ${models.join(', ')} at ${pc.bold(url)}`,
     'Try:',
-    `  curl -s ${url}/v1/fim/completions -d '${JSON.stringify(request)}'`,
+    `  curl -s ${keys ? '-H "Authorization: Bearer tt-…" ' : ''}${url}/v1/fim/completions -d '${JSON.stringify(request)}'`,
   ].join('\n');
 }

@@ -72,10 +72,19 @@ async function run(
 ): Promise<void> {
   const { maxTokens, temperature, topP, seed, stop, logitBias, options = {} } = request;
   const said = { maxTokens, temperature, topP, seed, stop, logitBias, ...options };
+  const soFar = { promptTokens: prompt.ids.length, cachedTokens: 0, completionTokens: 0 };
+  const prefixCache: PrefixCache = {
+    ...model.prefixCache,
+    take: (...asked) => {
+      const known = model.prefixCache.take(...asked);
+      soFar.cachedTokens = known?.length ?? 0;
+      return known;
+    },
+  };
   const { canvas, events, text } = streamPrompt(model, prompt, {
     ...withDefaults(said, model.defaults),
     maxTokens,
-    prefixCache: model.prefixCache,
+    prefixCache,
     signal,
   });
   const deltas = createTextStream(model.tokenizer, stop, { logprobs: request.logprobs });
@@ -84,8 +93,9 @@ async function run(
   for await (const event of events) {
     const frame = frames(event);
     if (frame) tell({ type: 'frame', ...frame });
+    if (event.type === 'block') soFar.completionTokens += event.ids.length;
     const delta = deltas.push(event);
-    if (delta) tell({ type: 'delta', ...delta });
+    if (delta) tell({ type: 'delta', ...delta, soFar: { ...soFar } });
     if (event.type === 'done') done = event;
   }
   if (done === null || done.reason === 'aborted') {

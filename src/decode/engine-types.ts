@@ -70,6 +70,15 @@ export interface DeltaEvent {
   text: string;
   /** Those that settled with it, when asked for; bytes of one character may be in several. */
   tokens: SettledToken[];
+  /** Tokens of the request until here, this delta included; the reply has the final numbers. */
+  soFar?: TokenCounts | undefined;
+}
+
+export interface TokenCounts {
+  promptTokens: number;
+  /** Those of them that an earlier request had computed. */
+  cachedTokens: number;
+  completionTokens: number;
 }
 
 export type EngineEvent =

@@ -29,15 +29,35 @@ export interface AppOptions {
   onFinished?: (record: RequestRecord) => void;
   /** More routes. */
   routes?: readonly Route[];
+  /** Paths whose bodies may have another size. */
+  bodyBytes?: Readonly<Record<string, number>>;
+  /** Money for one token of a model. */
+  pricing?: Deps['pricing'];
 }
+
+const FREE: Deps['pricing'] = () => ({ prompt: '0', completion: '0', input_cache_reads: '0' });
 
 const KEEP_ALIVE_MS = 15_000;
 
 export function createApp(options: AppOptions): Hono<Env> {
-  const { engine, logger, shutdown, guards = [], routes = [], onFinished = () => {} } = options;
-  const { nowSeconds = () => Math.floor(Date.now() / 1000), keepAliveMs = KEEP_ALIVE_MS } = options;
+  const {
+    engine,
+    logger,
+    shutdown,
+    guards = [],
+    routes = [],
+    bodyBytes = {},
+    onFinished = () => {},
+  } = options;
+  const {
+    nowSeconds = () => Math.floor(Date.now() / 1000),
+    keepAliveMs = KEEP_ALIVE_MS,
+    pricing = FREE,
+  } = options;
   const metrics = createMetrics(engine);
-  const deps: Deps = { engine, logger, metrics, nowSeconds, startedAt: nowSeconds(), keepAliveMs };
+  const all = [...ROUTES, ...routes];
+  const startedAt = nowSeconds();
+  const deps: Deps = { engine, logger, metrics, nowSeconds, startedAt, keepAliveMs, routes: all, pricing };
   const app = new Hono<Env>();
 
   app.use(cors({ origin: localOrigin, exposeHeaders: EXPOSED, maxAge: 600 }));
@@ -49,10 +69,15 @@ export function createApp(options: AppOptions): Hono<Env> {
     c.set('log', {});
     c.set('abort', abort);
     c.set('finished', null);
+    c.set('delivered', { promptTokens: 0, cachedTokens: 0, completionTokens: 0 });
+    c.set('onDelivered', () => {});
+    c.set('key', null);
+    c.set('headers', {});
     c.set('signal', AbortSignal.any([c.req.raw.signal, abort.signal, ...(shutdown ? [shutdown] : [])]));
     await next();
     const elapsedMs = (): number => performance.now() - startedMs;
     c.header('x-request-id', c.var.requestId);
+    for (const [name, value] of Object.entries(c.var.headers)) c.header(name, value);
     c.header('server-timing', `total;dur=${elapsedMs().toFixed(1)}`, { append: true });
     const { method, path } = c.req;
     const known = routePath(c, -1);
@@ -74,19 +99,14 @@ export function createApp(options: AppOptions): Hono<Env> {
     else void c.var.finished.then(end);
   });
 
-  app.use(
-    bodyLimit({
-      maxSize: MOST_BODY_BYTES,
-      onError: () => {
-        throw new HttpError(413, `the body is larger than ${MOST_BODY_BYTES} bytes`, {
-          code: 'body_too_large',
-        });
-      },
-    }),
+  const limits = new Map(
+    Object.entries({ ...bodyBytes, '*': MOST_BODY_BYTES }).map(([path, bytes]) => [path, limitOf(bytes)]),
   );
+  // Before bodies are read: who may not ask makes no work.
   for (const guard of guards) app.use(guard);
+  app.use((c, next) => (limits.get(c.req.path) ?? limits.get('*')!)(c, next));
 
-  for (const { method, path, aliases = [], body, answer } of [...ROUTES, ...routes]) {
+  for (const { method, path, aliases = [], body, answer } of all) {
     const handler = async (c: Ctx): Promise<Response> =>
       answer(c, body ? await readBody(c, body) : undefined, deps);
     for (const each of [path, ...aliases]) app.on(method, each, handler);
@@ -108,7 +128,22 @@ export function createApp(options: AppOptions): Hono<Env> {
   return app;
 }
 
-const EXPOSED = ['x-request-id', 'server-timing', 'retry-after'];
+const limitOf = (maxSize: number): MiddlewareHandler =>
+  bodyLimit({
+    maxSize,
+    onError: () => {
+      throw new HttpError(413, `the body is larger than ${maxSize} bytes`, { code: 'body_too_large' });
+    },
+  });
+
+const EXPOSED = [
+  'x-request-id',
+  'server-timing',
+  'retry-after',
+  ...['requests', 'tokens'].flatMap((kind) =>
+    ['limit', 'remaining', 'reset'].map((part) => `x-ratelimit-${part}-${kind}`),
+  ),
+];
 
 /** Pages of this machine and editors' web views may ask; the headers that they want are allowed by name. */
 function localOrigin(origin: string): string | null {

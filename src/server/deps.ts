@@ -1,8 +1,10 @@
 /** What routes are given, and what a route is. */
+import type { ServerResponse } from 'node:http';
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
-import type { CompletionEngine, CompletionReply } from '../decode/engine-types.ts';
+import type { CompletionEngine, CompletionReply, TokenCounts } from '../decode/engine-types.ts';
+import type { ApiKey, UsageRow } from './accounts/types.ts';
 import type { Metrics } from './metrics.ts';
 
 export interface Deps {
@@ -15,6 +17,16 @@ export interface Deps {
   startedAt: number;
   /** Silence on a stream after which a comment keeps the connection open. */
   keepAliveMs: number;
+  /** All, to be described. */
+  routes: readonly Route[];
+  /** Money for one token, as OpenRouter's clients read it. */
+  pricing: (model: string) => Pricing;
+}
+
+export interface Pricing {
+  prompt: string;
+  completion: string;
+  input_cache_reads: string;
 }
 
 /** What one request adds to its log line and to the ledger: counts, never text. */
@@ -39,13 +51,27 @@ export interface Variables {
   abort: AbortController;
   /** Of a streamed answer: settles when its last byte is written or the client has left. */
   finished: Promise<void> | null;
+  /** Of a streamed answer: tokens of the pieces that the reader has taken. */
+  delivered: TokenCounts;
+  onDelivered: () => void;
+  /** Whose request it is; null where the server is open. */
+  key: ApiKey | null;
+  /** For the answer, errors included. */
+  headers: Record<string, string>;
 }
 
-export type Env = { Variables: Variables };
+export interface Bindings {
+  /** Node's, when there is a socket. */
+  outgoing?: ServerResponse;
+  /** The server asks itself, for a line of a batch; no client can set this. `row` is filled in. */
+  internal?: { keyId: string | null; row: UsageRow | null };
+}
+
+export type Env = { Variables: Variables; Bindings: Bindings };
 export type Ctx = Context<Env>;
 
 export interface Route<T = unknown> {
-  method: 'get' | 'post';
+  method: 'get' | 'post' | 'delete';
   path: string;
   /** The same under other names, for clients whose base address lacks `/v1`. */
   aliases?: readonly string[];

@@ -7,7 +7,7 @@ export interface WireError {
 }
 
 /** 499 is what proxies log for a client that left before its answer; nobody receives it. */
-export type ErrorStatus = 400 | 404 | 413 | 429 | 499 | 500 | 503;
+export type ErrorStatus = 400 | 401 | 403 | 404 | 409 | 413 | 429 | 499 | 500 | 502 | 503 | 504;
 
 /** A refusal that carries its own answer. */
 export class HttpError extends Error {
@@ -32,12 +32,17 @@ export class HttpError extends Error {
 
 const TYPES: Record<ErrorStatus, string> = {
   400: 'invalid_request_error',
+  401: 'authentication_error',
+  403: 'permission_error',
   404: 'invalid_request_error',
+  409: 'invalid_request_error',
   413: 'invalid_request_error',
   429: 'rate_limit_error',
   499: 'client_closed_request',
   500: 'server_error',
+  502: 'upstream_error',
   503: 'overloaded',
+  504: 'upstream_error',
 };
 
 /** What the schema refused, by the name of the parameter. Values are never quoted: they may be huge or private. */

@@ -5,6 +5,7 @@ import type {
   RequestSettings,
   RequestSource,
   ServedModel,
+  TokenCounts,
 } from '../decode/engine-types.ts';
 import { createInbox } from '../decode/inbox.ts';
 import type { Ctx, Deps, Totals } from './deps.ts';
@@ -41,6 +42,7 @@ export async function* runJob(
 ): AsyncGenerator<JobEvent, void, void> {
   const { model, sources, n, settings } = job;
   checkLength(job);
+  c.set('log', { ...c.var.log, model: model.id });
   const seed = seedOf(job.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
   const inbox = createInbox<JobEvent>();
   const startedMs = performance.now();
@@ -55,7 +57,7 @@ export async function* runJob(
       ...settings,
       model: model.id,
       seed: (seed + (choice % n)) % SEEDS,
-      owner: c.var.requestId,
+      owner: c.env?.internal ? 'batches' : (c.var.key?.id ?? c.var.requestId),
       signal,
     })) {
       if (event.type === 'delta') firstMs ??= performance.now() - startedMs;
@@ -73,11 +75,38 @@ export async function* runJob(
       own.abort();
     },
   );
+  const taken = new Map<number, TokenCounts>();
   try {
-    yield* inbox.read();
+    for await (const each of inbox.read()) {
+      yield each;
+      // Asked for the next: what was made of this one is with the reader.
+      countDelivered(c, job, each, taken);
+    }
   } finally {
     own.abort();
   }
+}
+
+const NOTHING: TokenCounts = { promptTokens: 0, cachedTokens: 0, completionTokens: 0 };
+
+/** Adds what this event brought to what is delivered. Several answers to one prompt count the prompt once. */
+function countDelivered(
+  c: Ctx,
+  { n }: Job,
+  { choice, event }: JobEvent,
+  taken: Map<number, TokenCounts>,
+): void {
+  const now = event.type === 'delta' ? event.soFar : event.type === 'reply' ? event.reply : undefined;
+  if (now === undefined) return;
+  const before = taken.get(choice) ?? NOTHING;
+  const { delivered } = c.var;
+  if (choice % n === 0) {
+    delivered.promptTokens += now.promptTokens - before.promptTokens;
+    delivered.cachedTokens += now.cachedTokens - before.cachedTokens;
+  }
+  delivered.completionTokens += now.completionTokens - before.completionTokens;
+  taken.set(choice, now);
+  c.var.onDelivered();
 }
 
 /** What can be refused before anything runs. */

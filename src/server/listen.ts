@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import { serve } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { TintypeError } from '../errors.ts';
+import type { Env } from './deps.ts';
 
 export interface Listening {
   /** `http://127.0.0.1:8484`, with the real port when 0 was asked for. */
@@ -16,7 +17,7 @@ export interface Listening {
 
 /** Opens the address, or rejects with what to do when it cannot. */
 export function listen(
-  fetch: Hono['fetch'],
+  fetch: Hono<Env>['fetch'],
   { host, port }: { host: string; port: number },
 ): Promise<Listening> {
   return new Promise((resolve, reject) => {

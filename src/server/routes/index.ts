@@ -15,5 +15,5 @@ export const ROUTES: readonly Route[] = [
   ...infillRoutes,
   ...llamaRoutes,
   ...ollamaRoutes,
-  ...serverRoutes(() => ROUTES),
+  ...serverRoutes,
 ];

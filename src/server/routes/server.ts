@@ -7,7 +7,7 @@ import { docsPage } from '../docs-page.ts';
 import { findModel } from '../jobs.ts';
 import { openApi } from '../openapi.ts';
 
-const modelOf = ({ id, layout, contextLength, chat, infill }: ServedModel, { startedAt }: Deps) => ({
+const modelOf = ({ id, layout, contextLength, chat, infill }: ServedModel, { startedAt, pricing }: Deps) => ({
   id,
   object: 'model',
   created: startedAt,
@@ -16,7 +16,7 @@ const modelOf = ({ id, layout, contextLength, chat, infill }: ServedModel, { sta
   layout,
   context_length: contextLength,
   max_output_length: contextLength - 1,
-  pricing: { prompt: '0', completion: '0', input_cache_reads: '0' },
+  pricing: pricing(id),
   supported_features: [
     ...(chat ? ['chat', 'tools'] : []),
     ...(infill ? ['fim', 'edit'] : []),
@@ -33,8 +33,7 @@ function health(c: Ctx, { engine }: Deps): Response {
   throw new HttpError(503, 'the models are loading', { code: 'loading' }, 1);
 }
 
-/** @param routes all others, to be described */
-export const serverRoutes = (routes: () => readonly Route[]): Route[] => [
+export const serverRoutes: Route[] = [
   route({
     method: 'get',
     path: '/v1/models',
@@ -73,13 +72,13 @@ export const serverRoutes = (routes: () => readonly Route[]): Route[] => [
     path: '/openapi.json',
     tag: 'Server',
     summary: 'This description (OpenAPI 3.1)',
-    answer: (c) => c.json(openApi(routes())),
+    answer: (c, _, { routes }) => c.json(openApi(routes)),
   }),
   route({
     method: 'get',
     path: '/docs',
     tag: 'Server',
     summary: 'The same, to read',
-    answer: (c) => c.html(docsPage(routes())),
+    answer: (c, _, { routes }) => c.html(docsPage(routes)),
   }),
 ];
