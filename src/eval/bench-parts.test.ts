@@ -198,7 +198,7 @@ describe('the picture', () => {
       exactMatch,
       editSimilarity: 0.4,
     }) as BenchRun;
-  const draw = (...runs: BenchRun[]) => plotBench({ runs, prompts: 9, repeat: 3 } as BenchResult, 'a model');
+  const draw = (...runs: BenchRun[]) => plotBench({ runs, prompts: 90, repeat: 3 } as BenchResult, 'a model');
 
   it('names series and settings, each series with a shape of its own', () => {
     const svg = draw(
@@ -208,14 +208,23 @@ describe('the picture', () => {
       run('twin', 'twin', 50, 0.31),
       run('llama-q8_0', 'llama', 70, 0.31),
     );
-    for (const text of ['a model', 'exact match', '>diffusion<', '>0.5<', '>q8_0<', '9 gaps, 3 times each']) {
+    for (const text of [
+      'a model',
+      'exact match',
+      '>diffusion<',
+      '>0.5<',
+      '>q8_0<',
+      '90 gaps, 3 times each',
+    ]) {
       expect(svg).toContain(text);
     }
     expect(svg).not.toMatch(/NaN|undefined/);
   });
 
-  it('falls back to edit similarity where nothing matched', () => {
-    expect(draw(run('twin', 'twin', 50, 0))).toContain('edit similarity');
+  it('falls back to edit similarity where next to nothing matched', () => {
+    expect(draw(run('twin', 'twin', 50, 0))).toContain('edit similarity (at most 0 matched');
+    expect(draw(run('twin', 'twin', 50, 0.1))).toContain('edit similarity (at most 9 matched');
+    expect(draw(run('twin', 'twin', 50, 0.12))).toContain('exact match');
   });
 });
 
