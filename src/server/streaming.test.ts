@@ -141,6 +141,32 @@ describe('server-sent events', () => {
     await expect.poll(log).toContain('"status":499');
   });
 
+  it('drop the piece that was on its way when the client left', async () => {
+    let isOver = false;
+    const engine: FakeEngine = {
+      ...createFakeEngine(),
+      async *stream({ signal }) {
+        try {
+          yield { type: 'delta', text: 'first', tokens: [] };
+          await new Promise<void>((resolve) => signal!.addEventListener('abort', () => resolve()));
+          yield { type: 'delta', text: 'late', tokens: [] };
+        } finally {
+          setTimeout(() => (isOver = true));
+        }
+      },
+    };
+    const { post, log } = serverRig(engine);
+    const response = await post(FIM, { prompt: 'a', stream: true });
+    const reader = response.body!.getReader();
+    await reader.read();
+    const waiting = reader.read();
+    await reader.cancel();
+    expect((await waiting).done).toBe(true);
+    await expect.poll(() => isOver).toBe(true);
+    expect(log()).toContain('"status":499');
+    expect(log()).not.toContain('failed');
+  });
+
   it('keep a silent connection open with a comment in a write of its own', async () => {
     const { post } = serverRig(stuckEngine(), { keepAliveMs: 20 });
     const response = await post(FIM, { prompt: 'a', stream: true });

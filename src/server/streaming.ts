@@ -57,19 +57,24 @@ export async function streamed(
   let first: Step | null = await next(Math.min(FIRST_WAIT_MS, keepAliveMs));
   const encoder = new TextEncoder();
   let finish = (): void => {};
+  /** The client has left: a piece that was on its way has nowhere to go, and that is no error. */
+  let isLeft = false;
   c.set('finished', new Promise<void>((resolve) => (finish = resolve)));
   const body = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const write = (text: string): void => controller.enqueue(encoder.encode(text));
+        const write = (text: string): void => {
+          if (!isLeft) controller.enqueue(encoder.encode(text));
+        };
         const end = (): void => {
-          controller.close();
+          if (!isLeft) controller.close();
           finish();
         };
         try {
           for (;;) {
             const step = first ?? (await next(keepAliveMs));
             first = null;
+            if (isLeft) return;
             if (step === 'silence') {
               if (format.keepAlive === null) continue;
               return write(format.keepAlive);
@@ -77,6 +82,7 @@ export async function streamed(
             return step.done ? end() : write(step.value);
           }
         } catch (error) {
+          if (isLeft) return;
           const { status, message, body } = toHttpError(error, c.req.raw.signal.aborted);
           if (status === 500) logger.error({ requestId: c.var.requestId, err: error }, 'failed');
           write(format.error(message, body));
@@ -84,6 +90,7 @@ export async function streamed(
         }
       },
       async cancel() {
+        isLeft = true;
         c.set('log', { ...c.var.log, status: 499 });
         c.var.abort.abort();
         // Nobody waits for it any more.
