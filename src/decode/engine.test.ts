@@ -66,8 +66,11 @@ describe('engine', () => {
     const second = engine.complete({ ...long, signal: queued.signal });
     queued.abort();
     running.abort();
-    await expect(first).rejects.toMatchObject({ code: 'aborted' });
-    await expect(second).rejects.toMatchObject({ code: 'aborted' });
+    // Either may be the first to fail, so both are waited for from the start.
+    await Promise.all([
+      expect(first).rejects.toMatchObject({ code: 'aborted' }),
+      expect(second).rejects.toMatchObject({ code: 'aborted' }),
+    ]);
     await expect(engine.complete({ ...REQUEST, signal: AbortSignal.abort() })).rejects.toMatchObject({
       code: 'aborted',
     });
