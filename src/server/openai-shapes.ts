@@ -1,5 +1,5 @@
 /** Answers in OpenAI's shapes, whole and in chunks. */
-import type { EngineEvent, SettledToken } from '../decode/engine-types.ts';
+import type { CompletionReply, SettledToken } from '../decode/engine-types.ts';
 import { canvasText } from '../decode/canvas-frames.ts';
 import type { Totals } from './deps.ts';
 import type { JobEvent } from './jobs.ts';
@@ -48,7 +48,7 @@ export interface ChunkOptions {
   includeUsage: boolean;
   logprobs: boolean;
   /** Notes the totals and returns them. */
-  note: (events: readonly Extract<EngineEvent, { type: 'reply' }>[]) => Totals;
+  note: (replies: readonly CompletionReply[]) => Totals;
 }
 
 /** Chunks as objects, in order; the caller writes them and the end mark. */
@@ -66,7 +66,7 @@ export async function* chunksOf(
     ...usage,
   });
   const readers = new Map<number, { reader: PieceReader; calls: boolean }>();
-  const replies: Extract<EngineEvent, { type: 'reply' }>[] = [];
+  const replies: CompletionReply[] = [];
   const wholeCanvas = diffusing === true;
 
   for await (const { choice, event } of events) {
@@ -103,7 +103,7 @@ export async function* chunksOf(
       }
     }
     if (event.type === 'reply') {
-      replies.push(event);
+      replies.push(event.reply);
       yield chunk(choice, shape.finish(finishReason(event.reply.finishReason, state.calls)));
     }
   }

@@ -129,10 +129,15 @@ export function planFastDllmV1Dream(request: Request): OfficialRun {
   });
 }
 
-function dreamRun({ prompt, values }: Request, policy: (steps: number) => UnmaskPolicy): OfficialRun {
+/** The whole answer is one block from the start; without a number of steps there is one for each token. */
+function wholeRun(
+  name: string,
+  { prompt, values }: Request,
+  policy: (steps: number) => UnmaskPolicy,
+): OfficialRun {
   const { maxTokens, steps } = values;
   return fullRun({
-    name: 'dream',
+    name,
     canvas: appendCanvas(prompt, maxTokens),
     blockLength: maxTokens,
     policy: policy(steps ?? maxTokens),
@@ -140,20 +145,12 @@ function dreamRun({ prompt, values }: Request, policy: (steps: number) => Unmask
 }
 
 export const planDream = (request: Request): OfficialRun =>
-  dreamRun(request, (steps) => timesteps(steps, request.values.eps, request.values.order));
+  wholeRun('dream', request, (steps) => timesteps(steps, request.values.eps, request.values.order));
 
 export const planDreamOrigin = (request: Request): OfficialRun =>
-  dreamRun(request, (steps) => timestepsAtRandom(steps, request.values.eps));
+  wholeRun('dream', request, (steps) => timestepsAtRandom(steps, request.values.eps));
 
-export function planP2(request: Request): OfficialRun {
-  const { maxTokens } = request.values;
-  return fullRun({
-    name: 'open-dcoder-p2',
-    canvas: appendCanvas(request.prompt, maxTokens),
-    blockLength: maxTokens,
-    policy: p2(request.values.steps ?? maxTokens),
-  });
-}
+export const planP2 = (request: Request): OfficialRun => wholeRun('open-dcoder-p2', request, p2);
 
 export function planDparallel(request: Request): OfficialRun {
   const { maxTokens, entropyThreshold } = request.values;
@@ -166,12 +163,4 @@ export function planDparallel(request: Request): OfficialRun {
 }
 
 /** The official code keeps one position back for the end of text and fills it with padding. */
-export function planRnd1(request: Request): OfficialRun {
-  const { maxTokens } = request.values;
-  return fullRun({
-    name: 'rnd1',
-    canvas: appendCanvas(request.prompt, maxTokens),
-    blockLength: maxTokens,
-    policy: entropySchedule(request.values.steps ?? maxTokens),
-  });
-}
+export const planRnd1 = (request: Request): OfficialRun => wholeRun('rnd1', request, entropySchedule);

@@ -5,13 +5,13 @@ import type { ServedModel } from '../../decode/engine-types.ts';
 import { route } from '../deps.ts';
 import type { Ctx, Deps, Route } from '../deps.ts';
 import { HttpError } from '../errors.ts';
-import { completeJob, findModel, note, runJob } from '../jobs.ts';
+import { completeJob, findModel } from '../jobs.ts';
 import type { Job } from '../jobs.ts';
-import { chatLogprobs, chunksOf, finishReason, usageOf } from '../openai-shapes.ts';
+import { chatLogprobs, finishReason, usageOf } from '../openai-shapes.ts';
 import type { ChunkShape } from '../openai-shapes.ts';
+import { streamJob } from '../openai-stream.ts';
 import { chatBody } from '../schemas.ts';
 import type { ChatBody, Message } from '../schemas.ts';
-import { SSE, streamed } from '../streaming.ts';
 import {
   callId,
   callSchema,
@@ -21,7 +21,6 @@ import {
   plainReader,
 } from '../tool-calls.ts';
 import type { Piece, PieceReader } from '../tool-calls.ts';
-import { events } from './completions.ts';
 
 /** Tokens of an answer where nothing else is said. */
 export const ANSWER_TOKENS = 512;
@@ -88,18 +87,7 @@ async function chat(c: Ctx, body: ChatBody, deps: Deps): Promise<Response> {
       finish: (finish_reason) => ({ delta: {}, finish_reason, logprobs: null }),
       reader,
     };
-    const chunks = chunksOf(runJob(c, job, deps), shape, {
-      diffusing: body.diffusing,
-      includeUsage: body.stream_options?.include_usage === true,
-      logprobs,
-      note: (events) =>
-        note(
-          c,
-          job,
-          events.map(({ reply }) => reply),
-        ),
-    });
-    return streamed(c, events(chunks), SSE, deps);
+    return streamJob(c, job, deps, { shape, body, logprobs });
   }
 
   const { replies, tokens, totals } = await completeJob(c, job, deps);

@@ -3,16 +3,16 @@ import type { RequestSource } from '../../decode/engine-types.ts';
 import { route } from '../deps.ts';
 import type { Ctx, Deps, Route } from '../deps.ts';
 import { markedGap, unwrapped } from '../fim-markers.ts';
-import { completeJob, findModel, note, runJob } from '../jobs.ts';
+import { completeJob, findModel } from '../jobs.ts';
 import type { Job } from '../jobs.ts';
-import { chunksOf, textLogprobs, usageOf } from '../openai-shapes.ts';
+import { textLogprobs, usageOf } from '../openai-shapes.ts';
 import type { ChunkShape } from '../openai-shapes.ts';
+import { streamJob } from '../openai-stream.ts';
 import { settingsOf } from '../settings.ts';
 import { HttpError } from '../errors.ts';
 import { MOST_CHOICES } from '../schema-parts.ts';
 import { completionBody, fimBody } from '../schemas.ts';
 import type { CompletionBody, FimBody } from '../schemas.ts';
-import { DONE, sse, SSE, streamed } from '../streaming.ts';
 import { plainReader } from '../tool-calls.ts';
 
 type Body = FimBody & { echo?: CompletionBody['echo'] };
@@ -114,18 +114,7 @@ async function complete(
       finish: (finish_reason) => ({ ...words(''), finish_reason, logprobs: null }),
       reader: plainReader,
     };
-    const chunks = chunksOf(runJob(c, job, deps), shape, {
-      diffusing: body.diffusing,
-      includeUsage: body.stream_options?.include_usage === true,
-      logprobs,
-      note: (events) =>
-        note(
-          c,
-          job,
-          events.map(({ reply }) => reply),
-        ),
-    });
-    return streamed(c, events(chunks), SSE, deps);
+    return streamJob(c, job, deps, { shape, body, logprobs });
   }
 
   const { replies, tokens, totals } = await completeJob(c, job, deps);
@@ -143,9 +132,4 @@ async function complete(
     }),
     usage: usageOf(totals),
   });
-}
-
-export async function* events(chunks: AsyncIterable<object>): AsyncGenerator<string, void, void> {
-  for await (const chunk of chunks) yield sse(chunk);
-  yield DONE;
 }
