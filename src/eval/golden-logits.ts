@@ -38,7 +38,8 @@ export async function worstLogit(
   return worst;
 }
 
-function runOf(forward: GoldenForward): ForwardRun {
+/** The run that a golden forward stands for. */
+export function runOf(forward: GoldenForward): ForwardRun {
   const { input_ids: ids, position_ids: places, compareRows } = forward;
   return {
     ids: Int32Array.from(ids),

@@ -100,7 +100,7 @@ export async function checkGolden(dir: string): Promise<GoldenReport> {
 }
 
 /** Where no file of the folder says which token masks, the golden file does. */
-async function overridesOf(dir: string, { tokens }: Golden): Promise<{ maskTokenId?: number }> {
+export async function overridesOf(dir: string, { tokens }: Golden): Promise<{ maskTokenId?: number }> {
   const raw = JSON.parse(await readFile(join(dir, 'config.json'), 'utf8')) as Record<string, unknown>;
   return tokens.mask === null || typeof raw['mask_token_id'] === 'number' ? {} : { maskTokenId: tokens.mask };
 }

@@ -1,5 +1,6 @@
 /** The `tokenizer.json` that a GGUF file's metadata stands for: byte-level BPE, which all families here have. */
 import { TintypeError } from '../errors.ts';
+import { byteLevelBpe, GPT2_PATTERN } from '../text/bpe-json.ts';
 import type { Json } from './family.ts';
 import type { GgufMetadata } from './gguf-read.ts';
 
@@ -12,7 +13,7 @@ const START = String.raw`[^\r\n\p{L}\p{N}]?`;
 
 /** How text is cut before merging, by llama.cpp's name for it; the patterns are those of the models' own tokenizer.json. */
 const PATTERNS: Readonly<Record<string, string>> = {
-  'gpt-2': String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
+  'gpt-2': GPT2_PATTERN,
   qwen2: String.raw`${ENDINGS}|${WORDS}|\p{N}|${REST}`,
   'llama-bpe': String.raw`${ENDINGS}|${WORDS}|\p{N}{1,3}|${REST}`,
   'gpt-4o': [
@@ -71,38 +72,17 @@ export function tokenizerFromGguf(metadata: GgufMetadata, path: string): Json | 
       added.push({ id, content, ...facts, special: types[id] === CONTROL });
     } else if (types[id] !== UNUSED) vocab[content] = id;
   }
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: added,
-    normalizer: isComposed ? { type: 'NFC' } : null,
-    pre_tokenizer: {
-      type: 'Sequence',
-      pretokenizers: [
-        { type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false },
-        { type: 'ByteLevel', add_prefix_space: false, trim_offsets: false, use_regex: false },
-      ],
-    },
-    post_processor: null,
-    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: false,
-      vocab,
-      merges: (texts('merges') ?? []).map((merge) => {
-        // A space inside a token is written otherwise, so the one space is the gap.
-        const gap = merge.indexOf(' ', 1);
-        return [merge.slice(0, gap), merge.slice(gap + 1)];
-      }),
-    },
-  };
+  return byteLevelBpe({
+    added,
+    normalizer: isComposed ? 'NFC' : null,
+    pattern,
+    vocab,
+    merges: (texts('merges') ?? []).map((merge) => {
+      // A space inside a token is written otherwise, so the one space is the gap.
+      const gap = merge.indexOf(' ', 1);
+      return [merge.slice(0, gap), merge.slice(gap + 1)];
+    }),
+  });
 }
 
 /** The `tokenizer_config.json`: the template, and which tokens are special. */

@@ -1,4 +1,4 @@
-/** The denoiser's cache against no cache, and its statistics; its logits are held to the official ones in goldens.test.ts. */
+/** The denoiser's cache against no cache, and its statistics; its logits are held to the official ones in eval/golden-families.test.ts. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tinyConfig, tinyDenoiser } from '../../tests/tiny.ts';

@@ -8,6 +8,8 @@
  */
 import { TintypeError } from '../errors.ts';
 import { BYTE_TO_CHAR } from './alphabet.ts';
+import { byteLevelBpe } from './bpe-json.ts';
+import type { TokenizerJson } from './bpe-json.ts';
 import { Heap } from './heap.ts';
 import { SPECIAL_TOKENS } from './tokenizer.ts';
 
@@ -28,41 +30,6 @@ export const PRETOKEN_PATTERN = [
   String.raw`[ \t]+(?![^ \t\r\n])`,
   String.raw`[ \t]+`,
 ].join('|');
-
-export interface TokenizerJson {
-  version: string;
-  truncation: null;
-  padding: null;
-  added_tokens: AddedToken[];
-  normalizer: null;
-  pre_tokenizer: unknown;
-  post_processor: null;
-  decoder: unknown;
-  model: BpeModel;
-}
-
-export interface AddedToken {
-  id: number;
-  content: string;
-  single_word: boolean;
-  lstrip: boolean;
-  rstrip: boolean;
-  normalized: boolean;
-  special: boolean;
-}
-
-export interface BpeModel {
-  type: 'BPE';
-  dropout: null;
-  unk_token: null;
-  continuing_subword_prefix: null;
-  end_of_word_suffix: null;
-  fuse_unk: boolean;
-  byte_fallback: boolean;
-  ignore_merges: boolean;
-  vocab: Record<string, number>;
-  merges: [string, string][];
-}
 
 /** Number of times each distinct pre-token occurs. */
 export type PretokenCounts = Map<string, number>;
@@ -196,11 +163,8 @@ function mergePair(ids: number[], left: number, right: number, merged: number): 
 function tokenizerJson(merges: [number, number][], pattern: string): TokenizerJson {
   const tokens: string[] = [...SPECIAL_TOKENS, ...BYTE_TO_CHAR];
   for (const [left, right] of merges) tokens.push(tokens[left] + tokens[right]);
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: SPECIAL_TOKENS.map((content, id) => ({
+  return byteLevelBpe({
+    added: SPECIAL_TOKENS.map((content, id) => ({
       id,
       content,
       single_word: false,
@@ -210,28 +174,10 @@ function tokenizerJson(merges: [number, number][], pattern: string): TokenizerJs
       special: true,
     })),
     normalizer: null,
-    pre_tokenizer: {
-      type: 'Sequence',
-      pretokenizers: [
-        { type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false },
-        { type: 'ByteLevel', add_prefix_space: false, trim_offsets: false, use_regex: false },
-      ],
-    },
-    post_processor: null,
-    decoder: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: false, use_regex: false },
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: false,
-      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-      merges: merges.map(([left, right]) => [tokens[left], tokens[right]]),
-    },
-  };
+    pattern,
+    vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+    merges: merges.map(([left, right]) => [tokens[left], tokens[right]]),
+  });
 }
 
 /**

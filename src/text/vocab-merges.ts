@@ -3,6 +3,7 @@
  * How text is cut before merging stands in no file; the class named in tokenizer_config.json says it.
  */
 import { TintypeError } from '../errors.ts';
+import { byteLevelBpe, GPT2_PATTERN } from './bpe-json.ts';
 
 /** Files of a folder, by name; those that are not there are left out. */
 export type TokenizerTexts = Readonly<Record<string, string>>;
@@ -16,7 +17,7 @@ const QWEN2 = {
   normalizer: 'NFC',
 } as const;
 const GPT2 = {
-  pattern: "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+  pattern: GPT2_PATTERN,
   normalizer: null,
 } as const;
 
@@ -65,24 +66,13 @@ export function fromVocabAndMerges(texts: TokenizerTexts): Record<string, unknow
       next: 'add a tokenizer.json (save_pretrained of a fast tokenizer writes one)',
     });
   }
-  return {
-    added_tokens: addedTokens(texts, config.added_tokens_decoder ?? {}),
-    normalizer: kind.normalizer && { type: kind.normalizer },
-    pre_tokenizer: {
-      type: 'Sequence',
-      pretokenizers: [
-        { type: 'Split', pattern: { Regex: kind.pattern }, behavior: 'Isolated', invert: false },
-        { type: 'ByteLevel', add_prefix_space: false, trim_offsets: false, use_regex: false },
-      ],
-    },
-    post_processor: null,
-    decoder: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: false, use_regex: false },
-    model: {
-      type: 'BPE',
-      vocab: parse(texts, 'vocab.json'),
-      merges: texts['merges.txt'].split('\n').filter((line) => line !== '' && !line.startsWith('#version')),
-    },
-  };
+  return byteLevelBpe({
+    added: addedTokens(texts, config.added_tokens_decoder ?? {}),
+    normalizer: kind.normalizer,
+    pattern: kind.pattern,
+    vocab: parse(texts, 'vocab.json') as Record<string, number>,
+    merges: texts['merges.txt'].split('\n').filter((line) => line !== '' && !line.startsWith('#version')),
+  });
 }
 
 /** By id: added_tokens.json gives ids alone, tokenizer_config.json also says which are special. */

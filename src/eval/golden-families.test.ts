@@ -3,50 +3,29 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { nodeRuntime } from '../graph/node.ts';
-import { type AttentionPattern, type ForwardRun, positionsFrom, type Statistics } from './denoiser.ts';
-import { describeCheckpoint, loadCheckpoint } from './hf.ts';
-import { createLikelihood } from './likelihood.ts';
-import { loadDenoiser } from './load.ts';
-import { floatsFromBytes, parseSafetensors } from './safetensors.ts';
+import type { Statistics } from '../model/denoiser.ts';
+import { describeCheckpoint, loadCheckpoint } from '../model/hf.ts';
+import { createLikelihood } from '../model/likelihood.ts';
+import { loadDenoiser } from '../model/load.ts';
+import { floatsFromBytes, parseSafetensors } from '../model/safetensors.ts';
+import { overridesOf } from './golden.ts';
+import { readGolden, type Golden } from './golden-format.ts';
+import { runOf } from './golden-logits.ts';
 
 const root = fileURLToPath(new URL('../../fixtures/checkpoints/', import.meta.url));
 const folders = readdirSync(root).filter((name) => !name.includes('.'));
 
-interface Regular {
-  type: 'full' | 'blockCausal';
-  block: number;
-  origin: number;
-  /** Tokens with this id neither see nor are seen. */
-  padId?: number;
-  /** 0 for rows that neither see nor are seen. */
-  valid?: number[];
-}
-
-interface GoldenForward {
-  input_ids: number[];
-  attention: 'causal' | Regular;
-  position_ids?: number[];
-  compareRows?: number[];
-  /** Key of golden.safetensors. */
-  logits: string;
-}
-
-interface Golden {
+const goldenOf = (name: string): Promise<Golden> => readGolden(root + name);
+/** What the golden file says of the model beside what is replayed. */
+interface Facts {
   tokens: { mask: number | null; eos: number[] };
   logitShift: 'none' | 'sequence' | 'block';
   blockSize?: number;
-  forward: GoldenForward[];
 }
+const factsOf = (name: string): Facts =>
+  JSON.parse(readFileSync(`${root}${name}/golden.json`, 'utf8')) as Facts;
 
-const goldenOf = (name: string): Golden =>
-  JSON.parse(readFileSync(`${root}${name}/golden.json`, 'utf8')) as Golden;
-
-/** Ids of these masks stand in no file of the folder. */
-const overridesOf = (name: string): { maskTokenId?: number } => {
-  const raw = JSON.parse(readFileSync(`${root}${name}/config.json`, 'utf8')) as Record<string, unknown>;
-  const { mask } = goldenOf(name).tokens;
-  return mask === null || 'mask_token_id' in raw ? {} : { maskTokenId: mask };
-};
+const masksOf = async (name: string) => overridesOf(root + name, await goldenOf(name));
 
 const everyRow = (length: number): Int32Array => Int32Array.from({ length }, (_, i) => i);
 
@@ -57,39 +36,11 @@ function logitsOf({ ids, logits }: Statistics, V: number): Float32Array {
   return out;
 }
 
-function patternOf({ input_ids: ids, attention }: GoldenForward): AttentionPattern {
-  if (attention === 'causal') return { kind: 'causal' };
-  const { type, block, origin, padId, valid } = attention;
-  if (padId === undefined && valid === undefined) {
-    return type === 'full' ? { kind: 'full' } : { kind: 'blockCausal', blockLength: block, origin };
-  }
-  const isValid = (row: number): boolean => (valid ? valid[row] === 1 : ids[row] !== padId);
-  const blockOf = (row: number): number => (type === 'full' ? 0 : Math.floor((row - origin) / block));
-  const T = ids.length;
-  const visible = Uint8Array.from({ length: T * T }, (_, i) => {
-    const [q, k] = [Math.floor(i / T), i % T];
-    return Number(isValid(q) && isValid(k) && blockOf(k) <= blockOf(q));
-  });
-  return { kind: 'explicit', visible };
-}
-
-function runOf(forward: GoldenForward): ForwardRun {
-  const { input_ids: ids, position_ids: places, compareRows } = forward;
-  return {
-    ids: Int32Array.from(ids),
-    positions: places ? Int32Array.from(places) : positionsFrom(0, ids.length),
-    attention: patternOf(forward),
-    cache: null,
-    write: 0,
-    query: compareRows ? Int32Array.from(compareRows) : everyRow(ids.length),
-  };
-}
-
 describe.each(folders)('fixture %s', (name) => {
   it('has the logits of the official code', async () => {
-    const { denoiser } = await loadDenoiser(root + name, { threads: 1, overrides: overridesOf(name) });
+    const { denoiser } = await loadDenoiser(root + name, { threads: 1, overrides: await masksOf(name) });
     const V = denoiser.config.vocabSize;
-    const { forward } = goldenOf(name);
+    const { forward } = await goldenOf(name);
     const { tensors } = parseSafetensors(readFileSync(`${root}${name}/golden.safetensors`));
     expect(forward.length).toBeGreaterThan(3);
     for (const each of forward) {
@@ -110,8 +61,8 @@ describe.each(folders)('fixture %s', (name) => {
   });
 
   it('says how its logits are shifted and in which blocks it is denoised', async () => {
-    const { config } = await describeCheckpoint(root + name, { overrides: overridesOf(name) });
-    const { logitShift, blockSize, tokens } = goldenOf(name);
+    const { config } = await describeCheckpoint(root + name, { overrides: await masksOf(name) });
+    const { logitShift, blockSize, tokens } = factsOf(name);
     expect(config.logitShift ?? 'none').toBe(logitShift);
     expect(config.tokens.mask).toBe(tokens.mask);
     expect(config.tokens.eos).toEqual(expect.arrayContaining(tokens.eos));
@@ -124,9 +75,10 @@ const oneStream = folders.filter((name) => !/bd3lm|sdar|fast-dllm|diffcoder|llad
 
 describe.each(oneStream)('likelihoods of %s', (name) => {
   it('are those of the official logits', async () => {
-    const { config, tensors } = await loadCheckpoint(root + name, { overrides: overridesOf(name) });
+    const { config, tensors } = await loadCheckpoint(root + name, { overrides: await masksOf(name) });
     const golden = parseSafetensors(readFileSync(`${root}${name}/golden.safetensors`)).tensors;
-    const forward = goldenOf(name).forward.find((each) => each.input_ids.length > 14)!;
+    const { forward: forwards } = await goldenOf(name);
+    const forward = forwards.find((each) => each.input_ids.length > 14)!;
     const ids = Int32Array.from(forward.input_ids);
     const [T, V] = [ids.length, config.vocabSize];
     const isCausal = config.layout === 'causal';
@@ -161,16 +113,17 @@ describe.each(oneStream)('likelihoods of %s', (name) => {
 describe('padding', () => {
   it('may be left out of a run: the other rows keep their positions and their blocks', async () => {
     const name = 'a2d-qwen3-bd3lm';
-    const { denoiser } = await loadDenoiser(root + name, { threads: 1, overrides: overridesOf(name) });
+    const { denoiser } = await loadDenoiser(root + name, { threads: 1, overrides: await masksOf(name) });
     const want = { topK: denoiser.config.vocabSize, entropy: false };
-    const padded = goldenOf(name).forward.filter(({ input_ids: ids, attention }) => {
+    const { forward: forwards } = await goldenOf(name);
+    const padded = forwards.filter(({ input_ids: ids, attention }) => {
       return attention !== 'causal' && ids[0] === attention.padId;
     });
     expect(padded).toHaveLength(2);
     for (const forward of padded) {
       const run = runOf(forward);
       const pads = run.query[0];
-      const { block } = forward.attention as Regular;
+      const { block } = forward.attention as { block: number };
       const [whole] = await denoiser.forward([run], want);
       const [rest] = await denoiser.forward(
         [
