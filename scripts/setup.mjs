@@ -91,7 +91,7 @@ function newestMtimeMs(path) {
 
 /** False when the compiler found errors, which it has then printed; dist/ is left as a failed build is: absent. */
 export function build({ force = false } = {}) {
-  const inputs = ['src', 'package.json', 'tsconfig.json', 'tsconfig.build.json'].map((name) =>
+  const inputs = ['src', 'web', 'package.json', 'tsconfig.json', 'tsconfig.build.json'].map((name) =>
     join(root, name),
   );
   const changedMs = Math.max(...inputs.map(newestMtimeMs));
@@ -105,6 +105,9 @@ export function build({ force = false } = {}) {
     'tsconfig.build.json',
   ]);
   if (result.status !== 0) return false;
+  const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
+  const page = runNode([vite, 'build', '--config', join('web', 'vite.config.ts'), '--logLevel', 'warn']);
+  if (page.status !== 0) return false;
   // tsc writes no executables, and `npx tintype` runs this file itself.
   chmodSync(join(root, 'dist', 'cli', 'main.js'), 0o755);
   writeFileSync(BUILD_STAMP, '');

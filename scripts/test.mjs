@@ -5,6 +5,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ensureChromium } from './chromium.mjs';
 import { build, checkNode, installDependencies, root, runNode, secondsSince } from './setup.mjs';
 
 const bin = (name, file) => join(root, 'node_modules', name, file);
@@ -21,7 +22,13 @@ const CHECKS = [
     run: () => succeeds(bin('oxlint', 'bin/oxlint'), '--deny-warnings'),
     remedy: 'npm run lint -- --fix',
   },
-  { name: 'types', run: () => succeeds(bin('typescript', 'bin/tsc'), '-p', '.') },
+  {
+    name: 'types',
+    run: () =>
+      ['.', 'web', 'tests/browser'].every((part) =>
+        succeeds(bin('typescript', 'bin/tsc'), '-p', part, '--noEmit'),
+      ),
+  },
   // The tests in tests/ run the built program.
   { name: 'build', run: build },
 ];
@@ -38,6 +45,13 @@ for (const { name, run, remedy } of CHECKS) {
   else failed++;
   const advice = !ok && remedy ? ` (try ${remedy})` : '';
   console.log(`${name}: ${ok ? 'ok' : 'failed'} in ${secondsSince(startedAt)} s${advice}`);
+}
+
+// Tests of the page drive a real browser; without one they fail and say what to do.
+try {
+  process.env.TINTYPE_CHROMIUM = await ensureChromium();
+} catch (error) {
+  console.log(`browser: ${error.message}`);
 }
 
 const report = join(tmpdir(), `tintype-tests-${process.pid}.json`);

@@ -13,7 +13,7 @@ import { interruptSignal } from './interrupt.ts';
 import { toBytes, toInteger } from './options.ts';
 import { printLine } from './output.ts';
 import { addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
-import { bundledModel } from './text-model.ts';
+import { builtPage, bundledModels } from './text-model.ts';
 import { addUpstreamOptions, upstreamEngine, type UpstreamFlags } from './serve-upstream.ts';
 import { addTunedOption, tunedDefaults, type TunedFlags } from './tuned.ts';
 
@@ -58,7 +58,7 @@ export function register(program: Command): void {
     .command('serve')
     .description('answer completions over HTTP in the shapes of the OpenAI API');
   addTunedOption(addModelOptions(command))
-    .option('--model <dir...>', 'model folders or GGUF files to load (default: the bundled tintype-code)')
+    .option('--model <dir...>', 'model folders or GGUF files to load (default: the bundled ones)')
     .option('--host <address>', 'address to listen on; 0.0.0.0 is every one', '127.0.0.1')
     .addOption(
       new Option('--port <number>', 'port to listen on; 0 is any free one')
@@ -111,6 +111,7 @@ async function serve(options: ServeOptions): Promise<void> {
     engine: lateEngine(loading),
     logger,
     shutdown: overdue.signal,
+    page: builtPage(),
     ...accounts.parts,
     guards: [...(telemetry ? [telemetry.guard] : []), ...(accounts.parts.guards ?? [])],
     ...(telemetry ? { onFinished: (record) => telemetry.onFinished(record) } : {}),
@@ -145,7 +146,7 @@ async function serve(options: ServeOptions): Promise<void> {
 /** The models of folders, in a worker of this process. */
 async function ownEngine(options: ServeOptions, logger: Logger): Promise<CompletionEngine> {
   const { createEngine } = await import('../decode/engine.ts');
-  const modelDirs = options.model ?? [bundledModel()];
+  const modelDirs = options.model ?? bundledModels();
   const tuned = await Promise.all(
     modelDirs.map(async (dir) => ({
       id: basename(resolve(dir)),

@@ -1,6 +1,6 @@
 /** Models that write text, by folder; the bundled one when none is named. */
-import { existsSync } from 'node:fs';
-import { basename, resolve } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TextModel } from '../decode/complete.ts';
 import { TintypeError } from '../errors.ts';
@@ -29,6 +29,19 @@ export function bundledModel(): string {
     wanted: dir,
     next: 'name a model folder with --model DIR',
   });
+}
+
+/** All that come with the package, the one that completes code first. */
+export function bundledModels(): string[] {
+  const first = bundledModel();
+  const all = readdirSync(dirname(first)).map((name) => join(dirname(first), name));
+  return [first, ...all.filter((dir) => dir !== first && existsSync(join(dir, 'config.json')))];
+}
+
+/** Where the build has put the page; it is missing where only the program was compiled. */
+export function builtPage(): string | undefined {
+  const dir = fileURLToPath(new URL('../../dist/web', import.meta.url));
+  return existsSync(join(dir, 'index.html')) ? dir : undefined;
 }
 
 /** Shows that the weights of a large model are converted, which takes a while the first time. */

@@ -36,7 +36,7 @@ export const canvasText = ({ canvas }: CanvasFrame): string =>
 /** Each event may complete a frame. The last one holds the text of the reply, as `text` cuts it. */
 export function createCanvasFrames(
   canvas: Canvas,
-  tokenizer: Tokenizer,
+  tokenizer: Pick<Tokenizer, 'bytes'>,
   text: (done: DoneEvent) => string,
 ): (event: DecodeEvent) => CanvasFrame | null {
   const film = createFilm(canvas);
@@ -71,7 +71,7 @@ export function createCanvasFrames(
  * Cells as pieces of whole characters. Tokens that share a character are one piece; bytes of a character that is not
  * whole yet are shown as a mask.
  */
-function piecesOf(cells: readonly Cell[], tokenizer: Tokenizer): CanvasPiece[] {
+export function piecesOf(cells: readonly Cell[], tokenizer: Pick<Tokenizer, 'bytes'>): CanvasPiece[] {
   const pieces: CanvasPiece[] = [];
   let open: Cell[] = [];
   let bytes: number[] = [];

@@ -120,13 +120,6 @@ export function streamPrompt(
   const { sampler } = options;
   const { maxTokens } = planLengths(config, { maxTokens: asked, contextTokens, sampler });
 
-  const textBeforeStop = (ids: ArrayLike<number>): { text: string; stopped: boolean } => {
-    const text = tokenizer.decode(ids);
-    const ends = stop.map((word) => text.indexOf(word)).filter((at) => at >= 0);
-    return ends.length === 0
-      ? { text, stopped: false }
-      : { text: text.slice(0, Math.min(...ends)), stopped: true };
-  };
   const run =
     sampler === undefined
       ? null
@@ -135,15 +128,38 @@ export function streamPrompt(
           maxTokens,
         });
   const canvas = run?.canvas ?? appendCanvas(prompt.ids, maxTokens);
+  const { events, text } = streamCanvas({ denoiser, tokenizer, ...(verifier && { verifier }) }, canvas, {
+    ...options,
+    recipe: run?.recipe,
+    stop,
+    schema,
+    regex,
+  });
+  return { prompt, canvas, events, text };
+}
+
+/** The same for a canvas that the caller has laid out, such as a puzzle. Throws what `decode` throws. */
+export function streamCanvas(
+  { denoiser, tokenizer, verifier }: TextModel,
+  canvas: Canvas,
+  { stop = [], schema, regex, ...options }: Omit<CompleteOptions, 'overflow' | 'maxTokens' | 'contextTokens'>,
+): Pick<CompletionStream, 'events' | 'text'> {
+  const { config } = denoiser;
+  const textBeforeStop = (ids: ArrayLike<number>): { text: string; stopped: boolean } => {
+    const text = tokenizer.decode(ids);
+    const ends = stop.map((word) => text.indexOf(word)).filter((at) => at >= 0);
+    return ends.length === 0
+      ? { text, stopped: false }
+      : { text: text.slice(0, Math.min(...ends)), stopped: true };
+  };
   const events = decode(denoiser, canvas, {
     verifier,
     ...(options.mode === 'ar' ? {} : ownDefaults(config)),
     ...definedOf(options),
-    recipe: run?.recipe,
     constraint: options.constraint ?? constraintOf(tokenizer, config, { schema, regex }),
     stop: stop.length === 0 ? undefined : (settled) => textBeforeStop(settled).stopped,
   });
-  return { prompt, canvas, events, text: (done) => textBeforeStop(done.ids).text };
+  return { events, text: (done) => textBeforeStop(done.ids).text };
 }
 
 const definedOf = <T extends object>(options: T): T =>

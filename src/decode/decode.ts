@@ -24,7 +24,7 @@ import type { CommittedToken, DecodeEvent, DoneEvent } from './events.ts';
 import { planLayout } from './layouts.ts';
 import { resolveOptions } from './options.ts';
 import type { DecodeOptions } from './options.ts';
-import type { Candidate } from './policies/policy.ts';
+import type { Candidate, UnmaskPolicy } from './policies/policy.ts';
 import { createSampler } from './sampling.ts';
 import { createVerifiedContext } from './verified.ts';
 
@@ -41,7 +41,7 @@ export async function* decode(
   const { config } = denoiser;
   checkCanvas(canvas, config);
   const settings = resolveOptions(options, denoiser, canvas);
-  const { policy, verify, stop, signal, now, rng, bias, prefixCache, recipe } = settings;
+  const { policy, verify, stop, signal, now, rng, bias, prefixCache, recipe, inspect } = settings;
   const ids = canvas.ids.slice();
   const { answerStart } = canvas;
   const plan =
@@ -56,7 +56,11 @@ export async function* decode(
   const context = settings.verifier
     ? createVerifiedContext(own, createContext(settings.verifier, plan, settings.cache), config.vocabSize)
     : own;
-  const sampler = createSampler(settings.sampling, policy.needs, recipe ? withoutMask(config) : config);
+  const sampler = createSampler(
+    settings.sampling,
+    inspect === undefined ? policy.needs : inspected(policy.needs, inspect),
+    recipe ? withoutMask(config) : config,
+  );
   const memory = policy.start?.();
   const blocks = createBlocks(plan, canvas, settings);
 
@@ -208,6 +212,12 @@ export async function* decode(
       if (nfe() === looked.forwards) prefillMs = elapsedMs;
       const candidates = sampler.read(looked.statistics, query, ids);
       const events: DecodeEvent[] = [];
+      const blocksLooked = active.map(({ span, step, masksAtStart }, i) => ({
+        span,
+        step,
+        masksAtStart,
+        mustCommit: i === 0 && !plan.slides,
+      }));
 
       // ---- check
       const checks = candidates.slice(0, probes.length);
@@ -269,6 +279,7 @@ export async function* decode(
         masksLeft: masksLeft.length,
         elapsedMs,
       };
+      if (inspect !== undefined) yield { type: 'look', nfe: nfe(), blocks: blocksLooked, candidates };
       yield* events;
       if (recipe) {
         const block = active[0].span;
@@ -292,6 +303,13 @@ export async function* decode(
     if (cache !== null) prefixCache?.give(ids.subarray(0, Math.min(cache.length, settledEnd)), plan, cache);
   }
 }
+
+/** What is asked of the model where somebody wants to see it: it changes what is told, never what is chosen. */
+const inspected = (needs: UnmaskPolicy['needs'], candidates: number): UnmaskPolicy['needs'] => ({
+  ...needs,
+  topK: Math.max(needs.topK, candidates),
+  entropy: true,
+});
 
 /** The model as published samplers see it: nothing keeps them from drawing the mask token. */
 const withoutMask = (config: ModelConfig): ModelConfig => ({

@@ -5,8 +5,8 @@ import type { FimPrompt } from '../text/fim.ts';
 import type { Batch } from './batch.ts';
 import { createCanvasFrames } from './canvas-frames.ts';
 import { chatPromptIds } from './conversation.ts';
-import { gapPrompt, planLengths, streamPrompt } from './complete.ts';
-import type { CompleteOptions, TextModel } from './complete.ts';
+import { gapPrompt, planLengths, streamCanvas, streamPrompt } from './complete.ts';
+import type { CompleteOptions, CompletionStream, TextModel } from './complete.ts';
 import { withDefaults } from './defaults.ts';
 import type { CompletionRequest, EngineEvent } from './engine-types.ts';
 import type { DoneEvent } from './events.ts';
@@ -14,6 +14,7 @@ import type { ModelPool, PoolModel } from './model-pool.ts';
 import type { PrefixCache } from './prefix-cache.ts';
 import type { Schedule } from './schedule.ts';
 import { createTextStream } from './text-stream.ts';
+import { createTrace } from './trace.ts';
 
 export interface EngineModel extends TextModel, PoolModel {
   id: string;
@@ -31,7 +32,7 @@ export interface Surroundings {
 }
 
 export type SentRequest = Omit<CompletionRequest, 'signal'> &
-  Pick<CompletionRequest, 'prompt' | 'suffix' | 'chat'>;
+  Pick<CompletionRequest, 'prompt' | 'suffix' | 'chat' | 'canvas'>;
 
 /** Errors: those of `streamPrompt`; `prompt_too_long`; `unsupported` for a conversation with a model that cannot. */
 export async function answer(
@@ -81,16 +82,23 @@ async function run(
       return known;
     },
   };
-  const { canvas, events, text } = streamPrompt(model, prompt, {
+  const candidates = request.trace?.candidates ?? 0;
+  const settings = {
     ...withDefaults(said, model.defaults),
-    maxTokens,
     prefixCache,
     signal,
-  });
+    ...(candidates > 0 ? { inspect: candidates } : {}),
+  };
+  const { canvas, events, text } = request.canvas
+    ? fillCanvas(model, request.canvas, settings)
+    : streamPrompt(model, prompt, { ...settings, maxTokens });
   const deltas = createTextStream(model.tokenizer, stop, { logprobs: request.logprobs });
   const frames = request.frames ? createCanvasFrames(canvas, model.tokenizer, text) : () => null;
+  const trace = request.trace ? createTrace(canvas, model.tokenizer, text) : null;
+  for (const line of trace?.start() ?? []) tell({ type: 'trace', line });
   let done: DoneEvent | null = null;
   for await (const event of events) {
+    for (const line of trace?.push(event) ?? []) tell({ type: 'trace', line });
     const frame = frames(event);
     if (frame) tell({ type: 'frame', ...frame });
     if (event.type === 'block') soFar.completionTokens += event.ids.length;
@@ -120,6 +128,15 @@ async function run(
   });
 }
 
+function fillCanvas(
+  model: EngineModel,
+  { ids, answerStart }: NonNullable<SentRequest['canvas']>,
+  { maxTokens: _, contextTokens: __, ...settings }: CompleteOptions,
+): Pick<CompletionStream, 'canvas' | 'events' | 'text'> {
+  const canvas = { ids: Int32Array.from(ids), answerStart };
+  return { canvas, ...streamCanvas(model, canvas, settings) };
+}
+
 /**
  * No tokenizer writes more characters a token than this over a whole context: encoding megabytes only to refuse them
  * would hold everybody up.
@@ -130,6 +147,11 @@ const MOST_CHARACTERS_A_TOKEN = 128;
 function promptOf(model: EngineModel, request: SentRequest): { prompt: FimPrompt; maxTokens: number } {
   const { config } = model.denoiser;
   const { contextLength } = config;
+  if (request.canvas) {
+    const { ids, answerStart } = request.canvas;
+    const prompt = { ids: ids.slice(0, answerStart), dropped: NOTHING_DROPPED };
+    return { prompt, maxTokens: Math.max(1, ids.length - answerStart) };
+  }
   const keepsNearest = request.overflow === 'keepNearest';
   const refused = (prompt: string): TintypeError =>
     new TintypeError('prompt_too_long', {
@@ -166,9 +188,9 @@ function promptOf(model: EngineModel, request: SentRequest): { prompt: FimPrompt
 const charactersOf = ({ chat, prompt, suffix }: SentRequest): number =>
   chat
     ? chat.messages.reduce((sum, { content }) => sum + content.length, 0)
-    : prompt!.length + (suffix?.length ?? 0);
+    : (prompt?.length ?? 0) + (suffix?.length ?? 0);
 
-const NOTHING_DROPPED: FimPrompt['dropped'] = {
+export const NOTHING_DROPPED: FimPrompt['dropped'] = {
   prefixTokens: 0,
   prefixCharacters: 0,
   suffixTokens: 0,

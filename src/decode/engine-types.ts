@@ -6,6 +6,7 @@ import { TintypeError } from '../errors.ts';
 import type { ChatMessage } from '../text/chat.ts';
 import type { CanvasFrame } from './canvas-frames.ts';
 import type { CompleteOptions } from './complete.ts';
+import type { TraceLine } from './trace.ts';
 
 export interface ChatPrompt {
   messages: readonly ChatMessage[];
@@ -13,7 +14,7 @@ export interface ChatPrompt {
   tools?: readonly unknown[] | undefined;
 }
 
-/** Text around a gap, or a conversation that the model's template makes a prompt of. */
+/** Text around a gap, a conversation that the model's template makes a prompt of, or a canvas of tokens. */
 export type RequestSource =
   | {
       /** Text before the gap. */
@@ -21,8 +22,16 @@ export type RequestSource =
       /** Text after the gap; null asks for a plain continuation of the prompt. */
       suffix: string | null;
       chat?: undefined;
+      canvas?: undefined;
     }
-  | { chat: ChatPrompt; prompt?: undefined; suffix?: undefined };
+  | { chat: ChatPrompt; prompt?: undefined; suffix?: undefined; canvas?: undefined }
+  /** Its masks are to be filled, whatever `maxTokens` says. */
+  | {
+      canvas: { ids: readonly number[]; answerStart: number };
+      prompt?: undefined;
+      suffix?: undefined;
+      chat?: undefined;
+    };
 
 export interface RequestSettings {
   /** Id as `models()` lists it. */
@@ -47,6 +56,8 @@ export interface RequestSettings {
   options?: CompleteOptions | undefined;
   /** Tell every state of the canvas. */
   frames?: boolean | undefined;
+  /** Tell everything that happens, and that many candidates of every position (0: none). */
+  trace?: { candidates: number } | undefined;
   /** Tell each token with its probability. */
   logprobs?: boolean | undefined;
   /** Who asks: where requests wait, owners take turns. */
@@ -84,6 +95,7 @@ export interface TokenCounts {
 export type EngineEvent =
   | DeltaEvent
   | ({ type: 'frame' } & CanvasFrame)
+  | { type: 'trace'; line: TraceLine }
   /** The last one. */
   | { type: 'reply'; reply: CompletionReply };
 

@@ -12,11 +12,12 @@ import { loadDenoiser } from '../model/load.ts';
 import { createTokenizer } from '../text/json.ts';
 import { createBatch } from './batch.ts';
 import { chatFormatOf } from './conversation.ts';
-import { completeText } from './complete.ts';
+import { streamPrompt } from './complete.ts';
 import type { ServedModel } from './engine-types.ts';
 import type { EngineOptions, FromWorker, SentError, ToWorker } from './engine.ts';
-import { answer } from './engine-answer.ts';
+import { answer, NOTHING_DROPPED } from './engine-answer.ts';
 import type { EngineModel } from './engine-answer.ts';
+import { collect } from './events.ts';
 import { createModelPool } from './model-pool.ts';
 import { createPrefixCache } from './prefix-cache.ts';
 import { createSchedule } from './schedule.ts';
@@ -95,7 +96,9 @@ async function load(id: string, path: string): Promise<EngineModel> {
   assert(tokenizer !== null, 'folders without a tokenizer are refused at the start');
   const own = defaults[id] ?? {};
   // The first forward builds the session, which the first request should not wait for.
-  await completeText({ denoiser, tokenizer }, { prefix: '', suffix: null }, { ...own, maxTokens: 2 });
+  const { bos, eos } = denoiser.config.tokens;
+  const prompt = { ids: [bos ?? eos[0] ?? 0], dropped: NOTHING_DROPPED };
+  await collect(streamPrompt({ denoiser, tokenizer }, prompt, { ...own, maxTokens: 2 }).events);
   return {
     id,
     denoiser,

@@ -6,6 +6,7 @@ import { TintypeError } from '../errors.ts';
 import { createStreamDecoder } from '../text/stream.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import type { Span } from './canvas.ts';
+import type { Candidate } from './policies/policy.ts';
 
 /**
  * The first forward, which takes the prompt in as well, and the others. Every forward looks at masked positions, but for
@@ -27,6 +28,24 @@ export interface StepEvent {
   masksLeft: number;
   /** Since decoding began. */
   elapsedMs: number;
+}
+
+/** A stretch of the canvas that a policy chose from. */
+export interface LookedBlock {
+  span: Span;
+  /** `StepView`'s of the same name. */
+  step: number;
+  masksAtStart: number;
+  mustCommit: boolean;
+}
+
+/** What the model said in the forward of the `step` before it, only when asked for (`DecodeOptions.inspect`). */
+export interface LookEvent {
+  type: 'look';
+  nfe: number;
+  blocks: LookedBlock[];
+  /** Of every position that was looked at: masks, drafts that are checked, committed tokens under review. */
+  candidates: Candidate[];
 }
 
 export interface CommittedToken {
@@ -91,7 +110,7 @@ export interface DoneEvent {
   prefillMs: number;
 }
 
-export type DecodeEvent = StepEvent | CommitEvent | RemaskEvent | BlockEvent | DoneEvent;
+export type DecodeEvent = StepEvent | LookEvent | CommitEvent | RemaskEvent | BlockEvent | DoneEvent;
 
 export interface Transcript {
   events: DecodeEvent[];

@@ -67,6 +67,8 @@ export function createFilm(canvas: Canvas): (event: DecodeEvent) => Frame | null
       case 'block':
         settledEnd = event.settledEnd;
         return null;
+      case 'look':
+        return null;
       case 'done':
         return { step: null, cells: frame(settledEnd, new Set()) };
     }

@@ -107,6 +107,8 @@ export const decodeOptionsSchema = z.strictObject({
   logitBias: z.record(z.string(), number(-100, 100)).default({}),
 });
 
+const inspectSchema = z.object({ inspect: integer(1, MOST_CANDIDATES - 1).optional() });
+
 /** The parameters of published samplers among all options, checked. Throws `bad_option`. */
 export function samplerOptions(options: DecodeOptions): OfficialOptions {
   const names = ['steps', 'blockLength', 'threshold', 'editThreshold', 'rounds', 'order', 'cache'] as const;
@@ -136,6 +138,8 @@ export type DecodeOptions = Omit<z.input<typeof decodeOptionsSchema>, 'policy'> 
   recipe?: Recipe | undefined;
   /** Keys and values of earlier prompts, to begin with and to add to. */
   prefixCache?: PrefixCache | undefined;
+  /** Tells with `look` events what the model said of each position: so many candidates, 1 to 63. */
+  inspect?: number | undefined;
   /** Asked after each stretch of text with the settled answer; true ends the text here. */
   stop?: ((settled: Int32Array) => boolean) | undefined;
   /** Ends decoding between two forwards. */
@@ -159,6 +163,7 @@ export interface DecodeSettings {
   sampling: Sampling;
   bias: Bias;
   prefixCache: PrefixCache | undefined;
+  inspect: number | undefined;
   rng: Rng;
   stop: (settled: Int32Array) => boolean;
   signal: AbortSignal | undefined;
@@ -174,6 +179,7 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     verifier,
     prefixCache,
     recipe,
+    inspect,
     stop = () => false,
     signal,
     now = () => performance.now(),
@@ -262,6 +268,7 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     },
     bias: createBias(config, canvas, parsed.logitBias, constraint),
     prefixCache,
+    inspect: parseOptions(inspectSchema, { inspect }).inspect,
     rng: createRng(parsed.seed, 'decode'),
     stop,
     signal,

@@ -12,6 +12,7 @@ import { MOST_BODY_BYTES, readBody } from './body.ts';
 import type { Ctx, Deps, Env, RequestRecord, Route } from './deps.ts';
 import { HttpError, toHttpError } from './errors.ts';
 import { createMetrics } from './metrics.ts';
+import { createPage } from './page.ts';
 import { ROUTES } from './routes/index.ts';
 
 export interface AppOptions {
@@ -29,6 +30,8 @@ export interface AppOptions {
   onFinished?: (record: RequestRecord) => void;
   /** More routes. */
   routes?: readonly Route[];
+  /** Folder with the files of the page, served under `/`. */
+  page?: string | undefined;
   /** Paths whose bodies may have another size. */
   bodyBytes?: Readonly<Record<string, number>>;
   /** Money for one token of a model. */
@@ -111,6 +114,8 @@ export function createApp(options: AppOptions): Hono<Env> {
       answer(c, body ? await readBody(c, body) : undefined, deps);
     for (const each of [path, ...aliases]) app.on(method, each, handler);
   }
+
+  if (options.page !== undefined) app.use(createPage(options.page));
 
   app.notFound(() => {
     throw new HttpError(404, 'no such route; GET /docs lists them all', { code: 'not_found' });

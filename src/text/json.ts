@@ -103,7 +103,7 @@ function wrapHuggingFace(file: TokenizerFile): Tokenizer {
   const vocabSize = 1 + [...whole.get_vocab().values()].reduce((a, b) => Math.max(a, b), -1);
 
   const decode = (ids: ArrayLike<number>): string =>
-    whole.decode(Array.from(ids), { skip_special_tokens: true });
+    ids.length === 0 ? '' : whole.decode(Array.from(ids), { skip_special_tokens: true });
   const bytes = (id: number): Uint8Array => {
     if (specialIds.has(id)) return new Uint8Array(0);
     const name = byteLevel ? whole.id_to_token(id) : undefined;

@@ -6,12 +6,12 @@ export type Need = Scope | 'open' | 'any';
 
 /** The first that fits counts; anything else needs a key. */
 const NEEDS: readonly (readonly [RegExp, Need])[] = [
-  [/^(\/v1)?\/health$|^\/docs$|^\/openapi\.json$|^\/$/, 'open'],
+  [/^(\/v1)?\/health$|^\/docs$|^\/openapi\.json$|^\/$|^\/(assets|page)\//, 'open'],
   [/^\/metrics$/, 'admin'],
   [/^\/v1\/(files|batches)(\/|$)/, 'batch'],
   [/^(\/v1)?\/chat\/completions$|^\/api\/chat$/, 'chat'],
   [
-    /^(\/v1)?\/((fim|edit|apply)\/)?completions$|^(\/v1)?\/infill$|^\/completion$|^\/api\/generate$/,
+    /^(\/v1)?\/((fim|edit|apply)\/)?completions$|^(\/v1)?\/infill$|^\/v1\/trace$|^\/completion$|^\/api\/generate$/,
     'complete',
   ],
 ];

@@ -7,12 +7,14 @@ import { infillRoutes } from './infill.ts';
 import { llamaRoutes } from './llama.ts';
 import { ollamaRoutes } from './ollama.ts';
 import { serverRoutes } from './server.ts';
+import { traceRoutes } from './trace.ts';
 
 export const ROUTES: readonly Route[] = [
   ...chatRoutes,
   ...completionRoutes,
   ...editRoutes,
   ...infillRoutes,
+  ...traceRoutes,
   ...llamaRoutes,
   ...ollamaRoutes,
   ...serverRoutes,

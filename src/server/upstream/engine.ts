@@ -89,6 +89,12 @@ export async function createUpstreamEngine(
 
   async function* stream(request: CompletionRequest): AsyncGenerator<EngineEvent, void, void> {
     const startMs = nowMs();
+    if (request.trace || request.canvas) {
+      throw new HttpError(400, `"${request.model}" is served by another server, whose steps nobody sees`, {
+        param: 'model',
+        code: 'unsupported',
+      });
+    }
     const signal = request.signal ? AbortSignal.any([request.signal, closing.signal]) : closing.signal;
     const { path, body } = bodyOf(fitted(request, contextOf(request.model)), fim);
     const calls = createCallWriter();
@@ -156,7 +162,7 @@ const LETTERS = 3;
 /** What editors ask beyond the context is cut to what is nearest to the gap, as with models of our own. */
 function fitted(request: CompletionRequest, contextLength: number): CompletionRequest {
   const maxTokens = request.shrink ? Math.min(request.maxTokens, contextLength >> 1) : request.maxTokens;
-  if (request.chat !== undefined || request.overflow !== 'keepNearest') return { ...request, maxTokens };
+  if (request.prompt === undefined || request.overflow !== 'keepNearest') return { ...request, maxTokens };
   const room = (contextLength - maxTokens) * LETTERS;
   const { prompt, suffix } = request;
   const after = suffix === null ? 0 : Math.min(suffix.length, Math.max(room >> 2, room - prompt.length));
@@ -197,7 +203,7 @@ function bodyOf(request: CompletionRequest, fim: FimStyle | undefined): { path: 
     const { messages, tools } = request.chat;
     return { path: '/v1/chat/completions', body: { ...shared, messages, ...(tools ? { tools } : {}) } };
   }
-  const { prompt, suffix } = request;
+  const { prompt = '', suffix = null } = request;
   if (suffix === null) return { path: '/v1/completions', body: { ...shared, prompt } };
   const style = styleOf(request.model, fim);
   if (style === null) {

@@ -1,0 +1,7 @@
+export default function Dashboard() {
+  return (
+    <div class="view">
+      <h1>Dashboard</h1>
+    </div>
+  );
+}
