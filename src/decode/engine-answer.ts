@@ -131,8 +131,10 @@ async function run(
 function fillCanvas(
   model: EngineModel,
   { ids, answerStart }: NonNullable<SentRequest['canvas']>,
-  { maxTokens: _, contextTokens: __, ...settings }: CompleteOptions,
+  options: CompleteOptions,
 ): Pick<CompletionStream, 'canvas' | 'events' | 'text'> {
+  // A canvas has its length already.
+  const { maxTokens: _, contextTokens: __, ...settings } = options;
   const canvas = { ids: Int32Array.from(ids), answerStart };
   return { canvas, ...streamCanvas(model, canvas, settings) };
 }
