@@ -10,7 +10,7 @@ import { TintypeError } from '../../errors.ts';
 import { familyName } from '../../model/config.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { CompleteOptions } from '../complete.ts';
-import { RULES, SAMPLER_NAMES, SAMPLERS } from './samplers.ts';
+import { RULES, SAMPLER_NAMES, SAMPLERS, suits } from './samplers.ts';
 import type { Rule, SamplerName } from './samplers.ts';
 
 /** What `sampler` may say. */
@@ -33,12 +33,13 @@ export const FAMILY_SAMPLERS: Readonly<Record<string, readonly SamplerName[]>> =
   'fast-dllm-v2': ['fast-dllm-v2'],
   'stable-diffcoder': ['stable-diffcoder'],
   'dream-reasoner': ['sdar'],
+  wedlm: ['wedlm', 'wedlm-blocks'],
 };
 
 /** Samplers that fit a model's attention, those of its family first. */
 export function samplersFor(config: ModelConfig): SamplerName[] {
   const own = FAMILY_SAMPLERS[familyName(config)] ?? [];
-  return [...new Set([...own, ...SAMPLER_NAMES])].filter((name) => SAMPLERS[name].layout === config.layout);
+  return [...new Set([...own, ...SAMPLER_NAMES])].filter((name) => suits(name, config));
 }
 
 /** The sampler that is meant for this model. Throws `bad_option` where there is none. */

@@ -171,6 +171,35 @@ export function jointEdit({
   };
 }
 
+/**
+ * All whose entropy, with a penalty for each position between them and the first mask, is below the threshold; else the
+ * one with the least (WeDLM).
+ */
+export function nearestSure({
+  entropyThreshold,
+  distancePenalty,
+  windowLength,
+}: {
+  entropyThreshold: number;
+  distancePenalty: number;
+  windowLength: number;
+}): UnmaskPolicy {
+  return {
+    name: 'nearestSure',
+    needs: needsOf('entropy'),
+    choose: ({ candidates, step }) => {
+      // A window stands while its first position is masked, and each step fills another of them.
+      mustProgress(step, windowLength);
+      const first = candidates[0]?.position ?? 0;
+      const adjusted: Score = ({ entropy, position }) => entropy + distancePenalty * (position - first);
+      const sure = candidates.filter((candidate) => adjusted(candidate) < entropyThreshold);
+      return {
+        commit: sure.length > 0 ? sure : best(candidates, 1, (candidate) => -adjusted(candidate)),
+      };
+    },
+  };
+}
+
 /** A falling share of the masks (Dream); all steps are done. */
 export function timesteps(steps: number, eps: number, order: Order): UnmaskPolicy {
   return {

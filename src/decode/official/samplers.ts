@@ -14,6 +14,7 @@ import {
   planSdar,
   planStableDiffcoder,
 } from './block-samplers.ts';
+import { planWedlm, planWedlmBlocks } from './causal-samplers.ts';
 import {
   planDllmMdlm,
   planDparallel,
@@ -47,8 +48,8 @@ interface OfficialSampler {
   doc: string;
   /** Where its code is published. */
   source: string;
-  /** Attention that it is for. */
-  layout: 'full' | 'blockCausal';
+  /** Attention that it is for; `causal`: where masks see all known tokens. */
+  layout: 'full' | 'blockCausal' | 'causal';
   /** `steps` of the whole answer or of each block. */
   stepsOf: 'answer' | 'block';
   /** Parameters that it reads, with their published defaults. */
@@ -239,6 +240,24 @@ export const SAMPLERS = {
     defaults: { maxTokens: 512, steps: null, blockLength: 4, threshold: 0.95 },
     plan: planStableDiffcoder,
   },
+  wedlm: {
+    rule: 'entropy-threshold',
+    doc: 'WeDLM: a window from the first mask on; all under the entropy, the nearer ones sooner',
+    source: 'Tencent/WeDLM wedlm/engine',
+    layout: 'causal',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 64, windowLength: 16, entropyThreshold: 0.4, distancePenalty: 0.02 },
+    plan: planWedlm,
+  },
+  'wedlm-blocks': {
+    rule: 'threshold',
+    doc: "WeDLM's generate beside the weights: standing blocks, at least the threshold, else the surest",
+    source: 'Tencent/WeDLM hf_compat/modeling_wedlm.py',
+    layout: 'causal',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 64, blockLength: 16, threshold: 2 },
+    plan: planWedlmBlocks,
+  },
 } satisfies Record<string, OfficialSampler>;
 
 export type SamplerName = keyof typeof SAMPLERS;
@@ -263,12 +282,20 @@ const UNREAD: OfficialValues = {
   cache: 'none',
   subBlockLength: 8,
   entropyThreshold: 0,
+  distancePenalty: 0,
+  windowLength: 16,
   guidance: 0,
   earlyStop: false,
   minCommit: 1,
   eps: 1e-3,
   confidenceTopK: 0,
 };
+
+/** Whether a sampler is made for a model's attention. */
+export function suits(name: SamplerName, { layout, reordersKnown = false, tokens }: ModelConfig): boolean {
+  const { layout: wanted }: OfficialSampler = SAMPLERS[name];
+  return tokens.mask !== null && layout === wanted && (layout !== 'causal' || reordersKnown);
+}
 
 /** The published length of an answer, or half the context of a small model, in whole blocks. */
 export function defaultLength(name: SamplerName, { contextLength }: ModelConfig): number {
@@ -286,12 +313,12 @@ export function planOfficial(
   options: OfficialOptions = {},
 ): OfficialRun {
   const sampler: OfficialSampler = SAMPLERS[name];
-  if (config.tokens.mask === null || config.layout !== sampler.layout) {
+  if (!suits(name, config)) {
     throw new TintypeError('bad_option', {
       what: `the sampler ${name} is not for this model`,
       got: `a model with layout ${config.layout}`,
       wanted: `layout ${sampler.layout}`,
-      next: `use ${SAMPLER_NAMES.filter((other) => SAMPLERS[other].layout === config.layout).join(', ') || 'a policy'}`,
+      next: `use ${SAMPLER_NAMES.filter((other) => suits(other, config)).join(', ') || 'a policy'}`,
     });
   }
   const { eos = config.tokens.eos, padId = config.tokens.pad ?? eos[0] ?? null, ...said } = options;
