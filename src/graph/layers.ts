@@ -49,6 +49,10 @@ export function rmsNorm(x: Value, weight: Value, epsilon: number): Value {
   return y;
 }
 
+/** (x − mean) / √(variance + epsilon) ∘ weight over the last axis (1607.06450), without a shift: RMSNorm of what is centred. */
+export const layerNorm = (x: Value, weight: Value, epsilon: number): Value =>
+  rmsNorm(sub(x, meanLast(x)), weight, epsilon);
+
 /** Cosines and sines by position, [positions, rotated / 2] each, and the positions of the tokens, [B, T] int64. */
 export interface RotaryTables {
   cos: Value;

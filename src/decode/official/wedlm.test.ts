@@ -197,7 +197,7 @@ describe('wedlm', () => {
         ];
       });
     };
-    const denoiser = await createDenoiser(await nodeRuntime(), config, tensors, { threads: 1 });
+    const denoiser = createDenoiser(await nodeRuntime(), config, tensors, { threads: 1 });
     const options = { maxTokens: 12, windowLength: 5, entropyThreshold: 2.5, distancePenalty: 0.1 };
     const reference = await engine(ask, [3, 9, 4, 7], options);
     expect(await official('wedlm', denoiser, [3, 9, 4, 7], options)).toEqual({ ...reference, prefills: 1 });
