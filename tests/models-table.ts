@@ -38,7 +38,9 @@ const NOTES = `
 - *s a step, estimated*: eight rows over 512 cached tokens in int8 on the two-core machine that the figures of LOG.md are from, scaled from the
   measured step of the 0.6B shape by the weights that a step reads. A step of another model was not timed.
 - WeDLM's samplers are held to their algorithm in plain steps; without one, tintype decodes it a token at a time.
-- Not here: DiffusionGemma, the DiT models (MDLM, BD3-LM, SEDD), ModernBERT-chat, vision towers.
+- *logits alone*: MDLM's and BD3-LM's samplers are draws at temperature 1 (\`--temperature 1\`), tested in distribution. Their
+  repositories have no tokenizer: put GPT-2's \`tokenizer.json\` into the folder.
+- Not here: DiffusionGemma, SEDD and whatever else is told a noise level, ModernBERT-chat, vision towers.
 `;
 
 const ROWS = 8;
@@ -63,7 +65,8 @@ async function goldens(families: readonly string[]): Promise<Map<string, string[
       .filter((each) => name === each || name.startsWith(`${each}-`))
       .toSorted((a, b) => b.length - a.length)[0];
     if (family === undefined) continue;
-    byFamily.set(family, [...(byFamily.get(family) ?? []), `${name} ${reproduced}/${transcripts}`]);
+    const known = transcripts > 0 ? `${name} ${reproduced}/${transcripts}` : `${name}, logits alone`;
+    byFamily.set(family, [...(byFamily.get(family) ?? []), known]);
   }
   return byFamily;
 }

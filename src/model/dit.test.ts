@@ -72,7 +72,7 @@ async function folderOf(raw: Json): Promise<DitTensors> {
 
 /** All V logits of every row, in id order. */
 const logitsOf = ({ ids, logits }: Statistics): number[][] => {
-  const rows = Array.from({ length: ids.length / V }, () => new Array<number>(V).fill(0));
+  const rows = Array.from({ length: ids.length / V }, () => Array.from({ length: V }, () => 0));
   ids.forEach((id, i) => (rows[Math.floor(i / V)][id] = logits[i]));
   return rows;
 };

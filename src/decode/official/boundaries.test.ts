@@ -150,6 +150,10 @@ const LENGTHS: Partial<Record<SamplerName, (P: number) => number>> = {
   'llada2.1': () => 10,
   wedlm: (P) => P + 10,
   'wedlm-blocks': (P) => P + 10,
+  // An empty prompt becomes the token that begins every text.
+  mdlm: (P) => Math.max(P, 1) + 10,
+  'mdlm-semi-ar': (P) => Math.max(P, 1) + 10,
+  bd3lm: (P) => Math.max(P, 1) + 10,
 };
 
 describe.each(SAMPLER_NAMES)('%s', (name) => {

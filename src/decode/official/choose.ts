@@ -34,6 +34,8 @@ export const FAMILY_SAMPLERS: Readonly<Record<string, readonly SamplerName[]>> =
   'stable-diffcoder': ['stable-diffcoder'],
   'dream-reasoner': ['sdar'],
   wedlm: ['wedlm', 'wedlm-blocks'],
+  mdlm: ['mdlm', 'mdlm-semi-ar'],
+  bd3lm: ['bd3lm'],
 };
 
 /** Samplers that fit a model's attention, those of its family first. */

@@ -230,6 +230,38 @@ export function timestepsAtRandom(steps: number, eps: number): UnmaskPolicy {
 }
 
 /**
+ * Each mask becomes its token with a probability that the step says, independently (MDLM). Steps in which none does need
+ * no forward, since the model would say the same again, so here they take none. After the last step what is masked gets
+ * its best token.
+ * @param share probability at step 0 to steps − 1 of a block
+ */
+export function ancestral(steps: number, share: (step: number) => number): UnmaskPolicy<{ step: number }> {
+  return {
+    name: 'ancestral',
+    needs: needsOf('confidence'),
+    start: () => ({ step: 0 }),
+    choose: ({ candidates, step, rng }, memory) => {
+      if (step === 0) memory.step = 0;
+      while (memory.step < steps) {
+        const probability = share(memory.step++);
+        const commit = candidates.filter(() => rng.int(2 ** 24) / 2 ** 24 < probability);
+        if (commit.length > 0) return { commit };
+      }
+      return { commit: candidates.map((candidate) => ({ ...candidate, ...candidate.top[0] })) };
+    },
+  };
+}
+
+/** One mask, any of them alike (first hitting, 2409.02908). */
+export function oneAtRandom(): UnmaskPolicy {
+  return {
+    name: 'oneAtRandom',
+    needs: needsOf('confidence'),
+    choose: ({ candidates, rng }) => ({ commit: [candidates[rng.int(candidates.length)]] }),
+  };
+}
+
+/**
  * Fast-dLLM v1 for Dream: the forward over the whole canvas at the start of a block writes the block's first position and
  * no other, whatever its confidence; the block then goes on by another policy, whose steps count from that forward.
  */

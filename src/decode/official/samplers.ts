@@ -26,6 +26,7 @@ import {
   planP2,
   planRnd1,
 } from './full-samplers.ts';
+import { planBd3lm, planMdlm, planMdlmSemiAr } from './research-samplers.ts';
 import type { OfficialRun } from './recipe.ts';
 import type { OfficialValues, Request } from './values.ts';
 
@@ -39,6 +40,8 @@ export const RULES = [
   'joint-edit',
   'entropy-threshold',
   'entropy-schedule',
+  'ddpm',
+  'first-hitting',
 ] as const;
 export type Rule = (typeof RULES)[number];
 
@@ -258,6 +261,33 @@ export const SAMPLERS = {
     defaults: { maxTokens: 64, blockLength: 16, threshold: 2 },
     plan: planWedlmBlocks,
   },
+  mdlm: {
+    rule: 'ddpm',
+    doc: 'MDLM: each mask becomes a token with a probability that rises; made for --temperature 1',
+    source: 'kuleshov-group/mdlm diffusion.py (ddpm_cache)',
+    layout: 'full',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 1024, steps: 128, eps: 1e-5 },
+    plan: planMdlm,
+  },
+  'mdlm-semi-ar': {
+    rule: 'ddpm',
+    doc: 'MDLM in strides from left to right; made for --temperature 1',
+    source: 'kuleshov-group/mdlm diffusion.py (sample_subs_guidance)',
+    layout: 'full',
+    stepsOf: 'block',
+    defaults: { maxTokens: 1024, steps: 1000, blockLength: 512 },
+    plan: planMdlmSemiAr,
+  },
+  bd3lm: {
+    rule: 'first-hitting',
+    doc: 'BD3-LM: blocks from position 0, one mask a forward, any of them alike; made for --temperature 1',
+    source: 'kuleshov-group/bd3lms diffusion.py (semi_ar, first_hitting)',
+    layout: 'blockCausal',
+    stepsOf: 'block',
+    defaults: { maxTokens: 1024, blockLength: 4, earlyStop: false },
+    plan: planBd3lm,
+  },
 } satisfies Record<string, OfficialSampler>;
 
 export type SamplerName = keyof typeof SAMPLERS;
@@ -297,10 +327,15 @@ export function suits(name: SamplerName, { layout, reordersKnown = false, tokens
   return tokens.mask !== null && layout === wanted && (layout !== 'causal' || reordersKnown);
 }
 
+/** The same sampler serves checkpoints of several block lengths. */
+const ownBlocks = (name: SamplerName, { layout, blockLength }: ModelConfig): Partial<OfficialValues> =>
+  layout === 'blockCausal' && SAMPLERS[name].layout === layout ? { blockLength } : {};
+
 /** The published length of an answer, or half the context of a small model, in whole blocks. */
-export function defaultLength(name: SamplerName, { contextLength }: ModelConfig): number {
+export function defaultLength(name: SamplerName, config: ModelConfig): number {
+  const { contextLength } = config;
   const { defaults }: OfficialSampler = SAMPLERS[name];
-  const { maxTokens, blockLength } = { ...UNREAD, blockLength: 1, ...defaults };
+  const { maxTokens, blockLength } = { ...UNREAD, blockLength: 1, ...defaults, ...ownBlocks(name, config) };
   const room = Math.max(1, Math.floor(contextLength / 2));
   return maxTokens <= room ? maxTokens : Math.max(Math.min(room, blockLength), room - (room % blockLength));
 }
@@ -324,6 +359,11 @@ export function planOfficial(
   const { eos = config.tokens.eos, padId = config.tokens.pad ?? eos[0] ?? null, ...said } = options;
   const read = Object.keys(sampler.defaults);
   const given = Object.entries(said).filter(([key, value]) => read.includes(key) && value !== undefined);
-  const values: OfficialValues = { ...UNREAD, ...sampler.defaults, ...Object.fromEntries(given) };
+  const values: OfficialValues = {
+    ...UNREAD,
+    ...sampler.defaults,
+    ...ownBlocks(name, config),
+    ...Object.fromEntries(given),
+  };
   return sampler.plan({ config, prompt, values, eos, padId });
 }

@@ -170,7 +170,7 @@ describe('wedlm', () => {
     const parameters = createParameters(config);
     initialise(parameters, config, createRng(8));
     for (const { shape, data } of parameters.list)
-      data.forEach((x, i) => (data[i] = shape.length === 2 ? 4 * x : x + 0.01 * (i % 5)));
+      data.forEach((x, i) => (data[i] = shape.length === 2 ? 12 * x : x + 0.01 * (i % 5)));
     const tensors = toTensors(parameters);
     const ask: Oracle = async (before, window) => {
       const ids = [...before, ...window];
@@ -198,7 +198,7 @@ describe('wedlm', () => {
       });
     };
     const denoiser = createDenoiser(await nodeRuntime(), config, tensors, { threads: 1 });
-    const options = { maxTokens: 12, windowLength: 5, entropyThreshold: 2.5, distancePenalty: 0.1 };
+    const options = { maxTokens: 12, windowLength: 5, entropyThreshold: 3.35, distancePenalty: 0.05 };
     const reference = await engine(ask, [3, 9, 4, 7], options);
     expect(await official('wedlm', denoiser, [3, 9, 4, 7], options)).toEqual({ ...reference, prefills: 1 });
     const written = reference.text.length - 4;
