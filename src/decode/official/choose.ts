@@ -19,11 +19,11 @@ export type SamplerChoice = (typeof SAMPLER_CHOICES)[number];
 
 /** Samplers of a family, its default first. LLaDA2.0 and 2.1 have one config.json; 2.1 has to be asked for. */
 export const FAMILY_SAMPLERS: Readonly<Record<string, readonly SamplerName[]>> = {
-  llada: ['llada', 'fast-dllm-v1', 'dparallel'],
+  llada: ['llada', 'fast-dllm-v1', 'dparallel', 'd3llm'],
   'llada-moe': ['llada', 'fast-dllm-v1'],
   illada: ['llada', 'fast-dllm-v1'],
   llada2: ['llada2.0', 'llada2.1'],
-  dream: ['dream', 'dream-origin', 'fast-dllm-v1-dream', 'dparallel'],
+  dream: ['dream', 'dream-origin', 'fast-dllm-v1-dream', 'dparallel', 'd3llm-dream'],
   'open-dcoder': ['dream', 'open-dcoder-p2'],
   rnd1: ['rnd1'],
   'a2d-qwen3': ['dllm-mdlm', 'llada', 'dllm-bd3lm', 'a2d-card-bd3lm'],

@@ -16,6 +16,7 @@ import {
 } from './block-samplers.ts';
 import { planWedlm, planWedlmBlocks } from './causal-samplers.ts';
 import {
+  planD3llm,
   planDllmMdlm,
   planDparallel,
   planDream,
@@ -192,6 +193,24 @@ export const SAMPLERS = {
     defaults: { maxTokens: 256, blockLength: 32, entropyThreshold: 0.45 },
     plan: planDparallel,
   },
+  d3llm: {
+    rule: 'entropy-threshold',
+    doc: 'd3LLM for LLaDA: several blocks in flight, all up to the entropy, and always the surest; no cache',
+    source: 'hao-ai-lab/d3LLM d3llm_llada_generate_util.py (generate_multi_block)',
+    layout: 'full',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 256, blockLength: 32, entropyThreshold: 0.5, activateAt: 0.1, earlyStop: true },
+    plan: (request) => planD3llm(request),
+  },
+  'd3llm-dream': {
+    rule: 'entropy-threshold',
+    doc: 'd3LLM for Dream: several blocks in flight, all under the entropy, one at least in the first; no cache',
+    source: 'hao-ai-lab/d3LLM d3llm_dream_generate_util.py (generate_multi_block)',
+    layout: 'full',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 256, blockLength: 32, entropyThreshold: 0.5, activateAt: 0.1, earlyStop: true },
+    plan: (request) => planD3llm(request, true),
+  },
   rnd1: {
     rule: 'entropy-schedule',
     doc: 'RND1: the positions with the highest entropies stay masked, fewer from step to step',
@@ -312,6 +331,7 @@ const UNREAD: OfficialValues = {
   cache: 'none',
   subBlockLength: 8,
   entropyThreshold: 0,
+  activateAt: 1,
   distancePenalty: 0,
   windowLength: 16,
   guidance: 0,

@@ -26,6 +26,8 @@ export interface OfficialValues {
   subBlockLength: number;
   /** Nats. */
   entropyThreshold: number;
+  /** A block joins when this share of the one before it is written. */
+  activateAt: number;
   /** Nats that each position between the first mask and another adds to the other's entropy. */
   distancePenalty: number;
   /** Positions of a window that begins at the first mask. */
