@@ -90,6 +90,23 @@ describe('converted weights', () => {
     expect(source[0].mtimeNs).toBe('1000000000');
   });
 
+  it('reads a copy of them through once, and then knows it', async () => {
+    const before = await load();
+    const [entry] = await entries();
+    const manifest = join(model, CACHE_FOLDER, entry, 'manifest.json');
+    const stampOf = async (): Promise<unknown> => JSON.parse(await readFile(manifest, 'utf8')).data.stamp;
+    const made = await stampOf();
+    await utimes(await dataFile(), 1, 1);
+    expect(await load()).toEqual({ ...before, made: false });
+    expect(await stampOf()).toMatchObject({ mtimeNs: '1000000000' });
+    expect(await stampOf()).not.toEqual(made);
+    // Entries of before stamps were kept are read through as well.
+    const { data, ...rest } = JSON.parse(await readFile(manifest, 'utf8'));
+    await writeFile(manifest, JSON.stringify({ ...rest, data: { ...data, stamp: undefined } }));
+    expect((await load()).made).toBe(false);
+    expect(await stampOf()).toMatchObject({ mtimeNs: '1000000000' });
+  });
+
   it('makes them anew for other weights, and drops the old', async () => {
     const before = await load();
     const path = join(model, 'model.safetensors');
