@@ -73,6 +73,16 @@ describe('converted weights', () => {
     },
   );
 
+  it('may stay in their file', async () => {
+    const [packed, unpacked] = [await load(), await load({ packed: false })];
+    expect(unpacked.made).toBe(false);
+    expect(unpacked.statistics.ids).toEqual(packed.statistics.ids);
+    unpacked.statistics.logits.forEach((logit, i) =>
+      expect(logit).toBeCloseTo(packed.statistics.logits[i], 4),
+    );
+    await expect(load({ packed: false, precision: 'int8' })).rejects.toMatchObject({ code: 'bad_option' });
+  });
+
   it('keeps an entry for each precision', async () => {
     await load({ precision: 'int8' });
     await load({ precision: 'int4' });
