@@ -5,8 +5,8 @@
  * constant, and the runtime computes whatever follows from it once, when a graph is loaded.
  */
 import type { Value } from '../graph/graph.ts';
-import { layerNorm } from '../graph/layers.ts';
-import { add, gelu, linear, mul, silu, split } from '../graph/ops.ts';
+import { gelu, layerNorm } from '../graph/layers.ts';
+import { add, linear, mul, silu, split } from '../graph/ops.ts';
 import { NOISE_FEATURES, type ModelConfig } from './config.ts';
 import type { TransformerParts } from './transformer.ts';
 import { HIDDEN } from './visibility.ts';
