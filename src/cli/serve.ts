@@ -164,6 +164,7 @@ async function ownEngine(options: ServeOptions, logger: Logger): Promise<Complet
     defaults: Object.fromEntries(tuned.map((each) => [each.id, decodeOptionsOf(options, each.options)])),
     precisions: Object.fromEntries(tuned.map((each) => [each.id, options.precision ?? each.precision])),
     memoryBytes: options.memory,
+    onConvert: (model, percent) => logger.info({ model, percent }, 'converting weights'),
   });
 }
 
