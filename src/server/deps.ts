@@ -75,7 +75,7 @@ export interface Route<T = unknown> {
   path: string;
   /** The same under other names, for clients whose base address lacks `/v1`. */
   aliases?: readonly string[];
-  tag: 'OpenAI' | 'Mercury and Mistral' | 'tintype' | 'llama.cpp' | 'Ollama' | 'Server';
+  tag: 'OpenAI' | 'Mercury and Mistral' | 'tintype' | 'llama.cpp' | 'Ollama' | 'Tabby' | 'Server';
   summary: string;
   body?: z.ZodType<T>;
   /** Media type of a streamed answer. */

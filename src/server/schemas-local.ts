@@ -1,4 +1,4 @@
-/** Bodies in the shapes of llama.cpp's server and of Ollama. */
+/** Bodies in the shapes of llama.cpp's server, of Ollama and of Tabby. */
 import { z } from 'zod';
 import { body, flag, jsonSchema, manyStops, text, tintype, withDefault } from './schema-parts.ts';
 import { tools } from './schemas.ts';
@@ -112,3 +112,10 @@ export const ollamaChatBody = body({
 
 export const ollamaShowBody = body({ model: text.nullish(), name: text.nullish() });
 export type OllamaBody = z.infer<typeof ollamaGenerateBody> | z.infer<typeof ollamaChatBody>;
+
+/** `POST /v1/events` of Tabby. */
+export const tabbyEventBody = body({
+  type: text.describe('view, select or dismiss.'),
+  completion_id: text,
+  choice_index: whole.nullish(),
+});

@@ -7,6 +7,7 @@ import { infillRoutes } from './infill.ts';
 import { llamaRoutes } from './llama.ts';
 import { ollamaRoutes } from './ollama.ts';
 import { serverRoutes } from './server.ts';
+import { tabbyRoutes } from './tabby.ts';
 
 export const ROUTES: readonly Route[] = [
   ...chatRoutes,
@@ -15,5 +16,6 @@ export const ROUTES: readonly Route[] = [
   ...infillRoutes,
   ...llamaRoutes,
   ...ollamaRoutes,
+  ...tabbyRoutes,
   ...serverRoutes,
 ];
