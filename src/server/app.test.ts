@@ -227,6 +227,32 @@ describe('refusals', () => {
     expect((await response.text()).length).toBeLessThan(400);
   });
 
+  it('more tokens in all answers together than one request may have are 400', async () => {
+    const { post, engine } = rig();
+    expect((await post(FIM, { prompt: 'a', n: 16, max_tokens: 128 })).status).toBe(200);
+    const bodies = [
+      [FIM, { prompt: 'a', n: 16, max_tokens: 129 }],
+      [COMPLETIONS, { prompt: ['a', 'b', 'c'], max_tokens: 700 }],
+      ['/v1/infill', { template: 'a <|hole|> b <|hole|> c <|hole|>', max_tokens: 700 }],
+    ] as const;
+    for (const [path, body] of bodies) {
+      const response = await post(path, body);
+      expect(response.status, path).toBe(400);
+      expect((await json(response)).error).toMatchObject({ param: 'max_tokens', code: 'too_many_tokens' });
+    }
+    expect(engine.asked).toHaveLength(16);
+  });
+
+  it('answers whose length is not asked for share what one request may have', async () => {
+    const { post, engine } = rig();
+    const messages = [{ role: 'user', content: 'hi' }];
+    const ask = (n: number) =>
+      post('/v1/chat/completions', { model: 'tintype-chat', messages, max_tokens: -1, n });
+    expect((await ask(1)).status).toBe(200);
+    expect((await ask(8)).status).toBe(200);
+    expect(engine.asked.map(({ maxTokens }) => maxTokens)).toEqual([1024, ...Array(8).fill(256)]);
+  });
+
   it('a schema that would take seconds to compile is 400 at once', async () => {
     const schema = { enum: Array.from({ length: 100_000 }, (_, i) => `v${i}`) };
     const response_format = { type: 'json_schema', json_schema: { name: 'x', schema } };

@@ -40,8 +40,8 @@ export async function* runJob(
   job: Job,
   { engine, metrics }: Deps,
 ): AsyncGenerator<JobEvent, void, void> {
-  const { model, sources, n, settings } = job;
-  checkLength(job);
+  const { model, sources, n } = job;
+  const settings = { ...job.settings, maxTokens: checkedLength(job) };
   c.set('log', { ...c.var.log, model: model.id });
   const seed = seedOf(job.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
   const inbox = createInbox<JobEvent>();
@@ -109,13 +109,32 @@ function countDelivered(
   c.var.onDelivered();
 }
 
-/** What can be refused before anything runs. */
-function checkLength({ model, settings }: Job): void {
-  if (settings.shrink || settings.maxTokens < model.contextLength) return;
+/** Tokens that all answers of one request may have together, where the context of the model is not longer. */
+const MOST_ANSWER_TOKENS = 2048;
+
+/** Most tokens of one answer. What can be refused before anything runs is: 400. */
+function checkedLength({ model, sources, n, settings }: Job): number {
+  const { maxTokens, shrink } = settings;
+  if (!shrink && maxTokens >= model.contextLength) {
+    throw new HttpError(
+      400,
+      `max_tokens: ${maxTokens} leaves no room for a prompt in the context of ${model.contextLength} tokens`,
+      { param: 'max_tokens', code: 'context_length_exceeded' },
+    );
+  }
+  const each = checkTotal(model, sources.length * n, shrink ? 1 : maxTokens);
+  return Math.min(maxTokens, each);
+}
+
+/** How many tokens each of so many answers may have. Refuses more: one request must not hold up everybody for long. */
+export function checkTotal({ contextLength }: ServedModel, answers: number, maxTokens: number): number {
+  const most = Math.max(MOST_ANSWER_TOKENS, contextLength);
+  if (answers * maxTokens <= most) return Math.floor(most / answers);
   throw new HttpError(
     400,
-    `max_tokens: ${settings.maxTokens} leaves no room for a prompt in the context of ${model.contextLength} tokens`,
-    { param: 'max_tokens', code: 'context_length_exceeded' },
+    `max_tokens: ${answers} answers of ${maxTokens} tokens; all answers of one request may have ${most} together: ` +
+      'ask for fewer, for shorter ones, or in several requests',
+    { param: 'max_tokens', code: 'too_many_tokens' },
   );
 }
 
