@@ -7,8 +7,10 @@ import type { FimPrompt } from '../text/fim.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { appendCanvas } from './canvas.ts';
 import type { Canvas } from './canvas.ts';
-import { compileJsonSchema } from './constraints/json-schema.ts';
-import { compileRegex } from './constraints/regex.ts';
+import { createAutomaton } from './constraints/automaton.ts';
+import { grammarOf } from './constraints/grammar.ts';
+import type { Constraint } from './constraints/grammar.ts';
+import type { Node } from './constraints/nodes.ts';
 import { createTokenAutomaton } from './constraints/tokens.ts';
 import type { TokenAutomaton } from './constraints/tokens.ts';
 import { decode } from './decode.ts';
@@ -153,31 +155,33 @@ const definedOf = <T extends object>(options: T): T =>
 const automata = new WeakMap<Tokenizer, Map<string, TokenAutomaton>>();
 const MOST_AUTOMATA = 32;
 
-/** A language over the tokens of a model. Errors: `bad_option` or `unsupported`, for what cannot be compiled. */
+/**
+ * A language over the tokens of a model. Errors: `bad_option` or `unsupported`, for what cannot be compiled.
+ * @param grammar of this constraint, where it is known already
+ */
 export function constraintOf(
   tokenizer: Tokenizer,
   { tokens }: ModelConfig,
-  { schema, regex }: { schema?: unknown; regex?: string | undefined },
+  constraint: Constraint,
+  grammar?: Node,
 ): TokenAutomaton | undefined {
-  if (schema === undefined && regex === undefined) return undefined;
-  if (schema !== undefined && regex !== undefined) {
-    throw new TintypeError('bad_option', {
-      what: 'schema and regex cannot both say what the text is',
-      next: 'give one of them; a pattern may stand inside the schema',
-    });
-  }
+  if (!isConstraint(constraint)) return undefined;
+  const { schema, regex } = constraint;
   const key = JSON.stringify([schema, regex, tokens.eos]);
   let known = automata.get(tokenizer);
   if (!known) automata.set(tokenizer, (known = new Map()));
   let automaton = known.get(key);
   if (!automaton) {
-    const language = regex !== undefined ? compileRegex(regex) : compileJsonSchema(schema);
+    const language = createAutomaton(grammar ?? grammarOf(constraint))!;
     automaton = createTokenAutomaton(language, tokenizer, { ends: tokens.eos });
     if (known.size >= MOST_AUTOMATA) known.delete(known.keys().next().value!);
     known.set(key, automaton);
   }
   return automaton;
 }
+
+export const isConstraint = ({ schema, regex }: Constraint): boolean =>
+  schema !== undefined || regex !== undefined;
 
 /** The same, read to the end. */
 export async function completeText(

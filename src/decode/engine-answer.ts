@@ -5,7 +5,8 @@ import type { FimPrompt } from '../text/fim.ts';
 import type { Batch } from './batch.ts';
 import { createCanvasFrames } from './canvas-frames.ts';
 import { chatPromptIds } from './conversation.ts';
-import { gapPrompt, planLengths, streamPrompt } from './complete.ts';
+import type { CompileThread } from './constraints/compile-thread.ts';
+import { constraintOf, gapPrompt, isConstraint, planLengths, streamPrompt } from './complete.ts';
 import type { CompleteOptions, TextModel } from './complete.ts';
 import { withDefaults } from './defaults.ts';
 import type { CompletionRequest, EngineEvent } from './engine-types.ts';
@@ -27,6 +28,7 @@ export interface EngineModel extends TextModel, PoolModel {
 export interface Surroundings {
   pool: ModelPool<EngineModel>;
   schedule: Schedule;
+  compiler: CompileThread;
   signal: AbortSignal;
 }
 
@@ -36,13 +38,14 @@ export type SentRequest = Omit<CompletionRequest, 'signal'> &
 /** Errors: those of `streamPrompt`; `prompt_too_long`; `unsupported` for a conversation with a model that cannot. */
 export async function answer(
   request: SentRequest,
-  { pool, schedule, signal }: Surroundings,
+  { pool, schedule, compiler, signal }: Surroundings,
   tell: (event: EngineEvent) => void,
 ): Promise<void> {
   const askedMs = performance.now();
   const model = await pool.acquire(request.model, signal);
   try {
     const { prompt, maxTokens } = promptOf(model, request);
+    const options = await withConstraint(model, request.options ?? {}, compiler, signal);
     const turn = {
       lane: model.id,
       owner: request.owner ?? '',
@@ -52,7 +55,7 @@ export async function answer(
     const queuedMs = performance.now() - askedMs;
     const denoiser = model.batch.join();
     try {
-      await run({ ...model, denoiser }, prompt, { ...request, maxTokens }, signal, queuedMs, tell);
+      await run({ ...model, denoiser }, prompt, { ...request, options, maxTokens }, signal, queuedMs, tell);
     } finally {
       model.batch.leave(denoiser);
       leave();
@@ -60,6 +63,20 @@ export async function answer(
   } finally {
     pool.release(model.id);
   }
+}
+
+/** A constraint is compiled before the request takes a place, and not in this thread. */
+async function withConstraint(
+  { tokenizer, denoiser, defaults }: EngineModel,
+  options: CompleteOptions,
+  compiler: CompileThread,
+  signal: AbortSignal,
+): Promise<CompleteOptions> {
+  const { schema, regex } = withDefaults(options, defaults);
+  if (!isConstraint({ schema, regex })) return options;
+  const grammar = await compiler.compile({ schema, regex }, signal);
+  const constraint = constraintOf(tokenizer, denoiser.config, { schema, regex }, grammar);
+  return { ...options, schema: undefined, regex: undefined, constraint };
 }
 
 async function run(

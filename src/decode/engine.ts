@@ -3,7 +3,6 @@
  * for one model that are under way together share their forwards.
  */
 import { TintypeError } from '../errors.ts';
-import type { ErrorCode, ErrorParts } from '../errors.ts';
 import type { Overrides } from '../model/config-json.ts';
 import type { Precision } from '../model/quantize.ts';
 import { spawnWorker } from '../worker.ts';
@@ -13,6 +12,8 @@ import { replyOf } from './engine-types.ts';
 import type { CompletionEngine, CompletionRequest, EngineEvent, ServedModel } from './engine-types.ts';
 import { createInbox } from './inbox.ts';
 import type { Inbox } from './inbox.ts';
+import { receivedError } from './sent-error.ts';
+import type { SentError } from './sent-error.ts';
 
 export interface EngineOptions {
   /** Model folders; the name of a folder is the id of its model. */
@@ -29,12 +30,6 @@ export interface EngineOptions {
   mostRequests?: number | undefined;
   /** What the files of the models do not say; the same for all. */
   overrides?: Overrides | undefined;
-}
-
-/** An error on its way between threads; classes do not survive the trip. */
-export interface SentError {
-  code: ErrorCode | null;
-  parts: ErrorParts;
 }
 
 /** What the worker is told. */
@@ -55,9 +50,6 @@ export type FromWorker =
 const MOST_REQUESTS = 72;
 
 const aborted = (what: string): TintypeError => new TintypeError('aborted', { what });
-
-const receivedError = ({ code, parts }: SentError): Error =>
-  code === null ? new Error(parts.what) : new TintypeError(code, parts);
 
 /** Loads the models. Errors: those of `loadDenoiser`, and `bad_option` for two folders of the same name. */
 export async function createEngine(options: EngineOptions): Promise<CompletionEngine> {
