@@ -9,7 +9,7 @@ import type { CompileThread } from './constraints/compile-thread.ts';
 import { constraintOf, gapPrompt, isConstraint, planLengths, streamPrompt } from './complete.ts';
 import type { CompleteOptions, TextModel } from './complete.ts';
 import { withDefaults } from './defaults.ts';
-import type { CompletionRequest, EngineEvent } from './engine-types.ts';
+import type { CompletionRequest, DeltaEvent, EngineEvent } from './engine-types.ts';
 import type { DoneEvent } from './events.ts';
 import type { ModelPool, PoolModel } from './model-pool.ts';
 import type { PrefixCache } from './prefix-cache.ts';
@@ -65,6 +65,23 @@ export async function answer(
   }
 }
 
+/** Deltas after the first as one: each that is sent wakes the thread that reads it. */
+function joinedDeltas(tell: (event: EngineEvent) => void): (event: EngineEvent) => void {
+  let isFirst = true;
+  let held: DeltaEvent | null = null;
+  return (event) => {
+    if (event.type === 'delta' && !isFirst) {
+      held = held
+        ? { ...event, text: held.text + event.text, tokens: [...held.tokens, ...event.tokens] }
+        : event;
+      return;
+    }
+    if (event.type === 'delta') isFirst = false;
+    else if (event.type === 'reply' && held) tell(held);
+    tell(event);
+  };
+}
+
 /** A constraint is compiled before the request takes a place, and not in this thread. */
 async function withConstraint(
   { tokenizer, denoiser, defaults }: EngineModel,
@@ -106,13 +123,14 @@ async function run(
   });
   const deltas = createTextStream(model.tokenizer, stop, { logprobs: request.logprobs });
   const frames = request.frames ? createCanvasFrames(canvas, model.tokenizer, text) : () => null;
+  const told = request.together ? joinedDeltas(tell) : tell;
   let done: DoneEvent | null = null;
   for await (const event of events) {
     const frame = frames(event);
-    if (frame) tell({ type: 'frame', ...frame });
+    if (frame) told({ type: 'frame', ...frame });
     if (event.type === 'block') soFar.completionTokens += event.ids.length;
     const delta = deltas.push(event);
-    if (delta) tell({ type: 'delta', ...delta, soFar: { ...soFar } });
+    if (delta) told({ type: 'delta', ...delta, soFar: { ...soFar } });
     if (event.type === 'done') done = event;
   }
   if (done === null || done.reason === 'aborted') {
@@ -120,8 +138,8 @@ async function run(
   }
   const whole = text(done);
   const rest = deltas.end(whole);
-  if (rest) tell({ type: 'delta', ...rest });
-  tell({
+  if (rest) told({ type: 'delta', ...rest });
+  told({
     type: 'reply',
     reply: {
       text: whole,

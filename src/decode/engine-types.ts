@@ -49,6 +49,8 @@ export interface RequestSettings {
   frames?: boolean | undefined;
   /** Tell each token with its probability. */
   logprobs?: boolean | undefined;
+  /** Only the whole is wanted: deltas after the first come as one. */
+  together?: boolean | undefined;
   /** Who asks: where requests wait, owners take turns. */
   owner?: string | undefined;
   /** Asks the decoder to stop between two denoising steps; the request then rejects with code `aborted`. */

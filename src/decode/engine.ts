@@ -134,7 +134,7 @@ export async function createEngine(options: EngineOptions): Promise<CompletionEn
       cacheMaxBytes: told.cacheMaxBytes,
     }),
     stream,
-    complete: (request) => replyOf(stream(request)),
+    complete: (request) => replyOf(stream({ ...request, together: true })),
     close() {
       over ??= aborted('the engine was closed');
       send({ type: 'close' });

@@ -54,6 +54,8 @@ export interface Variables {
   /** Of a streamed answer: tokens of the pieces that the reader has taken. */
   delivered: TokenCounts;
   onDelivered: () => void;
+  /** The engine has the request: what takes time anyway can be done meanwhile. */
+  onAsked: () => void;
   /** Whose request it is; null where the server is open. */
   key: ApiKey | null;
   /** For the answer, errors included. */

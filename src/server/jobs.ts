@@ -1,4 +1,5 @@
 /** The work of one HTTP request: some prompts, some answers to each, run together, told as they come. */
+import { setMaxListeners } from 'node:events';
 import type {
   CompletionReply,
   EngineEvent,
@@ -20,7 +21,7 @@ export interface Job {
   n: number;
   /** Null: drawn. Answers to one prompt get seeds one after the other. */
   seed: number | null;
-  settings: Omit<RequestSettings, 'model' | 'seed' | 'signal' | 'owner'>;
+  settings: Omit<RequestSettings, 'model' | 'seed' | 'signal' | 'owner' | 'together'>;
 }
 
 export interface JobEvent {
@@ -39,6 +40,7 @@ export async function* runJob(
   c: Ctx,
   job: Job,
   { engine, metrics }: Deps,
+  { together = false }: { together?: boolean } = {},
 ): AsyncGenerator<JobEvent, void, void> {
   const { model, sources, n } = job;
   const settings = { ...job.settings, maxTokens: checkedLength(job) };
@@ -48,6 +50,8 @@ export async function* runJob(
   const startedMs = performance.now();
   const own = new AbortController();
   const signal = AbortSignal.any([c.var.signal, own.signal]);
+  // Each answer listens.
+  setMaxListeners(sources.length * n + 1, signal);
 
   async function runOne(choice: number): Promise<void> {
     const source = sources[Math.floor(choice / n)];
@@ -56,6 +60,7 @@ export async function* runJob(
       ...source,
       ...settings,
       model: model.id,
+      together,
       seed: (seed + (choice % n)) % SEEDS,
       owner: c.env?.internal ? 'batches' : (c.var.key?.id ?? c.var.requestId),
       signal,
@@ -68,6 +73,7 @@ export async function* runJob(
 
   const choices = Array.from({ length: sources.length * n }, (_, choice) => choice);
   const all = Promise.all(choices.map(runOne));
+  c.get('onAsked')();
   all.then(
     () => inbox.end(),
     (error: unknown) => {
@@ -99,14 +105,14 @@ function countDelivered(
   const now = event.type === 'delta' ? event.soFar : event.type === 'reply' ? event.reply : undefined;
   if (now === undefined) return;
   const before = taken.get(choice) ?? NOTHING;
-  const { delivered } = c.var;
+  const delivered = c.get('delivered');
   if (choice % n === 0) {
     delivered.promptTokens += now.promptTokens - before.promptTokens;
     delivered.cachedTokens += now.cachedTokens - before.cachedTokens;
   }
   delivered.completionTokens += now.completionTokens - before.completionTokens;
   taken.set(choice, now);
-  c.var.onDelivered();
+  c.get('onDelivered')();
 }
 
 /** Tokens that all answers of one request may have together, where the context of the model is not longer. */
@@ -151,7 +157,7 @@ export async function completeJob(c: Ctx, job: Job, deps: Deps): Promise<JobResu
   const size = job.sources.length * job.n;
   const replies = Array.from<CompletionReply>({ length: size });
   const tokens = Array.from({ length: size }, (): SettledTokens => []);
-  for await (const { choice, event } of runJob(c, job, deps)) {
+  for await (const { choice, event } of runJob(c, job, deps, { together: true })) {
     if (event.type === 'delta') tokens[choice].push(...event.tokens);
     if (event.type === 'reply') replies[choice] = event.reply;
   }

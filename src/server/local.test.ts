@@ -26,7 +26,7 @@ describe('llama.cpp', () => {
     expect(engine.asked[0]).toMatchObject({
       prompt: '// x.ts\nexport {}\nlet a = 1;\nlet b',
       suffix: '\nlet c;',
-      maxTokens: 10_000,
+      maxTokens: 2048,
       shrink: true,
       overflow: 'keepNearest',
       temperature: 0,

@@ -10,7 +10,9 @@ const predict = whole.min(-1, 'expected at least 0, or -1 for no limit').nullish
 
 const llama = {
   model: text.nullish().describe('llama.vim sends none.'),
-  n_predict: predict.describe('Most tokens to write; 0 only warms the cache, -1 is what the context leaves.'),
+  n_predict: predict.describe(
+    'Most tokens to write, 256 when absent; 0 only warms the cache, -1 is what the context leaves.',
+  ),
   max_tokens: predict.describe('The same.'),
   temperature: number.min(0).nullish().describe('0, the default, is greedy.'),
   top_k: whole.nullish(),
