@@ -51,6 +51,8 @@ export interface RequestSettings {
   logprobs?: boolean | undefined;
   /** Only the whole is wanted: deltas after the first come as one. */
   together?: boolean | undefined;
+  /** Part of a request of which another part was answered: never refused as `overloaded`. */
+  goesOn?: boolean | undefined;
   /** Who asks: where requests wait, owners take turns. */
   owner?: string | undefined;
   /** Asks the decoder to stop between two denoising steps; the request then rejects with code `aborted`. */

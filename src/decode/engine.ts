@@ -91,10 +91,14 @@ export async function createEngine(options: EngineOptions): Promise<CompletionEn
 
   const send = (message: ToWorker): void => worker.postMessage(message);
 
-  async function* stream({ signal, ...request }: CompletionRequest): AsyncGenerator<EngineEvent, void, void> {
+  async function* stream({
+    signal,
+    goesOn = false,
+    ...request
+  }: CompletionRequest): AsyncGenerator<EngineEvent, void, void> {
     if (over) throw over;
     if (signal?.aborted) throw aborted('the request was given up');
-    if (inboxes.size >= mostRequests) {
+    if (inboxes.size >= mostRequests && !goesOn) {
       throw new TintypeError('overloaded', {
         what: 'too many requests are waiting',
         got: `${inboxes.size} under way`,

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createFakeEngine } from '../../tests/fake-engine.ts';
@@ -168,6 +169,20 @@ describe('completions', () => {
     expect(header).toMatch(
       /^queue;dur=0\.3, prefill;dur=1\.5, decode;dur=3\.5;desc="2 forwards", total;dur=\d+\.\d$/,
     );
+  });
+});
+
+describe('a request that is over', () => {
+  it.each([false, true])('is held by nothing: stream %s', async (stream) => {
+    const shutdown = new AbortController();
+    const { app } = rig(createFakeEngine(), { shutdown: shutdown.signal });
+    const [own, before] = [new AbortController(), getEventListeners(shutdown.signal, 'abort').length];
+    const body = JSON.stringify({ prompt: 'a', stream });
+    const request = new Request(`http://localhost${FIM}`, { method: 'POST', body, signal: own.signal });
+    await (await app.request(request)).text();
+    // Node keeps a signal that others depend on as long as somebody listens.
+    expect(getEventListeners(request.signal, 'abort')).toEqual([]);
+    expect(getEventListeners(shutdown.signal, 'abort')).toHaveLength(before);
   });
 });
 

@@ -79,8 +79,9 @@ export function createApp(options: AppOptions): Hono<Env> {
     c.set('headers', {});
     c.set('signal', abort.signal);
     const leave = (): void => abort.abort();
-    if (c.req.raw.signal.aborted || shutdown?.aborted) leave();
-    c.req.raw.signal.addEventListener('abort', leave, { once: true });
+    const client = c.req.raw.signal;
+    if (client.aborted || shutdown?.aborted) leave();
+    client.addEventListener('abort', leave, { once: true });
     running.add(abort);
     await next();
     const elapsedMs = (): number => performance.now() - startedMs;
@@ -92,6 +93,8 @@ export function createApp(options: AppOptions): Hono<Env> {
     const route = known.includes('*') ? 'none' : known;
     const end = (): void => {
       running.delete(abort);
+      // Node keeps a signal as long as somebody listens.
+      client.removeEventListener('abort', leave);
       const record: RequestRecord = {
         requestId: c.var.requestId,
         method,

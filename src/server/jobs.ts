@@ -21,7 +21,7 @@ export interface Job {
   n: number;
   /** Null: drawn. Answers to one prompt get seeds one after the other. */
   seed: number | null;
-  settings: Omit<RequestSettings, 'model' | 'seed' | 'signal' | 'owner' | 'together'>;
+  settings: Omit<RequestSettings, 'model' | 'seed' | 'signal' | 'owner' | 'together' | 'goesOn'>;
 }
 
 export interface JobEvent {
@@ -40,7 +40,7 @@ export async function* runJob(
   c: Ctx,
   job: Job,
   { engine, metrics }: Deps,
-  { together = false }: { together?: boolean } = {},
+  { together = false, goesOn = false }: Pick<RequestSettings, 'together' | 'goesOn'> = {},
 ): AsyncGenerator<JobEvent, void, void> {
   const { model, sources, n } = job;
   const settings = { ...job.settings, maxTokens: checkedLength(job) };
@@ -61,6 +61,7 @@ export async function* runJob(
       ...settings,
       model: model.id,
       together,
+      goesOn,
       seed: (seed + (choice % n)) % SEEDS,
       owner: c.env?.internal ? 'batches' : (c.var.key?.id ?? c.var.requestId),
       signal,

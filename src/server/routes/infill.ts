@@ -47,7 +47,7 @@ async function* fill(c: Ctx, body: InfillBody, deps: Deps): AsyncGenerator<Told,
   };
   for (const [hole, next] of rest.entries()) {
     const sources = [{ prompt: prefix, suffix: rest.slice(hole).join('') }];
-    for await (const { event } of runJob(c, { ...job, sources }, deps)) {
+    for await (const { event } of runJob(c, { ...job, sources }, deps, { goesOn: hole > 0 })) {
       if (event.type === 'delta') yield { hole, delta: event.text };
       if (event.type === 'reply') replies.push(event.reply);
     }
