@@ -43,6 +43,11 @@ export interface CompleteOptions extends Omit<DecodeOptions, 'stop'> {
   overflow?: 'keepNearest' | 'throw' | undefined;
   /** The text ends before the first of these. */
   stop?: readonly string[] | undefined;
+  /**
+   * The text ends between two steps once so many milliseconds have passed since its first token, if it has a whole line
+   * by then: what an editor still waits for (llama.cpp's `t_max_predict_ms`).
+   */
+  predictMs?: number | undefined;
   /** The text is JSON that is valid by this JSON Schema (draft 2020-12). */
   schema?: unknown;
   /** The text as a whole matches this regular expression. */
@@ -63,6 +68,8 @@ export interface CompletionStream {
   events: AsyncGenerator<DecodeEvent, void, void>;
   /** The text of a finished run. */
   text: (done: DoneEvent) => string;
+  /** Whether `predictMs` ended it. */
+  isLate: () => boolean;
 }
 
 /** Starts a completion; nothing is computed until the events are read. Throws `bad_option`, `bad_tokenizer`. */
@@ -113,6 +120,7 @@ export function streamPrompt(
     maxTokens: asked,
     contextTokens,
     stop = [],
+    predictMs,
     schema,
     regex,
     ...options
@@ -129,6 +137,15 @@ export function streamPrompt(
       ? { text, stopped: false }
       : { text: text.slice(0, Math.min(...ends)), stopped: true };
   };
+  const now = options.now ?? (() => performance.now());
+  let firstMs: number | null = null;
+  let late = false;
+  const isLate = (settled: ArrayLike<number>): boolean => {
+    if (predictMs === undefined || settled.length === 0) return false;
+    firstMs ??= now();
+    late = now() - firstMs > predictMs && tokenizer.decode(settled).includes('\n');
+    return late;
+  };
   const run =
     sampler === undefined
       ? null
@@ -143,9 +160,12 @@ export function streamPrompt(
     ...definedOf(options),
     recipe: run?.recipe,
     constraint: options.constraint ?? constraintOf(tokenizer, config, { schema, regex }),
-    stop: stop.length === 0 ? undefined : (settled) => textBeforeStop(settled).stopped,
+    stop:
+      stop.length === 0 && predictMs === undefined
+        ? undefined
+        : (settled) => textBeforeStop(settled).stopped || isLate(settled),
   });
-  return { prompt, canvas, events, text: (done) => textBeforeStop(done.ids).text };
+  return { prompt, canvas, events, text: (done) => textBeforeStop(done.ids).text, isLate: () => late };
 }
 
 const definedOf = <T extends object>(options: T): T =>

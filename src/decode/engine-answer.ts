@@ -104,8 +104,8 @@ async function run(
   queuedMs: number,
   tell: (event: EngineEvent) => void,
 ): Promise<void> {
-  const { maxTokens, temperature, topP, seed, stop, logitBias, options = {} } = request;
-  const said = { maxTokens, temperature, topP, seed, stop, logitBias, ...options };
+  const { maxTokens, temperature, topP, seed, stop, predictMs, logitBias, options = {} } = request;
+  const said = { maxTokens, temperature, topP, seed, stop, predictMs, logitBias, ...options };
   const soFar = { promptTokens: prompt.ids.length, cachedTokens: 0, completionTokens: 0 };
   const prefixCache: PrefixCache = {
     ...model.prefixCache,
@@ -115,7 +115,7 @@ async function run(
       return known;
     },
   };
-  const { canvas, events, text } = streamPrompt(model, prompt, {
+  const { canvas, events, text, isLate } = streamPrompt(model, prompt, {
     ...withDefaults(said, model.defaults),
     maxTokens,
     prefixCache,
@@ -143,7 +143,7 @@ async function run(
     type: 'reply',
     reply: {
       text: whole,
-      finishReason: done.reason === 'length' ? 'length' : 'stop',
+      finishReason: done.reason === 'length' || isLate() ? 'length' : 'stop',
       promptTokens: prompt.ids.length,
       cachedTokens: done.cachedTokens,
       completionTokens: done.usefulTokens,

@@ -41,6 +41,8 @@ export interface RequestSettings {
   seed: number;
   /** The reply ends before the first of these. */
   stop: string[];
+  /** `CompleteOptions.predictMs`; the reply then ends with `length`. */
+  predictMs?: number | undefined;
   /** Added to the logits of tokens, by id. */
   logitBias?: Record<string, number> | undefined;
   /** The decoder's own options: mode, policy, cache, constraint. */

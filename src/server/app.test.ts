@@ -181,7 +181,7 @@ describe('a request that is over', () => {
     const request = new Request(`http://localhost${FIM}`, { method: 'POST', body, signal: own.signal });
     await (await app.request(request)).text();
     // Node keeps a signal that others depend on as long as somebody listens.
-    expect(getEventListeners(request.signal, 'abort')).toEqual([]);
+    expect(getEventListeners(request.signal, 'abort').map(({ name }) => name)).not.toContain('leave');
     expect(getEventListeners(shutdown.signal, 'abort')).toHaveLength(before);
   });
 });

@@ -30,8 +30,10 @@ const llama = {
     .array(text)
     .nullish()
     .describe('Only these fields, nested ones as "timings/prompt_n"; unknown ones are left out.'),
-  t_max_prompt_ms: number.nullish().describe('Accepted and ignored.'),
-  t_max_predict_ms: number.nullish().describe('Accepted and ignored.'),
+  t_max_prompt_ms: number.nullish().describe('Accepted and ignored, as by llama.cpp.'),
+  t_max_predict_ms: number
+    .nullish()
+    .describe('So long after its first token the text ends where it is, if it has a whole line.'),
   json_schema: jsonSchema.nullish().describe('The text is JSON, valid by this schema.'),
   tintype,
 };

@@ -98,6 +98,7 @@ async function complete(c: Ctx, body: Body, source: RequestSource, deps: Deps): 
       temperature: Math.min(body.temperature ?? 0, 2),
       topP: body.top_p || 1,
       stop: body.stop,
+      predictMs: (body.t_max_predict_ms ?? 0) > 0 ? body.t_max_predict_ms! : undefined,
       options: optionsOf(body.tintype, { topK: body.top_k, schema: body.json_schema ?? undefined }),
     },
   };
