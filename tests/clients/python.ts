@@ -22,3 +22,7 @@ export async function runPython(path: string, ...args: string[]): Promise<any> {
   const { stdout } = await run(python, [path, ...args], { timeout: 100_000 });
   return JSON.parse(stdout.trim().split('\n').at(-1)!);
 }
+
+/** Runs a module as a program; what it prints. Rejects when it ends with an error. */
+export const runModule = async (name: string, ...args: string[]): Promise<string> =>
+  (await run(python, ['-m', name, ...args], { timeout: 590_000, maxBuffer: 2 ** 26 })).stdout;
