@@ -29,7 +29,12 @@ export const GROUND: readonly string[] = ['errors', 'rng'];
 
 /** Rooms that must also run in a browser, and the files in them that are about Node alone. */
 export const BROWSER_ROOMS: readonly string[] = ['graph', 'diffusion', 'decode'];
-export const NODE_FILES: readonly string[] = ['src/decode/engine-worker.ts', 'src/graph/node.ts'];
+export const NODE_FILES: readonly string[] = [
+  'src/decode/constraints/compile-thread.ts',
+  'src/decode/constraints/compile-worker.ts',
+  'src/decode/engine-worker.ts',
+  'src/graph/node.ts',
+];
 
 export const MOST_LINES = 400;
 

@@ -271,6 +271,43 @@ export function checkBatches(name: string, open: () => Promise<OpenBatches>): vo
       expect(batch.errors.data[0]).toMatchObject({ code });
     });
 
+    it('are forgotten after thirty days, with their files and lines; those under way are not', async () => {
+      const { run, ended, call, upload, create, batch } = start();
+      const { id: done } = await run([line('a'), line('b')]);
+      const { input_file_id: input, output_file_id: output } = await ended(done);
+      const day = 86_400_000;
+      const keyed = { 'idempotency-key': 'once' };
+      const first = await json(await create({ input_file_id: input }, 'own', keyed));
+      await ended(first.id);
+
+      nowMs += 29 * day;
+      const young = await json(await upload(line('c')));
+      expect(young.expires_at).toBe((nowMs + 30 * day) / 1000);
+      await services[0].sweep();
+      expect((await batch(done)).status).toBe('completed');
+
+      nowMs += day + 1;
+      await services[0].sweep();
+      for (const id of [input, output]) {
+        expect((await call(`/v1/files/${id}`)).status).toBe(404);
+        expect((await call(`/v1/files/${id}/content`)).status).toBe(404);
+      }
+      expect((await call(`/v1/batches/${done}`)).status).toBe(404);
+      expect(await opened.batches.store.results(done)).toEqual([]);
+      expect((await call(`/v1/files/${young.id}`)).status).toBe(200);
+
+      // The key of a forgotten batch is free again, and what is under way stays.
+      let release = (): void => {};
+      hold = new Promise((resolve) => (release = resolve));
+      const again = await json(await create({ input_file_id: young.id }, 'own', keyed));
+      expect(again.id).not.toBe(first.id);
+      await opened.batches.store.expire(nowMs + 1);
+      expect((await batch(again.id)).status).toBe('in_progress');
+      expect((await call(`/v1/files/${young.id}`)).status).toBe(404);
+      release();
+      await ended(again.id);
+    });
+
     it('made twice with one idempotency key are one', async () => {
       const { upload, create } = start({ works: false });
       const { id } = await json(await upload(line('a')));

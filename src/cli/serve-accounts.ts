@@ -1,6 +1,6 @@
 /** The part of `tintype serve` that knows keys, prices and the ledger. */
 import { existsSync } from 'node:fs';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { Hono } from 'hono';
 import type { Logger } from 'pino';
 import { TintypeError } from '../errors.ts';
@@ -9,6 +9,9 @@ import type { AppOptions } from '../server/app.ts';
 import type { BatchService } from '../server/batches/service.ts';
 import type { Bindings, Env } from '../server/deps.ts';
 import { addDataOption } from './data-option.ts';
+import { toInteger } from './options.ts';
+
+const DAY_MS = 86_400_000;
 
 export interface AccountFlags {
   host: string;
@@ -16,6 +19,8 @@ export interface AccountFlags {
   /** False after --no-keys. */
   keys: boolean;
   prices?: string;
+  /** Milliseconds. */
+  keepFiles: number;
 }
 
 export interface ServeAccounts {
@@ -32,6 +37,11 @@ export interface ServeAccounts {
 export const addAccountOptions = (command: Command): Command =>
   addDataOption(command)
     .option('--no-keys', 'let everybody in, also from other machines and also where there are keys')
+    .addOption(
+      new Option('--keep-files <days>', 'how long files and finished batches are kept')
+        .argParser((text: string) => toInteger('--keep-files', text, 1, 3650) * DAY_MS)
+        .default(30 * DAY_MS, '30'),
+    )
     .option(
       '--prices <file>',
       'JSON: {"default": {"input": 0.25, "cached": 0.025, "output": 1}, "models": {}}, for a million tokens',
@@ -72,7 +82,7 @@ export async function openAccounts(options: AccountFlags, logger: Logger): Promi
     return {
       parts: {
         guards,
-        routes: [...routes, ...batchRoutes(batches)],
+        routes: [...routes, ...batchRoutes(batches, Date.now, options.keepFiles)],
         bodyBytes: { '/v1/files': MOST_FILE_BYTES },
         // An open server asks for nothing.
         ...(keys ? { pricing: pricingOf(prices) } : {}),
@@ -80,7 +90,7 @@ export async function openAccounts(options: AccountFlags, logger: Logger): Promi
       keys,
       start(app) {
         const fetch = (request: Request, bindings: Bindings) => app.fetch(request, bindings);
-        service = startBatches({ batches, accounts, fetch, onError });
+        service = startBatches({ batches, accounts, fetch, keepMs: options.keepFiles, onError });
       },
       async close() {
         await service?.close();

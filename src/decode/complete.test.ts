@@ -5,7 +5,7 @@ import type { Layout } from '../model/config.ts';
 import type { ForwardRun } from '../model/denoiser.ts';
 import { completeText, fillHoles, HOLE, infillText, streamCompletion } from './complete.ts';
 import type { FilledHole, TextModel } from './complete.ts';
-import { settledText } from './events.ts';
+import { collect, settledText } from './events.ts';
 
 const tokenizer = codeTokenizer();
 
@@ -45,6 +45,29 @@ describe('completeText', () => {
     for await (const piece of settledText(events, tokenizer)) pieces.push(piece);
     expect(pieces.length).toBeGreaterThan(4);
     expect(pieces.join('')).toBe((await completeText(textModel('blockCausal'), gap)).text);
+  });
+
+  it('ends between two steps when its time is over and a line is whole, not before', async () => {
+    const gap = { prefix: 'let a', suffix: null };
+    const options = { maxTokens: 60, regex: '[a-z]{12}\\n[a-z]{24}', blockLength: 4 };
+    const whole = (await completeText(textModel('causalContext'), gap, options)).text;
+    expect(whole).toHaveLength(37);
+    let nowMs = 0;
+    const ended = async (predictMs: number) => {
+      const stream = streamCompletion(textModel('causalContext'), gap, {
+        ...options,
+        predictMs,
+        now: () => (nowMs += 10),
+      });
+      const { done } = await collect(stream.events);
+      return { text: stream.text(done), isLate: stream.isLate() };
+    };
+    const { text, isLate } = await ended(5);
+    expect(isLate).toBe(true);
+    expect(whole.startsWith(text)).toBe(true);
+    expect(text).toContain('\n');
+    expect(text.length).toBeLessThan(whole.length);
+    expect(await ended(1e9)).toEqual({ text: whole, isLate: false });
   });
 
   it('keeps the text nearest to the gap, and says what it left out', async () => {

@@ -7,8 +7,10 @@ import type { FimPrompt } from '../text/fim.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { appendCanvas } from './canvas.ts';
 import type { Canvas } from './canvas.ts';
-import { compileJsonSchema } from './constraints/json-schema.ts';
-import { compileRegex } from './constraints/regex.ts';
+import { createAutomaton } from './constraints/automaton.ts';
+import { grammarOf } from './constraints/grammar.ts';
+import type { Constraint } from './constraints/grammar.ts';
+import type { Node } from './constraints/nodes.ts';
 import { createTokenAutomaton } from './constraints/tokens.ts';
 import type { TokenAutomaton } from './constraints/tokens.ts';
 import { decode } from './decode.ts';
@@ -41,6 +43,11 @@ export interface CompleteOptions extends Omit<DecodeOptions, 'stop'> {
   overflow?: 'keepNearest' | 'throw' | undefined;
   /** The text ends before the first of these. */
   stop?: readonly string[] | undefined;
+  /**
+   * The text ends between two steps once so many milliseconds have passed since its first token, if it has a whole line
+   * by then: what an editor still waits for (llama.cpp's `t_max_predict_ms`).
+   */
+  predictMs?: number | undefined;
   /** The text is JSON that is valid by this JSON Schema (draft 2020-12). */
   schema?: unknown;
   /** The text as a whole matches this regular expression. */
@@ -61,6 +68,8 @@ export interface CompletionStream {
   events: AsyncGenerator<DecodeEvent, void, void>;
   /** The text of a finished run. */
   text: (done: DoneEvent) => string;
+  /** Whether `predictMs` ended it. */
+  isLate: () => boolean;
 }
 
 /** Starts a completion; nothing is computed until the events are read. Throws `bad_option`, `bad_tokenizer`. */
@@ -107,14 +116,7 @@ export function planLengths(
 export function streamPrompt(
   { denoiser, tokenizer, verifier }: TextModel,
   prompt: FimPrompt,
-  {
-    maxTokens: asked,
-    contextTokens,
-    stop = [],
-    schema,
-    regex,
-    ...options
-  }: Omit<CompleteOptions, 'overflow'>,
+  { maxTokens: asked, contextTokens, ...options }: Omit<CompleteOptions, 'overflow'>,
 ): CompletionStream {
   const { config } = denoiser;
   const { sampler } = options;
@@ -128,22 +130,22 @@ export function streamPrompt(
           maxTokens,
         });
   const canvas = run?.canvas ?? appendCanvas(prompt.ids, maxTokens);
-  const { events, text } = streamCanvas({ denoiser, tokenizer, ...(verifier && { verifier }) }, canvas, {
-    ...options,
-    recipe: run?.recipe,
-    stop,
-    schema,
-    regex,
-  });
-  return { prompt, canvas, events, text };
+  const model = { denoiser, tokenizer, ...(verifier && { verifier }) };
+  return { prompt, canvas, ...streamCanvas(model, canvas, { ...options, recipe: run?.recipe }) };
 }
 
 /** The same for a canvas that the caller has laid out, such as a puzzle. Throws what `decode` throws. */
 export function streamCanvas(
   { denoiser, tokenizer, verifier }: TextModel,
   canvas: Canvas,
-  { stop = [], schema, regex, ...options }: Omit<CompleteOptions, 'overflow' | 'maxTokens' | 'contextTokens'>,
-): Pick<CompletionStream, 'events' | 'text'> {
+  {
+    stop = [],
+    predictMs,
+    schema,
+    regex,
+    ...options
+  }: Omit<CompleteOptions, 'overflow' | 'maxTokens' | 'contextTokens'>,
+): Omit<CompletionStream, 'prompt' | 'canvas'> {
   const { config } = denoiser;
   const textBeforeStop = (ids: ArrayLike<number>): { text: string; stopped: boolean } => {
     const text = tokenizer.decode(ids);
@@ -152,14 +154,26 @@ export function streamCanvas(
       ? { text, stopped: false }
       : { text: text.slice(0, Math.min(...ends)), stopped: true };
   };
+  const now = options.now ?? (() => performance.now());
+  let firstMs: number | null = null;
+  let late = false;
+  const isLate = (settled: ArrayLike<number>): boolean => {
+    if (predictMs === undefined || settled.length === 0) return false;
+    firstMs ??= now();
+    late = now() - firstMs > predictMs && tokenizer.decode(settled).includes('\n');
+    return late;
+  };
   const events = decode(denoiser, canvas, {
     verifier,
     ...(options.mode === 'ar' ? {} : ownDefaults(config)),
     ...definedOf(options),
     constraint: options.constraint ?? constraintOf(tokenizer, config, { schema, regex }),
-    stop: stop.length === 0 ? undefined : (settled) => textBeforeStop(settled).stopped,
+    stop:
+      stop.length === 0 && predictMs === undefined
+        ? undefined
+        : (settled) => textBeforeStop(settled).stopped || isLate(settled),
   });
-  return { events, text: (done) => textBeforeStop(done.ids).text };
+  return { events, text: (done) => textBeforeStop(done.ids).text, isLate: () => late };
 }
 
 const definedOf = <T extends object>(options: T): T =>
@@ -169,31 +183,33 @@ const definedOf = <T extends object>(options: T): T =>
 const automata = new WeakMap<Tokenizer, Map<string, TokenAutomaton>>();
 const MOST_AUTOMATA = 32;
 
-/** A language over the tokens of a model. Errors: `bad_option` or `unsupported`, for what cannot be compiled. */
+/**
+ * A language over the tokens of a model. Errors: `bad_option` or `unsupported`, for what cannot be compiled.
+ * @param grammar of this constraint, where it is known already
+ */
 export function constraintOf(
   tokenizer: Tokenizer,
   { tokens }: ModelConfig,
-  { schema, regex }: { schema?: unknown; regex?: string | undefined },
+  constraint: Constraint,
+  grammar?: Node,
 ): TokenAutomaton | undefined {
-  if (schema === undefined && regex === undefined) return undefined;
-  if (schema !== undefined && regex !== undefined) {
-    throw new TintypeError('bad_option', {
-      what: 'schema and regex cannot both say what the text is',
-      next: 'give one of them; a pattern may stand inside the schema',
-    });
-  }
+  if (!isConstraint(constraint)) return undefined;
+  const { schema, regex } = constraint;
   const key = JSON.stringify([schema, regex, tokens.eos]);
   let known = automata.get(tokenizer);
   if (!known) automata.set(tokenizer, (known = new Map()));
   let automaton = known.get(key);
   if (!automaton) {
-    const language = regex !== undefined ? compileRegex(regex) : compileJsonSchema(schema);
+    const language = createAutomaton(grammar ?? grammarOf(constraint))!;
     automaton = createTokenAutomaton(language, tokenizer, { ends: tokens.eos });
     if (known.size >= MOST_AUTOMATA) known.delete(known.keys().next().value!);
     known.set(key, automaton);
   }
   return automaton;
 }
+
+export const isConstraint = ({ schema, regex }: Constraint): boolean =>
+  schema !== undefined || regex !== undefined;
 
 /** The same, read to the end. */
 export async function completeText(

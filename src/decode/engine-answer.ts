@@ -5,10 +5,18 @@ import type { FimPrompt } from '../text/fim.ts';
 import type { Batch } from './batch.ts';
 import { createCanvasFrames } from './canvas-frames.ts';
 import { chatPromptIds } from './conversation.ts';
-import { gapPrompt, planLengths, streamCanvas, streamPrompt } from './complete.ts';
+import type { CompileThread } from './constraints/compile-thread.ts';
+import {
+  constraintOf,
+  gapPrompt,
+  isConstraint,
+  planLengths,
+  streamCanvas,
+  streamPrompt,
+} from './complete.ts';
 import type { CompleteOptions, CompletionStream, TextModel } from './complete.ts';
 import { withDefaults } from './defaults.ts';
-import type { CompletionRequest, EngineEvent } from './engine-types.ts';
+import type { CompletionRequest, DeltaEvent, EngineEvent } from './engine-types.ts';
 import type { DoneEvent } from './events.ts';
 import type { ModelPool, PoolModel } from './model-pool.ts';
 import type { PrefixCache } from './prefix-cache.ts';
@@ -28,6 +36,7 @@ export interface EngineModel extends TextModel, PoolModel {
 export interface Surroundings {
   pool: ModelPool<EngineModel>;
   schedule: Schedule;
+  compiler: CompileThread;
   signal: AbortSignal;
 }
 
@@ -37,13 +46,14 @@ export type SentRequest = Omit<CompletionRequest, 'signal'> &
 /** Errors: those of `streamPrompt`; `prompt_too_long`; `unsupported` for a conversation with a model that cannot. */
 export async function answer(
   request: SentRequest,
-  { pool, schedule, signal }: Surroundings,
+  { pool, schedule, compiler, signal }: Surroundings,
   tell: (event: EngineEvent) => void,
 ): Promise<void> {
   const askedMs = performance.now();
   const model = await pool.acquire(request.model, signal);
   try {
     const { prompt, maxTokens } = promptOf(model, request);
+    const options = await withConstraint(model, request.options ?? {}, compiler, signal);
     const turn = {
       lane: model.id,
       owner: request.owner ?? '',
@@ -53,7 +63,7 @@ export async function answer(
     const queuedMs = performance.now() - askedMs;
     const denoiser = model.batch.join();
     try {
-      await run({ ...model, denoiser }, prompt, { ...request, maxTokens }, signal, queuedMs, tell);
+      await run({ ...model, denoiser }, prompt, { ...request, options, maxTokens }, signal, queuedMs, tell);
     } finally {
       model.batch.leave(denoiser);
       leave();
@@ -61,6 +71,37 @@ export async function answer(
   } finally {
     pool.release(model.id);
   }
+}
+
+/** Deltas after the first as one: each that is sent wakes the thread that reads it. */
+function joinedDeltas(tell: (event: EngineEvent) => void): (event: EngineEvent) => void {
+  let isFirst = true;
+  let held: DeltaEvent | null = null;
+  return (event) => {
+    if (event.type === 'delta' && !isFirst) {
+      held = held
+        ? { ...event, text: held.text + event.text, tokens: [...held.tokens, ...event.tokens] }
+        : event;
+      return;
+    }
+    if (event.type === 'delta') isFirst = false;
+    else if (event.type === 'reply' && held) tell(held);
+    tell(event);
+  };
+}
+
+/** A constraint is compiled before the request takes a place, and not in this thread. */
+async function withConstraint(
+  { tokenizer, denoiser, defaults }: EngineModel,
+  options: CompleteOptions,
+  compiler: CompileThread,
+  signal: AbortSignal,
+): Promise<CompleteOptions> {
+  const { schema, regex } = withDefaults(options, defaults);
+  if (!isConstraint({ schema, regex })) return options;
+  const grammar = await compiler.compile({ schema, regex }, signal);
+  const constraint = constraintOf(tokenizer, denoiser.config, { schema, regex }, grammar);
+  return { ...options, schema: undefined, regex: undefined, constraint };
 }
 
 async function run(
@@ -71,8 +112,8 @@ async function run(
   queuedMs: number,
   tell: (event: EngineEvent) => void,
 ): Promise<void> {
-  const { maxTokens, temperature, topP, seed, stop, logitBias, options = {} } = request;
-  const said = { maxTokens, temperature, topP, seed, stop, logitBias, ...options };
+  const { maxTokens, temperature, topP, seed, stop, predictMs, logitBias, options = {} } = request;
+  const said = { maxTokens, temperature, topP, seed, stop, predictMs, logitBias, ...options };
   const soFar = { promptTokens: prompt.ids.length, cachedTokens: 0, completionTokens: 0 };
   const prefixCache: PrefixCache = {
     ...model.prefixCache,
@@ -89,21 +130,22 @@ async function run(
     signal,
     ...(candidates > 0 ? { inspect: candidates } : {}),
   };
-  const { canvas, events, text } = request.canvas
+  const { canvas, events, text, isLate } = request.canvas
     ? fillCanvas(model, request.canvas, settings)
     : streamPrompt(model, prompt, { ...settings, maxTokens });
   const deltas = createTextStream(model.tokenizer, stop, { logprobs: request.logprobs });
   const frames = request.frames ? createCanvasFrames(canvas, model.tokenizer, text) : () => null;
   const trace = request.trace ? createTrace(canvas, model.tokenizer, text) : null;
   for (const line of trace?.start() ?? []) tell({ type: 'trace', line });
+  const told = request.together ? joinedDeltas(tell) : tell;
   let done: DoneEvent | null = null;
   for await (const event of events) {
     for (const line of trace?.push(event) ?? []) tell({ type: 'trace', line });
     const frame = frames(event);
-    if (frame) tell({ type: 'frame', ...frame });
+    if (frame) told({ type: 'frame', ...frame });
     if (event.type === 'block') soFar.completionTokens += event.ids.length;
     const delta = deltas.push(event);
-    if (delta) tell({ type: 'delta', ...delta, soFar: { ...soFar } });
+    if (delta) told({ type: 'delta', ...delta, soFar: { ...soFar } });
     if (event.type === 'done') done = event;
   }
   if (done === null || done.reason === 'aborted') {
@@ -111,12 +153,12 @@ async function run(
   }
   const whole = text(done);
   const rest = deltas.end(whole);
-  if (rest) tell({ type: 'delta', ...rest });
-  tell({
+  if (rest) told({ type: 'delta', ...rest });
+  told({
     type: 'reply',
     reply: {
       text: whole,
-      finishReason: done.reason === 'length' ? 'length' : 'stop',
+      finishReason: done.reason === 'length' || isLate() ? 'length' : 'stop',
       promptTokens: prompt.ids.length,
       cachedTokens: done.cachedTokens,
       completionTokens: done.usefulTokens,
@@ -132,7 +174,7 @@ function fillCanvas(
   model: EngineModel,
   { ids, answerStart }: NonNullable<SentRequest['canvas']>,
   options: CompleteOptions,
-): Pick<CompletionStream, 'canvas' | 'events' | 'text'> {
+): Omit<CompletionStream, 'prompt'> {
   // A canvas has its length already.
   const { maxTokens: _, contextTokens: __, ...settings } = options;
   const canvas = { ids: Int32Array.from(ids), answerStart };

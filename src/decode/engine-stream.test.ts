@@ -53,6 +53,27 @@ describe('an engine', () => {
     expect(frames.at(-1)).toMatchObject({ progress: 1, canvas: [{ text, state: 'settled' }] });
   });
 
+  it('tells the first delta and all the others as one where only the whole is wanted', async () => {
+    const eventsOf = async (together: boolean): Promise<EngineEvent[]> => {
+      const events: EngineEvent[] = [];
+      for await (const event of engine.stream({ ...REQUEST, logprobs: true, together })) events.push(event);
+      return events;
+    };
+    const deltas = (events: readonly EngineEvent[]) =>
+      events.flatMap((event) => (event.type === 'delta' ? [event] : []));
+    const [each, together] = [await eventsOf(false), await eventsOf(true)].map(deltas);
+    expect(each.length).toBeGreaterThan(2);
+    expect(together).toHaveLength(2);
+    expect(together[0]).toEqual(each[0]);
+    expect(together[1].text).toBe(
+      each
+        .slice(1)
+        .map(({ text }) => text)
+        .join(''),
+    );
+    expect(together[1].tokens).toEqual(each.slice(1).flatMap(({ tokens }) => tokens));
+  });
+
   it('gives a request up whose reader leaves, and has room again', async () => {
     for (let i = 0; i < 3; i++) {
       for await (const event of engine.stream({ ...REQUEST, maxTokens: 200 }))

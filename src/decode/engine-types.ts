@@ -50,6 +50,8 @@ export interface RequestSettings {
   seed: number;
   /** The reply ends before the first of these. */
   stop: string[];
+  /** `CompleteOptions.predictMs`; the reply then ends with `length`. */
+  predictMs?: number | undefined;
   /** Added to the logits of tokens, by id. */
   logitBias?: Record<string, number> | undefined;
   /** The decoder's own options: mode, policy, cache, constraint. */
@@ -60,6 +62,10 @@ export interface RequestSettings {
   trace?: { candidates: number } | undefined;
   /** Tell each token with its probability. */
   logprobs?: boolean | undefined;
+  /** Only the whole is wanted: deltas after the first come as one. */
+  together?: boolean | undefined;
+  /** Part of a request of which another part was answered: never refused as `overloaded`. */
+  goesOn?: boolean | undefined;
   /** Who asks: where requests wait, owners take turns. */
   owner?: string | undefined;
   /** Asks the decoder to stop between two denoising steps; the request then rejects with code `aborted`. */

@@ -11,16 +11,18 @@ import { modelPath } from '../model/library.ts';
 import { loadDenoiser } from '../model/load.ts';
 import { createTokenizer } from '../text/json.ts';
 import { createBatch } from './batch.ts';
+import { createCompileThread } from './constraints/compile-thread.ts';
 import { chatFormatOf } from './conversation.ts';
 import { streamPrompt } from './complete.ts';
 import type { ServedModel } from './engine-types.ts';
-import type { EngineOptions, FromWorker, SentError, ToWorker } from './engine.ts';
+import type { EngineOptions, FromWorker, ToWorker } from './engine.ts';
 import { answer, NOTHING_DROPPED } from './engine-answer.ts';
 import type { EngineModel } from './engine-answer.ts';
 import { collect } from './events.ts';
 import { createModelPool } from './model-pool.ts';
 import { createPrefixCache } from './prefix-cache.ts';
 import { createSchedule } from './schedule.ts';
+import { sentError } from './sent-error.ts';
 
 const {
   modelDirs,
@@ -34,14 +36,6 @@ const {
 assert(parentPort !== null, 'this file is the entry of a worker thread');
 const port = parentPort;
 const send = (message: FromWorker): void => port.postMessage(message);
-
-function sentError(error: unknown): SentError {
-  if (!(error instanceof TintypeError)) {
-    return { code: null, parts: { what: error instanceof Error ? error.message : String(error) } };
-  }
-  const { cause: _, ...parts } = error.parts;
-  return { code: error.code, parts };
-}
 
 /** Requests of one model that share their forwards: more rows cost more than they save on few cores. */
 const MOST_TOGETHER = 8;
@@ -139,6 +133,7 @@ try {
       };
     },
   });
+  const compiler = createCompileThread();
   const schedule = createSchedule({ mostTogether: MOST_TOGETHER, maxBytes: RUNNING_CACHE_BYTES });
 
   /** Requests that wait or run. */
@@ -166,7 +161,7 @@ try {
       const { id, request } = message;
       const controller = new AbortController();
       controllers.set(id, controller);
-      const answered = answer(request, { pool, schedule, signal: controller.signal }, (event) => {
+      const answered = answer(request, { pool, schedule, compiler, signal: controller.signal }, (event) => {
         send({ type: 'event', id, event });
       })
         .catch((error: unknown) => send({ type: 'failed', id, error: sentError(error) }))
@@ -180,7 +175,7 @@ try {
     } else {
       for (const controller of controllers.values()) controller.abort();
       void Promise.all(underWay)
-        .then(() => pool.close())
+        .then(() => Promise.all([pool.close(), compiler.close()]))
         .then(() => port.close());
     }
   });

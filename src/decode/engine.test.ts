@@ -106,6 +106,26 @@ describe('engine', () => {
     });
   });
 
+  it('answers others while a constraint is compiled that takes long', async () => {
+    const slow = Array.from({ length: 3000 }, (_, i) => [
+      `p${i}`,
+      { allOf: [{ pattern: `^(a{97}|b${i})*$` }, { pattern: '^(a{101}|b)*$' }] },
+    ]);
+    const schema = { type: 'object', properties: Object.fromEntries(slow) as object };
+    const leaving = new AbortController();
+    let isOver = false;
+    const constrained = engine
+      .complete({ ...REQUEST, options: { schema }, signal: leaving.signal })
+      .finally(() => (isOver = true));
+    const outcome = constrained.catch((error: unknown) => error);
+    expect((await engine.complete(REQUEST)).completionTokens).toBeGreaterThan(0);
+    expect(isOver).toBe(false);
+    leaving.abort();
+    expect(await outcome).toMatchObject({ code: 'aborted' });
+    const { text } = await engine.complete({ ...REQUEST, options: { schema: { enum: ['yes', 'no'] } } });
+    expect(['"yes"', '"no"']).toContain(text);
+  });
+
   it('gives up what is running when it is closed', async () => {
     const other = await createEngine({ modelDirs: [join(dir, 'diffusion')], threads: 1 });
     const running = other.complete({ ...REQUEST, maxTokens: 200 });

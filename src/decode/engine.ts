@@ -3,7 +3,6 @@
  * for one model that are under way together share their forwards.
  */
 import { TintypeError } from '../errors.ts';
-import type { ErrorCode, ErrorParts } from '../errors.ts';
 import type { Overrides } from '../model/config-json.ts';
 import type { Precision } from '../model/quantize.ts';
 import { spawnWorker } from '../worker.ts';
@@ -13,6 +12,8 @@ import { replyOf } from './engine-types.ts';
 import type { CompletionEngine, CompletionRequest, EngineEvent, ServedModel } from './engine-types.ts';
 import { createInbox } from './inbox.ts';
 import type { Inbox } from './inbox.ts';
+import { receivedError } from './sent-error.ts';
+import type { SentError } from './sent-error.ts';
 
 export interface EngineOptions {
   /** Model folders; the name of a folder is the id of its model. */
@@ -35,12 +36,6 @@ export interface EngineOptions {
   onConvert?: ((model: string, percent: number) => void) | undefined;
 }
 
-/** An error on its way between threads; classes do not survive the trip. */
-export interface SentError {
-  code: ErrorCode | null;
-  parts: ErrorParts;
-}
-
 /** What the worker is told. */
 export type ToWorker =
   | { type: 'ask'; id: number; request: SentRequest }
@@ -60,9 +55,6 @@ export type FromWorker =
 const MOST_REQUESTS = 72;
 
 const aborted = (what: string): TintypeError => new TintypeError('aborted', { what });
-
-const receivedError = ({ code, parts }: SentError): Error =>
-  code === null ? new Error(parts.what) : new TintypeError(code, parts);
 
 /** Loads the models. Errors: those of `loadDenoiser`, and `bad_option` for two folders of the same name. */
 export async function createEngine({ onConvert, ...options }: EngineOptions): Promise<CompletionEngine> {
@@ -106,10 +98,14 @@ export async function createEngine({ onConvert, ...options }: EngineOptions): Pr
 
   const send = (message: ToWorker): void => worker.postMessage(message);
 
-  async function* stream({ signal, ...request }: CompletionRequest): AsyncGenerator<EngineEvent, void, void> {
+  async function* stream({
+    signal,
+    goesOn = false,
+    ...request
+  }: CompletionRequest): AsyncGenerator<EngineEvent, void, void> {
     if (over) throw over;
     if (signal?.aborted) throw aborted('the request was given up');
-    if (inboxes.size >= mostRequests) {
+    if (inboxes.size >= mostRequests && !goesOn) {
       throw new TintypeError('overloaded', {
         what: 'too many requests are waiting',
         got: `${inboxes.size} under way`,
@@ -149,7 +145,7 @@ export async function createEngine({ onConvert, ...options }: EngineOptions): Pr
       cacheMaxBytes: told.cacheMaxBytes,
     }),
     stream,
-    complete: (request) => replyOf(stream(request)),
+    complete: (request) => replyOf(stream({ ...request, together: true })),
     close() {
       over ??= aborted('the engine was closed');
       send({ type: 'close' });

@@ -110,7 +110,7 @@ export const decodeOptionsSchema = z.strictObject({
 const inspectSchema = z.object({ inspect: integer(1, MOST_CANDIDATES - 1).optional() });
 
 /** The parameters of published samplers among all options, checked. Throws `bad_option`. */
-export function samplerOptions(options: DecodeOptions): OfficialOptions {
+export function samplerOptions(options: Omit<DecodeOptions, 'stop'>): OfficialOptions {
   const names = [
     'steps',
     'blockLength',

@@ -60,7 +60,11 @@ export function createPrefixCache({ maxBytes }: { maxBytes: number }): PrefixCac
       const length = Math.min(text.length, cache.length);
       if (length < FEWEST_TOKENS || cache.sizeBytes > maxBytes) return;
       cache.truncate(length);
-      entries.push({ pattern: patternOf(plan), text: text.slice(0, length), cache });
+      const given: Entry = { pattern: patternOf(plan), text: text.slice(0, length), cache };
+      // Requests that ran side by side bring back the same, and what another begins with is in that other.
+      const longer = entries.find((entry) => beginsWith(entry, given));
+      entries = entries.filter((entry) => entry !== longer && !beginsWith(given, entry));
+      entries.push(longer ?? given);
       while (sizeOf() > maxBytes) entries.shift();
     },
 
@@ -71,6 +75,9 @@ export function createPrefixCache({ maxBytes }: { maxBytes: number }): PrefixCac
     hits,
   };
 }
+
+const beginsWith = (entry: Entry, start: Entry): boolean =>
+  entry.pattern === start.pattern && commonLength(entry.text, start.text) === start.text.length;
 
 function commonLength(a: Int32Array, b: Int32Array): number {
   const most = Math.min(a.length, b.length);

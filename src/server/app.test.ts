@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createFakeEngine } from '../../tests/fake-engine.ts';
@@ -171,6 +172,20 @@ describe('completions', () => {
   });
 });
 
+describe('a request that is over', () => {
+  it.each([false, true])('is held by nothing: stream %s', async (stream) => {
+    const shutdown = new AbortController();
+    const { app } = rig(createFakeEngine(), { shutdown: shutdown.signal });
+    const [own, before] = [new AbortController(), getEventListeners(shutdown.signal, 'abort').length];
+    const body = JSON.stringify({ prompt: 'a', stream });
+    const request = new Request(`http://localhost${FIM}`, { method: 'POST', body, signal: own.signal });
+    await (await app.request(request)).text();
+    // Node keeps a signal that others depend on as long as somebody listens.
+    expect(getEventListeners(request.signal, 'abort').map(({ name }) => name)).not.toContain('leave');
+    expect(getEventListeners(shutdown.signal, 'abort')).toHaveLength(before);
+  });
+});
+
 describe('refusals', () => {
   it.each([
     ['prompt', { suffix: 'x' }],
@@ -225,6 +240,32 @@ describe('refusals', () => {
     const response = await rig().post(FIM, deep);
     expect(response.status).toBe(400);
     expect((await response.text()).length).toBeLessThan(400);
+  });
+
+  it('more tokens in all answers together than one request may have are 400', async () => {
+    const { post, engine } = rig();
+    expect((await post(FIM, { prompt: 'a', n: 16, max_tokens: 128 })).status).toBe(200);
+    const bodies = [
+      [FIM, { prompt: 'a', n: 16, max_tokens: 129 }],
+      [COMPLETIONS, { prompt: ['a', 'b', 'c'], max_tokens: 700 }],
+      ['/v1/infill', { template: 'a <|hole|> b <|hole|> c <|hole|>', max_tokens: 700 }],
+    ] as const;
+    for (const [path, body] of bodies) {
+      const response = await post(path, body);
+      expect(response.status, path).toBe(400);
+      expect((await json(response)).error).toMatchObject({ param: 'max_tokens', code: 'too_many_tokens' });
+    }
+    expect(engine.asked).toHaveLength(16);
+  });
+
+  it('answers whose length is not asked for share what one request may have', async () => {
+    const { post, engine } = rig();
+    const messages = [{ role: 'user', content: 'hi' }];
+    const ask = (n: number) =>
+      post('/v1/chat/completions', { model: 'tintype-chat', messages, max_tokens: -1, n });
+    expect((await ask(1)).status).toBe(200);
+    expect((await ask(8)).status).toBe(200);
+    expect(engine.asked.map(({ maxTokens }) => maxTokens)).toEqual([1024, ...Array(8).fill(256)]);
   });
 
   it('a schema that would take seconds to compile is 400 at once', async () => {

@@ -62,6 +62,9 @@ export function createApp(options: AppOptions): Hono<Env> {
   const startedAt = nowSeconds();
   const deps: Deps = { engine, logger, metrics, nowSeconds, startedAt, keepAliveMs, routes: all, pricing };
   const app = new Hono<Env>();
+  /** Requests that are not over. Signals made of `shutdown` and others would stay with it as long as the server. */
+  const running = new Set<AbortController>();
+  shutdown?.addEventListener('abort', () => running.forEach((each) => each.abort()), { once: true });
 
   app.use(cors({ origin: localOrigin, exposeHeaders: EXPOSED, maxAge: 600 }));
 
@@ -74,9 +77,15 @@ export function createApp(options: AppOptions): Hono<Env> {
     c.set('finished', null);
     c.set('delivered', { promptTokens: 0, cachedTokens: 0, completionTokens: 0 });
     c.set('onDelivered', () => {});
+    c.set('onAsked', () => {});
     c.set('key', null);
     c.set('headers', {});
-    c.set('signal', AbortSignal.any([c.req.raw.signal, abort.signal, ...(shutdown ? [shutdown] : [])]));
+    c.set('signal', abort.signal);
+    const leave = (): void => abort.abort();
+    const client = c.req.raw.signal;
+    if (client.aborted || shutdown?.aborted) leave();
+    client.addEventListener('abort', leave, { once: true });
+    running.add(abort);
     await next();
     const elapsedMs = (): number => performance.now() - startedMs;
     c.header('x-request-id', c.var.requestId);
@@ -86,6 +95,9 @@ export function createApp(options: AppOptions): Hono<Env> {
     const known = routePath(c, -1);
     const route = known.includes('*') ? 'none' : known;
     const end = (): void => {
+      running.delete(abort);
+      // Node keeps a signal as long as somebody listens.
+      client.removeEventListener('abort', leave);
       const record: RequestRecord = {
         requestId: c.var.requestId,
         method,

@@ -54,6 +54,8 @@ export interface Variables {
   /** Of a streamed answer: tokens of the pieces that the reader has taken. */
   delivered: TokenCounts;
   onDelivered: () => void;
+  /** The engine has the request: what takes time anyway can be done meanwhile. */
+  onAsked: () => void;
   /** Whose request it is; null where the server is open. */
   key: ApiKey | null;
   /** For the answer, errors included. */
@@ -75,7 +77,7 @@ export interface Route<T = unknown> {
   path: string;
   /** The same under other names, for clients whose base address lacks `/v1`. */
   aliases?: readonly string[];
-  tag: 'OpenAI' | 'Mercury and Mistral' | 'tintype' | 'llama.cpp' | 'Ollama' | 'Server';
+  tag: 'OpenAI' | 'Mercury and Mistral' | 'tintype' | 'llama.cpp' | 'Ollama' | 'Tabby' | 'Server';
   summary: string;
   body?: z.ZodType<T>;
   /** Media type of a streamed answer. */

@@ -1,4 +1,5 @@
 /** The work of one HTTP request: some prompts, some answers to each, run together, told as they come. */
+import { setMaxListeners } from 'node:events';
 import type {
   CompletionReply,
   EngineEvent,
@@ -20,7 +21,7 @@ export interface Job {
   n: number;
   /** Null: drawn. Answers to one prompt get seeds one after the other. */
   seed: number | null;
-  settings: Omit<RequestSettings, 'model' | 'seed' | 'signal' | 'owner'>;
+  settings: Omit<RequestSettings, 'model' | 'seed' | 'signal' | 'owner' | 'together' | 'goesOn'>;
 }
 
 export interface JobEvent {
@@ -39,15 +40,18 @@ export async function* runJob(
   c: Ctx,
   job: Job,
   { engine, metrics }: Deps,
+  { together = false, goesOn = false }: Pick<RequestSettings, 'together' | 'goesOn'> = {},
 ): AsyncGenerator<JobEvent, void, void> {
-  const { model, sources, n, settings } = job;
-  checkLength(job);
+  const { model, sources, n } = job;
+  const settings = { ...job.settings, maxTokens: checkedLength(job) };
   c.set('log', { ...c.var.log, model: model.id });
   const seed = seedOf(job.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]);
   const inbox = createInbox<JobEvent>();
   const startedMs = performance.now();
   const own = new AbortController();
   const signal = AbortSignal.any([c.var.signal, own.signal]);
+  // Each answer listens.
+  setMaxListeners(sources.length * n + 1, signal);
 
   async function runOne(choice: number): Promise<void> {
     const source = sources[Math.floor(choice / n)];
@@ -56,6 +60,8 @@ export async function* runJob(
       ...source,
       ...settings,
       model: model.id,
+      together,
+      goesOn,
       seed: (seed + (choice % n)) % SEEDS,
       owner: c.env?.internal ? 'batches' : (c.var.key?.id ?? c.var.requestId),
       signal,
@@ -68,6 +74,7 @@ export async function* runJob(
 
   const choices = Array.from({ length: sources.length * n }, (_, choice) => choice);
   const all = Promise.all(choices.map(runOne));
+  c.get('onAsked')();
   all.then(
     () => inbox.end(),
     (error: unknown) => {
@@ -99,23 +106,42 @@ function countDelivered(
   const now = event.type === 'delta' ? event.soFar : event.type === 'reply' ? event.reply : undefined;
   if (now === undefined) return;
   const before = taken.get(choice) ?? NOTHING;
-  const { delivered } = c.var;
+  const delivered = c.get('delivered');
   if (choice % n === 0) {
     delivered.promptTokens += now.promptTokens - before.promptTokens;
     delivered.cachedTokens += now.cachedTokens - before.cachedTokens;
   }
   delivered.completionTokens += now.completionTokens - before.completionTokens;
   taken.set(choice, now);
-  c.var.onDelivered();
+  c.get('onDelivered')();
 }
 
-/** What can be refused before anything runs. */
-function checkLength({ model, settings }: Job): void {
-  if (settings.shrink || settings.maxTokens < model.contextLength) return;
+/** Tokens that all answers of one request may have together, where the context of the model is not longer. */
+const MOST_ANSWER_TOKENS = 2048;
+
+/** Most tokens of one answer. What can be refused before anything runs is: 400. */
+function checkedLength({ model, sources, n, settings }: Job): number {
+  const { maxTokens, shrink } = settings;
+  if (!shrink && maxTokens >= model.contextLength) {
+    throw new HttpError(
+      400,
+      `max_tokens: ${maxTokens} leaves no room for a prompt in the context of ${model.contextLength} tokens`,
+      { param: 'max_tokens', code: 'context_length_exceeded' },
+    );
+  }
+  const each = checkTotal(model, sources.length * n, shrink ? 1 : maxTokens);
+  return Math.min(maxTokens, each);
+}
+
+/** How many tokens each of so many answers may have. Refuses more: one request must not hold up everybody for long. */
+export function checkTotal({ contextLength }: ServedModel, answers: number, maxTokens: number): number {
+  const most = Math.max(MOST_ANSWER_TOKENS, contextLength);
+  if (answers * maxTokens <= most) return Math.floor(most / answers);
   throw new HttpError(
     400,
-    `max_tokens: ${settings.maxTokens} leaves no room for a prompt in the context of ${model.contextLength} tokens`,
-    { param: 'max_tokens', code: 'context_length_exceeded' },
+    `max_tokens: ${answers} answers of ${maxTokens} tokens; all answers of one request may have ${most} together: ` +
+      'ask for fewer, for shorter ones, or in several requests',
+    { param: 'max_tokens', code: 'too_many_tokens' },
   );
 }
 
@@ -132,7 +158,7 @@ export async function completeJob(c: Ctx, job: Job, deps: Deps): Promise<JobResu
   const size = job.sources.length * job.n;
   const replies = Array.from<CompletionReply>({ length: size });
   const tokens = Array.from({ length: size }, (): SettledTokens => []);
-  for await (const { choice, event } of runJob(c, job, deps)) {
+  for await (const { choice, event } of runJob(c, job, deps, { together: true })) {
     if (event.type === 'delta') tokens[choice].push(...event.tokens);
     if (event.type === 'reply') replies[choice] = event.reply;
   }

@@ -15,6 +15,8 @@ export interface Listening {
   close(graceMs: number, onOverdue: () => void): Promise<void>;
 }
 
+const KEEP_ALIVE_MS = 75_000;
+
 /** Opens the address, or rejects with what to do when it cannot. */
 export function listen(
   fetch: Hono<Env>['fetch'],
@@ -22,6 +24,9 @@ export function listen(
 ): Promise<Listening> {
   return new Promise((resolve, reject) => {
     const server = serve({ fetch, hostname: host, port }, (info) => {
+      // An idle connection that is closed just as its client asks again costs that client an error; proxies keep theirs for
+      // a minute.
+      (server as Server).keepAliveTimeout = KEEP_ALIVE_MS;
       const name = host.includes(':') ? `[${host}]` : host;
       resolve({
         url: `http://${name}:${info.port}`,

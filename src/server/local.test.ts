@@ -26,7 +26,8 @@ describe('llama.cpp', () => {
     expect(engine.asked[0]).toMatchObject({
       prompt: '// x.ts\nexport {}\nlet a = 1;\nlet b',
       suffix: '\nlet c;',
-      maxTokens: 10_000,
+      maxTokens: 2048,
+      predictMs: 250,
       shrink: true,
       overflow: 'keepNearest',
       temperature: 0,
@@ -57,6 +58,9 @@ describe('llama.cpp', () => {
     const { post, engine } = serverRig();
     expect((await post('/completion', { prompt: 'a', n_predict: -1, seed: -1 })).status).toBe(200);
     expect(engine.asked[0]).toMatchObject({ maxTokens: 1024, shrink: true, suffix: null });
+    await post('/completion', { prompt: 'a', t_max_predict_ms: 0 });
+    expect(engine.asked[1]).toMatchObject({ maxTokens: 256 });
+    expect(engine.asked[1].predictMs).toBeUndefined();
     const refused = await post('/completion', { prompt: 'a', n_predict: -3 });
     expect((await json(refused)).error).toMatchObject({ param: 'n_predict', code: 'invalid_value' });
   });

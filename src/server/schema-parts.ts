@@ -95,6 +95,7 @@ export const generation = shape({
   top_k: z.int('expected a whole number').min(-1).nullish().describe('0 or -1: all tokens.'),
   presence_penalty: range(-2, 2).nullish().describe('Accepted and ignored.'),
   frequency_penalty: range(-2, 2).nullish().describe('Accepted and ignored.'),
+  repetition_penalty: z.number({ error: 'expected a number' }).nullish().describe('Accepted and ignored.'),
   seed: z
     .int('expected a whole number')
     .nullish()

@@ -1,4 +1,4 @@
-/** Bodies in the shapes of llama.cpp's server and of Ollama. */
+/** Bodies in the shapes of llama.cpp's server, of Ollama and of Tabby. */
 import { z } from 'zod';
 import { body, flag, jsonSchema, manyStops, text, tintype, withDefault } from './schema-parts.ts';
 import { tools } from './schemas.ts';
@@ -10,7 +10,9 @@ const predict = whole.min(-1, 'expected at least 0, or -1 for no limit').nullish
 
 const llama = {
   model: text.nullish().describe('llama.vim sends none.'),
-  n_predict: predict.describe('Most tokens to write; 0 only warms the cache, -1 is what the context leaves.'),
+  n_predict: predict.describe(
+    'Most tokens to write, 256 when absent; 0 only warms the cache, -1 is what the context leaves.',
+  ),
   max_tokens: predict.describe('The same.'),
   temperature: number.min(0).nullish().describe('0, the default, is greedy.'),
   top_k: whole.nullish(),
@@ -28,8 +30,10 @@ const llama = {
     .array(text)
     .nullish()
     .describe('Only these fields, nested ones as "timings/prompt_n"; unknown ones are left out.'),
-  t_max_prompt_ms: number.nullish().describe('Accepted and ignored.'),
-  t_max_predict_ms: number.nullish().describe('Accepted and ignored.'),
+  t_max_prompt_ms: number.nullish().describe('Accepted and ignored, as by llama.cpp.'),
+  t_max_predict_ms: number
+    .nullish()
+    .describe('So long after its first token the text ends where it is, if it has a whole line.'),
   json_schema: jsonSchema.nullish().describe('The text is JSON, valid by this schema.'),
   tintype,
 };
@@ -112,3 +116,10 @@ export const ollamaChatBody = body({
 
 export const ollamaShowBody = body({ model: text.nullish(), name: text.nullish() });
 export type OllamaBody = z.infer<typeof ollamaGenerateBody> | z.infer<typeof ollamaChatBody>;
+
+/** `POST /v1/events` of Tabby. */
+export const tabbyEventBody = body({
+  type: text.describe('view, select or dismiss.'),
+  completion_id: text,
+  choice_index: whole.nullish(),
+});

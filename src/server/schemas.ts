@@ -26,8 +26,18 @@ const prompts = z
   })
   .transform((given) => (typeof given === 'string' ? [given] : given));
 
-/** `POST /v1/completions`: without a suffix the prompt is continued, with one the gap is filled. */
-export const completionBody = body({
+/** A gap as Tabby's agent says it. Its other fields, snippets of other files, are not used. */
+const segments = z.object({ prefix: text, suffix: text.nullish() });
+
+/** Tabby's request for a gap in the words of OpenAI's. */
+function withoutSegments(given: unknown): unknown {
+  if (typeof given !== 'object' || given === null || 'prompt' in given || !('segments' in given))
+    return given;
+  const gap = segments.safeParse(given.segments);
+  return gap.success ? { ...given, prompt: gap.data.prefix, suffix: gap.data.suffix ?? '' } : given;
+}
+
+const plainCompletionBody = body({
   ...generation,
   prompt: prompts.describe('One text or several; fill-in-the-middle markers of other models are understood.'),
   suffix: suffixText
@@ -41,7 +51,13 @@ export const completionBody = body({
     .union([z.int().min(0).max(5), flag], { error: 'expected a number from 0 to 5' })
     .nullish()
     .describe('Log-probabilities of the tokens at the steps that committed them; no alternatives.'),
+  segments: segments
+    .nullish()
+    .describe('Instead of prompt and suffix, as editors with Tabby’s agent send it.'),
 });
+
+/** `POST /v1/completions`: without a suffix the prompt is continued, with one the gap is filled. */
+export const completionBody = z.preprocess(withoutSegments, plainCompletionBody);
 export type CompletionBody = z.infer<typeof completionBody>;
 
 /** `POST /v1/fim/completions`: always a gap; nothing may follow it. */
@@ -52,7 +68,7 @@ export const fimBody = body({
   max_tokens: fixedMaxTokens,
   min_tokens: count(0).nullish().describe('Accepted and ignored.'),
   stop: manyStops,
-  logprobs: completionBody.shape.logprobs,
+  logprobs: plainCompletionBody.shape.logprobs,
 });
 export type FimBody = z.infer<typeof fimBody>;
 

@@ -25,7 +25,7 @@ import { numberNode } from './numbers.ts';
 import { objectNode } from './objects.ts';
 import { readSource } from './schema-source.ts';
 import type { SchemaAt } from './schema-source.ts';
-import { settle } from './settle.ts';
+import { minBytes, settle } from './settle.ts';
 import { stringContent } from './strings.ts';
 
 export interface SchemaOptions {
@@ -45,7 +45,11 @@ export interface Compiler {
 }
 
 /** @throws bad_option if it is not a schema or allows nothing; unsupported, with the place, if it cannot be held */
-export function compileJsonSchema(schema: unknown, { spacing = 'compact' }: SchemaOptions = {}): Language {
+export const compileJsonSchema = (schema: unknown, options: SchemaOptions = {}): Language =>
+  createAutomaton(jsonSchemaGrammar(schema, options))!;
+
+/** The same as a grammar; it matches something. */
+export function jsonSchemaGrammar(schema: unknown, { spacing = 'compact' }: SchemaOptions = {}): Node {
   const source = readSource(schema);
   const expand = createExpand(source);
   const rules: Rule[] = [];
@@ -82,9 +86,8 @@ export function compileJsonSchema(schema: unknown, { spacing = 'compact' }: Sche
     rule.body = choice(...expand(schemas).map((facts) => valueNode(facts, compiler)));
   }
   settle(rules);
-  const language = createAutomaton(root);
-  if (language === null) throw matchesNothing('the JSON schema', '#');
-  return language;
+  if (minBytes(root) === Infinity) throw matchesNothing('the JSON schema', '#');
+  return root;
 }
 
 function valueNode(facts: Facts, compiler: Compiler): Node {

@@ -262,6 +262,8 @@ describe('over a socket', () => {
     await expect.poll(() => engine.asked.length).toBe(2);
     client.abort();
     await expect(left).rejects.toThrow();
+    // An answer that is ready before the server knows is handed to the socket.
+    await expect.poll(() => engine.asked[1].signal?.aborted).toBe(true);
     release();
     await expect.poll(async () => (await rows()).length).toBe(2);
     await expect

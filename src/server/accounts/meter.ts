@@ -21,9 +21,13 @@ export function meter({ accounts, ledger, prices, nowMs = Date.now }: MeterOptio
   return async (c, next) => {
     if (!isMetered(c.req.path)) return next();
     const createdMs = nowMs();
-    await next();
-    const rowOf = (state: UsageState, counts: TokenCounts, isBilled: boolean): UsageRow => {
-      const { model = '', status = c.res.status } = c.var.log;
+    const rowOf = (
+      state: UsageState,
+      counts: TokenCounts,
+      isBilled: boolean,
+      status = c.var.log.status ?? c.res.status,
+    ): UsageRow => {
+      const { model = '' } = c.var.log;
       return {
         requestId: c.var.requestId,
         keyId: c.var.key?.id ?? c.env?.internal?.keyId ?? null,
@@ -40,6 +44,15 @@ export function meter({ accounts, ledger, prices, nowMs = Date.now }: MeterOptio
     };
     const whole = (): TokenCounts => ({ ...NOTHING, ...c.var.log });
     const { internal } = c.env ?? {};
+    /** The disk is waited for while the engine works. */
+    let early: Promise<void> | null = null;
+    c.set('onAsked', () => {
+      if (internal !== undefined || early !== null) return;
+      early = ledger.commit(rowOf('sending', NOTHING, false, 200));
+      // Its error is told where it is waited for, unless the request has failed by then.
+      early.catch(() => {});
+    });
+    await next();
     if (internal !== undefined) {
       // The batch writes the row together with the answer.
       internal.row = rowOf('answered', whole(), c.res.ok);
@@ -56,13 +69,13 @@ export function meter({ accounts, ledger, prices, nowMs = Date.now }: MeterOptio
       });
     };
     if (c.var.finished === null) {
-      await ledger.commit(rowOf('sending', whole(), false)).catch(storageError);
+      await (early ?? ledger.commit(rowOf('sending', whole(), false))).catch(storageError);
       void sent(c).then((isSent) => end(rowOf(isSent ? 'answered' : 'left', whole(), isSent)));
       return;
     }
     const { delivered } = c.var;
     try {
-      await ledger.commit(rowOf('streaming', NOTHING, false)).catch(storageError);
+      await (early ?? ledger.commit(rowOf('streaming', NOTHING, false))).catch(storageError);
     } catch (error) {
       c.var.abort.abort();
       throw error;
@@ -104,6 +117,8 @@ function sent(c: Ctx): Promise<boolean> {
   const { outgoing } = c.env ?? {};
   if (outgoing === undefined)
     return (c.var.finished ?? Promise.resolve()).then(() => c.var.log.status !== 499);
+  // The client left before there was an answer.
+  if (outgoing.destroyed) return Promise.resolve(outgoing.writableFinished);
   return new Promise((resolve) => {
     outgoing.once('finish', () => resolve(true));
     outgoing.once('close', () => resolve(outgoing.writableFinished));

@@ -34,7 +34,7 @@ export interface KeyStore {
 }
 
 /**
- * - `sending`: a whole answer is about to be written. Not billed: whoever dies here may not have answered.
+ * - `sending`: asked, and nothing is written yet. Not billed: whoever dies here may not have answered.
  * - `streaming`: pieces are being delivered; what was is billed.
  * - `answered`: the last byte was handed to the socket; billed.
  * - `left`: the client went away; a whole answer is not billed, a stream for what was delivered.

@@ -30,6 +30,9 @@ const FINISH_LINE = `${PUT_USAGE}
   if ARGV[5] ~= '' then put(ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]) end
   return 1`;
 
+const onceOf = (keyId: string | null, idempotencyKey: string): string =>
+  JSON.stringify([keyId, idempotencyKey]);
+
 export function redisBatches(redis: Redis): BatchStore {
   const [files, batches, same] = [name('files'), name('batches'), name('idempotency')];
   const lines = (id: string): string => name('lines', id);
@@ -87,7 +90,7 @@ export function redisBatches(redis: Redis): BatchStore {
           .flatMap((line, index) => [String(from + index), JSON.stringify(line)]);
         await redis.hset(lines(batch.id), ...some);
       }
-      const once = batch.idempotencyKey === null ? '' : JSON.stringify([batch.keyId, batch.idempotencyKey]);
+      const once = batch.idempotencyKey === null ? '' : onceOf(batch.keyId, batch.idempotencyKey);
       const id = (await redis.eval(
         ADD_BATCH,
         2,
@@ -146,6 +149,20 @@ export function redisBatches(redis: Redis): BatchStore {
       return (await byLine(results(id), total)).map((json) =>
         json === null ? null : (JSON.parse(json) as LineResult),
       );
+    },
+    async expire(beforeMs) {
+      for (const { id, createdMs } of await read<StoredFile>(files, undefined)) {
+        if (createdMs >= beforeMs) continue;
+        await redis.del(name('file', id));
+        await redis.hdel(files, id);
+      }
+      for (const { id, createdMs, status, keyId, idempotencyKey } of await read<Batch>(batches, undefined)) {
+        if (createdMs >= beforeMs || !FINAL.includes(status)) continue;
+        await redis.del(lines(id), results(id), counts(id));
+        if (idempotencyKey !== null) await redis.hdel(same, onceOf(keyId, idempotencyKey));
+        // Last: what is interrupted is found again.
+        await redis.hdel(batches, id);
+      }
     },
     async customIds(id) {
       const total = await redis.hlen(lines(id));

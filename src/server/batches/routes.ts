@@ -8,6 +8,7 @@ import type { Ctx, Route } from '../deps.ts';
 import { fromZod, HttpError } from '../errors.ts';
 import { ENDPOINTS, parseInput } from './input.ts';
 import { begin } from './service.ts';
+import { KEPT_MS } from './types.ts';
 import type { Batch, Batches, BatchStore, StoredFile } from './types.ts';
 
 /** Of a file and the form around it. */
@@ -36,8 +37,13 @@ const page = z.object({
   purpose: z.string().optional(),
 });
 
-export function batchRoutes(batches: Batches, nowMs: () => number = Date.now): Route[] {
+export function batchRoutes(
+  batches: Batches,
+  nowMs: () => number = Date.now,
+  keepMs: number = KEPT_MS,
+): Route[] {
   const { store } = batches;
+  const wireFile = wireFileOf(keepMs);
   const tag = 'OpenAI' as const;
   return [
     route({
@@ -270,12 +276,12 @@ async function listed<T extends { id: string }>(
 
 const seconds = (ms: number | undefined): number | null => (ms === undefined ? null : Math.floor(ms / 1000));
 
-const wireFile = (file: StoredFile) => ({
+const wireFileOf = (keepMs: number) => (file: StoredFile) => ({
   id: file.id,
   object: 'file',
   bytes: file.bytes,
   created_at: seconds(file.createdMs),
-  expires_at: null,
+  expires_at: seconds(file.createdMs + keepMs),
   filename: file.filename,
   purpose: file.purpose,
   status: 'processed',

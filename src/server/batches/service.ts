@@ -7,6 +7,7 @@
 import { monthOf } from '../accounts/sqlite-accounts.ts';
 import type { Accounts, UsageRow } from '../accounts/types.ts';
 import type { Bindings } from '../deps.ts';
+import { KEPT_MS } from './types.ts';
 import type { Batch, Batches, LineResult } from './types.ts';
 
 export interface ServiceOptions {
@@ -17,6 +18,8 @@ export interface ServiceOptions {
   /** Lines at a time in this process; interactive requests have the rest of the engine. */
   concurrency?: number;
   sweepMs?: number;
+  /** After which files and final batches are forgotten. */
+  keepMs?: number | undefined;
   nowMs?: () => number;
   onError?: (error: unknown) => void;
 }
@@ -27,6 +30,8 @@ export interface BatchService {
   close(): Promise<void>;
 }
 
+const EXPIRE_EVERY_MS = 3_600_000;
+
 /** The server has no room now; the line is tried again. */
 const LATER = [429, 499, 502, 503, 504];
 
@@ -34,7 +39,7 @@ const OUTCOME_TIME = { completed: 'completed', expired: 'expired', cancelled: 'c
 
 export function startBatches(options: ServiceOptions): BatchService {
   const { batches, accounts, fetch, concurrency = 2, sweepMs = 1_000, nowMs = Date.now } = options;
-  const { onError = () => {} } = options;
+  const { onError = () => {}, keepMs = KEPT_MS } = options;
   const { store, queue } = batches;
   const closing = new AbortController();
 
@@ -156,8 +161,12 @@ export function startBatches(options: ServiceOptions): BatchService {
     }
   }
 
+  let expiredMs = -Infinity;
   const sweepAll = async (): Promise<void> => {
     for (const batch of await store.unfinished()) await tend(batch);
+    if (nowMs() - expiredMs < EXPIRE_EVERY_MS) return;
+    await store.expire(nowMs() - keepMs);
+    expiredMs = nowMs();
   };
   /** One sweep after the other. */
   let sweeping: Promise<void> = Promise.resolve();

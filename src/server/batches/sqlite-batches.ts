@@ -63,6 +63,11 @@ export function sqliteBatches(db: Db): BatchStore {
     ),
     results: db.prepare('SELECT result FROM lines WHERE batch_id = ? ORDER BY line'),
     customIds: db.prepare('SELECT custom_id FROM lines WHERE batch_id = ? ORDER BY line'),
+    expireFiles: db.prepare('DELETE FROM files WHERE created_ms < ?'),
+    expireLines: db.prepare(
+      `DELETE FROM lines WHERE batch_id IN (SELECT id FROM batches WHERE created_ms < ? AND status IN ${FINAL})`,
+    ),
+    expireBatches: db.prepare(`DELETE FROM batches WHERE created_ms < ? AND status IN ${FINAL}`),
   };
   const writeUsage = usageWriter(db);
 
@@ -92,6 +97,12 @@ export function sqliteBatches(db: Db): BatchStore {
       return true;
     },
   );
+
+  const expire = db.transaction((beforeMs: number): void => {
+    sql.expireFiles.run(beforeMs);
+    sql.expireLines.run(beforeMs);
+    sql.expireBatches.run(beforeMs);
+  });
 
   return {
     async addFile({ id, keyId, filename, purpose, bytes, createdMs }, content) {
@@ -130,6 +141,7 @@ export function sqliteBatches(db: Db): BatchStore {
       (sql.results.all(id) as { result: string | null }[]).map(({ result }) =>
         result === null ? null : (JSON.parse(result) as LineResult),
       ),
+    expire: async (beforeMs) => expire.immediate(beforeMs),
     customIds: async (id) => (sql.customIds.all(id) as { custom_id: string }[]).map((each) => each.custom_id),
   };
 }

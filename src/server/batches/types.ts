@@ -1,6 +1,9 @@
 /** Files and batches, where they are kept, and who works on them: interfaces that SQLite and Redis both fill. */
 import type { UsageRow } from '../accounts/types.ts';
 
+/** How long files and final batches are kept, by default. */
+export const KEPT_MS = 30 * 86_400_000;
+
 export interface StoredFile {
   /** `file-…`; the name that a client gave is never a path. */
   id: string;
@@ -99,6 +102,9 @@ export interface BatchStore {
   results(id: string): Promise<(LineResult | null)[]>;
   /** Custom ids by line. */
   customIds(id: string): Promise<string[]>;
+
+  /** Forgets files and final batches that were made before. */
+  expire(beforeMs: number): Promise<void>;
 }
 
 /** Works on one line. Rejects when it should be tried again later. */

@@ -8,6 +8,7 @@ import { llamaRoutes } from './llama.ts';
 import { ollamaRoutes } from './ollama.ts';
 import { serverRoutes } from './server.ts';
 import { traceRoutes } from './trace.ts';
+import { tabbyRoutes } from './tabby.ts';
 
 export const ROUTES: readonly Route[] = [
   ...chatRoutes,
@@ -17,5 +18,6 @@ export const ROUTES: readonly Route[] = [
   ...traceRoutes,
   ...llamaRoutes,
   ...ollamaRoutes,
+  ...tabbyRoutes,
   ...serverRoutes,
 ];

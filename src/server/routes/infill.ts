@@ -3,7 +3,7 @@ import { HOLE } from '../../decode/complete.ts';
 import type { CompletionReply } from '../../decode/engine-types.ts';
 import { route } from '../deps.ts';
 import type { Ctx, Deps, Route } from '../deps.ts';
-import { findModel, note, runJob } from '../jobs.ts';
+import { checkTotal, findModel, note, runJob } from '../jobs.ts';
 import type { Job } from '../jobs.ts';
 import { usageOf } from '../openai-shapes.ts';
 import { infillBody } from '../schemas.ts';
@@ -28,6 +28,7 @@ type Told = { hole: number; delta: string } | { whole: object };
 async function* fill(c: Ctx, body: InfillBody, deps: Deps): AsyncGenerator<Told, void, void> {
   const model = findModel(deps, body.model);
   const [first, ...rest] = body.template.split(HOLE);
+  checkTotal(model, rest.length, body.max_tokens);
   let prefix = first;
   const replies: CompletionReply[] = [];
   const job: Job = {
@@ -46,7 +47,7 @@ async function* fill(c: Ctx, body: InfillBody, deps: Deps): AsyncGenerator<Told,
   };
   for (const [hole, next] of rest.entries()) {
     const sources = [{ prompt: prefix, suffix: rest.slice(hole).join('') }];
-    for await (const { event } of runJob(c, { ...job, sources }, deps)) {
+    for await (const { event } of runJob(c, { ...job, sources }, deps, { goesOn: hole > 0 })) {
       if (event.type === 'delta') yield { hole, delta: event.text };
       if (event.type === 'reply') replies.push(event.reply);
     }

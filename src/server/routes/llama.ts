@@ -83,7 +83,7 @@ const SLOTS = 8;
 
 async function complete(c: Ctx, body: Body, source: RequestSource, deps: Deps): Promise<Response> {
   const model = findModel(deps, body.model);
-  const wanted = body.n_predict ?? body.max_tokens ?? -1;
+  const wanted = body.n_predict ?? body.max_tokens ?? USUAL_TOKENS;
   const seed = body.seed ?? -1;
   const job: Job = {
     model,
@@ -98,6 +98,7 @@ async function complete(c: Ctx, body: Body, source: RequestSource, deps: Deps): 
       temperature: Math.min(body.temperature ?? 0, 2),
       topP: body.top_p || 1,
       stop: body.stop,
+      predictMs: (body.t_max_predict_ms ?? 0) > 0 ? body.t_max_predict_ms! : undefined,
       options: optionsOf(body.tintype, { topK: body.top_k, schema: body.json_schema ?? undefined }),
     },
   };
@@ -120,6 +121,9 @@ async function complete(c: Ctx, body: Body, source: RequestSource, deps: Deps): 
   }
   return streamed(c, pieces(), SSE, deps);
 }
+
+/** Where the client names no limit. */
+const USUAL_TOKENS = 256;
 
 /** Of an answer without a limit, so that one request cannot hold a place for minutes. */
 const UNLIMITED = 1024;

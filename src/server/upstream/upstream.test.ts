@@ -53,12 +53,17 @@ const BEHAVIOURS: Record<string, (response: ServerResponse, write: (chunk: objec
   silent: () => {},
   slow: (response, write) => {
     write({ choices: [{ text: 'one ' }] });
-    setTimeout(() => {
-      response.write(': ping\n\n');
-      setTimeout(() => finish(response, write), 80);
-    }, 80);
+    let pings = 0;
+    const timer = setInterval(() => {
+      if (++pings < 5) return response.write(': ping\n\n');
+      clearInterval(timer);
+      return finish(response, write);
+    }, PATIENCE_MS / 4);
   },
 };
+
+/** Short for a test, long enough for a machine that does other things too. */
+const PATIENCE_MS = 1_000;
 
 function refuse(
   response: ServerResponse,
@@ -115,9 +120,9 @@ afterEach(() => {
   left = 0;
 });
 
-const engineOf = (base = url): Promise<CompletionEngine> =>
-  createUpstreamEngine(connectUpstream({ url: base, key: 'theirs', timeoutMs: 150 }));
-const rig = async () => serverRig((await engineOf()) as any);
+const engineOf = (base = url, timeoutMs = 30_000): Promise<CompletionEngine> =>
+  createUpstreamEngine(connectUpstream({ url: base, key: 'theirs', timeoutMs }));
+const rig = async (timeoutMs?: number) => serverRig((await engineOf(url, timeoutMs)) as any);
 
 describe('in front of an upstream', () => {
   it('lists its models', async () => {
@@ -208,7 +213,7 @@ describe('in front of an upstream', () => {
     ['error', 502, 'upstream_broken'],
     ['silent', 504, 'upstream_timeout'],
   ])('says clearly what went wrong: %s', async (word, status, code) => {
-    const { post } = await rig();
+    const { post } = await rig(word === 'silent' ? PATIENCE_MS : undefined);
     const response = await post('/v1/completions', { prompt: `x ${word}` });
     expect(response.status).toBe(status);
     const text = await response.text();
@@ -225,7 +230,7 @@ describe('in front of an upstream', () => {
   });
 
   it('waits as long as there are signs of life', async () => {
-    const { post } = await rig();
+    const { post } = await rig(PATIENCE_MS);
     const response = await post('/v1/completions', { prompt: 'x slow' });
     expect((await json(response)).choices[0].text).toBe('one a + b;');
   });

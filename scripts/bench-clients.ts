@@ -1,0 +1,114 @@
+/**
+ * Eight clients against one: useful tokens a second in all, and the time to the first token, over HTTP with streams,
+ * beside what the cost curve that `tintype tune` measures says forwards of so many rows cost. Rounds are interleaved.
+ *
+ *     npm run build && npx tsx scripts/bench-clients.ts [--model models/tintype-code] [--clients 8] [--rounds 6] [--threads 2]
+ *
+ * Prompts are known to the server by then, so that decoding is what is measured. The curve knows one sequence: forwards
+ * of several are taken for one of as many rows, and each sequence for one more turn of the loop.
+ */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { Agent } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { forwardMs, measureCostCurve } from '../src/eval/cost-curve.ts';
+import { percentile } from '../src/eval/metrics.ts';
+import { loadDenoiser } from '../src/model/load.ts';
+import { serve } from '../tests/e2e/served.ts';
+import { ask } from './load/client.ts';
+import type { Asked } from './load/requests.ts';
+
+const { values: flags } = parseArgs({
+  options: {
+    model: { type: 'string', default: 'models/tintype-code' },
+    clients: { type: 'string', default: '8' },
+    rounds: { type: 'string', default: '6' },
+    threads: { type: 'string', default: '2' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const [clients, rounds, threads] = [flags.clients, flags.rounds, flags.threads].map(Number);
+const [GAP, REQUESTS, BLOCK] = [32, 4, 8];
+
+const { denoiser } = await loadDenoiser(flags.model, { threads });
+const { contextLength } = denoiser.config;
+const prefix = Math.floor(contextLength / 4);
+// Measured before the server starts: its threads would be in the way.
+const curve = await measureCostCurve(denoiser, { precision: 'f32', rounds: 15 });
+await denoiser.close();
+const costMs = (sequences: number): number => {
+  const rows = sequences * BLOCK;
+  return forwardMs(curve, { rows, prefix, asked: rows, entropy: false }) + sequences * curve.loopMs;
+};
+
+const dir = await mkdtemp(join(tmpdir(), 'tintype-clients-'));
+const served = await serve(
+  ['--model', flags.model, '--threads', flags.threads, '--data', dir, '--block-length', String(BLOCK)],
+  { TINTYPE_CACHE_DIR: join(dir, 'cache') },
+);
+const agent = new Agent({ keepAlive: true, maxSockets: clients });
+const source = await readFile('src/decode/decode.ts', 'utf8');
+
+/** The request number `index` of a client. */
+const gap = (client: number, index: number): Asked => {
+  const at = (client * REQUESTS + index) * 150;
+  const prompt = source.slice(at, at + prefix);
+  const suffix = source.slice(at + prefix, at + prefix + (prefix >> 1));
+  const body = { prompt, suffix, max_tokens: GAP, stream: true, stream_options: { include_usage: true } };
+  const read: Asked['read'] = (json) => ({
+    text: json.choices[0]?.text ?? '',
+    ...(json.usage ? { completionTokens: json.usage.completion_tokens } : {}),
+  });
+  return { name: '', path: '/v1/fim/completions', body, isStream: true, status: 200, read };
+};
+
+/** @returns useful tokens a second of all clients together, and the times to the first piece of each request */
+async function run(count: number): Promise<{ tokensPerSecond: number; firstMs: number[] }> {
+  const startedMs = performance.now();
+  const outcomes = await Promise.all(
+    Array.from({ length: count }, async (_, client) => {
+      const own = [];
+      for (let index = 0; index < REQUESTS; index++)
+        own.push(await ask(served.url, agent, { id: '', secret: 'none' }, gap(client, index), null));
+      return own;
+    }),
+  );
+  const all = outcomes.flat();
+  const seconds = (performance.now() - startedMs) / 1000;
+  const tokens = all.reduce((sum, { completionTokens }) => sum + completionTokens, 0);
+  return { tokensPerSecond: tokens / seconds, firstMs: all.map(({ firstMs }) => firstMs) };
+}
+
+const one: Awaited<ReturnType<typeof run>>[] = [];
+const many: typeof one = [];
+try {
+  await run(clients);
+  for (let round = 0; round < rounds; round++) {
+    one.push(await run(1));
+    many.push(await run(clients));
+  }
+} finally {
+  agent.destroy();
+  served.child.kill('SIGTERM');
+  await served.end;
+  await rm(dir, { recursive: true });
+}
+const median = (values: readonly number[]): number => percentile(values, 0.5);
+const firsts = (all: typeof one): number =>
+  percentile(
+    all.flatMap(({ firstMs }) => firstMs),
+    0.95,
+  );
+const ratios = one.map(({ tokensPerSecond }, round) => many[round].tokensPerSecond / tokensPerSecond);
+const result = {
+  tokensPerSecondOfOne: median(one.map(({ tokensPerSecond }) => tokensPerSecond)),
+  tokensPerSecondOfAll: median(many.map(({ tokensPerSecond }) => tokensPerSecond)),
+  ratio: median(ratios),
+  ratioLeast: Math.min(...ratios),
+  ratioMost: Math.max(...ratios),
+  ratioByCostCurve: (clients * costMs(1)) / costMs(clients),
+  firstTokenP95MsOfOne: firsts(one),
+  firstTokenP95MsOfAll: firsts(many),
+};
+console.log(flags.json ? JSON.stringify(result) : result);
