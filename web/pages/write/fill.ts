@@ -1,0 +1,159 @@
+/** Fills all holes of an editor at once, each with the text around it, while one watches. */
+import { signal } from '@preact/signals';
+import type { StateEffect } from '@codemirror/state';
+import type { EditorView } from '@codemirror/view';
+import { createRecording } from '../../runs/recording.ts';
+import type { CanvasPiece, Recording } from '../../runs/recording.ts';
+import { RunError } from '../../runs/run.ts';
+import { notice, prefersStill, source } from '../../state.ts';
+import { around } from './around.ts';
+import { draw, fillingOf, holesField } from './holes.ts';
+import type { Filling, Hole } from './holes.ts';
+import { figures, isPassing, RETRY_MS, settings, sleep, trouble, whenReady } from './state.ts';
+
+/** What is being filled can be given up. */
+export const filling = signal<AbortController | null>(null);
+
+/** Every forward is seen for so long, in slow motion. */
+const SLOW_MS = 110;
+/** A new text may be longer than the old one, and tokens of code are seldom shorter than two characters. */
+const [SPARE_TOKENS, CHARACTERS_PER_TOKEN] = [16, 2];
+
+interface Answer {
+  id: number;
+  text: string;
+  recording: Recording;
+  endedMs: number;
+}
+
+export async function fill(view: EditorView): Promise<void> {
+  const holes = view.state.field(holesField);
+  if (holes.length === 0 || filling.value) return;
+  const own = new AbortController();
+  filling.value = own;
+  trouble.value = null;
+  const startedMs = performance.now();
+  const screen = createScreen(view);
+  const answers = await Promise.all(holes.map(({ id }) => answer(view, id, screen, own.signal)));
+  screen.stop();
+  filling.value = null;
+  const given = answers.filter((answer) => answer !== null);
+  const fillings = given.flatMap(({ id, text, recording }): Filling[] => {
+    const hole = holeOf(view, id);
+    return hole ? [{ hole, text, pieces: recording.pieces(recording.frames.at(-1)!) }] : [];
+  });
+  if (fillings.length > 0) view.dispatch(fillingOf(view.state, fillings));
+  if (own.signal.aborted) {
+    view.dispatch({ effects: view.state.field(holesField).map(({ id }) => clear(id)) });
+  }
+  if (given.length === 0) return;
+  const sum = (of: (answer: Answer) => number): number => given.reduce((total, each) => total + of(each), 0);
+  figures.value = {
+    what: given.length === 1 ? 'Hole' : `${given.length} holes`,
+    tokens: sum(({ recording }) => recording.reply!.completionTokens),
+    forwards: sum(({ recording }) => recording.reply!.nfe),
+    elapsedMs: Math.max(...given.map(({ endedMs }) => endedMs)) - startedMs,
+  };
+  notice.value = given.length === 1 ? 'The hole is filled' : `${given.length} holes are filled`;
+}
+
+const holeOf = (view: EditorView, id: number): Hole | undefined =>
+  view.state.field(holesField).find((hole) => hole.id === id);
+const clear = (id: number, problem: string | null = null) => draw.of({ id, pieces: null, problem });
+
+/** The text for one hole; null when it was closed, given up or refused. Waits for a server that is away. */
+async function answer(
+  view: EditorView,
+  id: number,
+  screen: Screen,
+  signal: AbortSignal,
+): Promise<Answer | null> {
+  for (;;) {
+    try {
+      const { model, contextLength, options } = await whenReady(signal);
+      const hole = holeOf(view, id);
+      if (!hole) return null;
+      const { doc } = view.state;
+      const old = doc.sliceString(hole.from, hole.to);
+      const maxTokens = Math.min(
+        Math.ceil(old.length / CHARACTERS_PER_TOKEN) + SPARE_TOKENS,
+        Math.floor(contextLength / 4),
+      );
+      const others = view.state.field(holesField).filter((other) => other.id !== id);
+      const request = {
+        model,
+        source: around(doc, hole.from, hole.to, others, contextLength - maxTokens),
+        maxTokens,
+        // What was one line stays one.
+        stop: old.includes('\n') ? [] : ['\n'],
+        options,
+      };
+      const recording = createRecording(request);
+      for await (const line of source.value!.run(request, signal)) {
+        const frame = recording.push(line);
+        if (frame) screen.show(id, recording.pieces(frame));
+      }
+      const endedMs = performance.now();
+      await screen.seen(id, signal);
+      return { id, text: recording.text!, recording, endedMs };
+    } catch (error) {
+      if (signal.aborted) return null;
+      const known = error instanceof RunError ? error : new RunError('failed', String(error));
+      screen.drop(id);
+      const isLater = isPassing(known);
+      view.dispatch({ effects: clear(id, isLater ? null : known.message) });
+      if (!isLater) {
+        trouble.value = known.message;
+        return null;
+      }
+      await sleep(RETRY_MS);
+    }
+  }
+}
+
+interface Screen {
+  show(id: number, pieces: CanvasPiece[]): void;
+  /** What was shown was seen. */
+  seen(id: number, signal: AbortSignal): Promise<void>;
+  drop(id: number): void;
+  stop(): void;
+}
+
+/** Draws all holes at most once a frame of the screen; in slow motion each of their states for a while. */
+function createScreen(view: EditorView): Screen {
+  const waiting = new Map<number, CanvasPiece[][]>();
+  const paceMs = settings.value.slow && !prefersStill() ? SLOW_MS : 0;
+  let timer = 0;
+  let drawnMs = -Infinity;
+  const tick = (): void => {
+    timer = 0;
+    drawnMs = performance.now();
+    const effects: StateEffect<unknown>[] = [];
+    for (const [id, queue] of waiting) {
+      const pieces = paceMs > 0 ? queue.shift() : queue.splice(0).at(-1);
+      if (pieces) effects.push(draw.of({ id, pieces, problem: null }));
+      if (queue.length === 0) waiting.delete(id);
+    }
+    if (effects.length > 0) view.dispatch({ effects });
+    if (waiting.size > 0) plan();
+  };
+  const plan = (): void => {
+    const leastMs = Math.max(paceMs, 16);
+    timer ||= window.setTimeout(tick, Math.max(0, drawnMs + leastMs - performance.now()));
+  };
+  return {
+    show(id, pieces) {
+      waiting.set(id, [...(waiting.get(id) ?? []), pieces]);
+      plan();
+    },
+    async seen(id, signal) {
+      while (waiting.has(id) && !signal.aborted) await sleep(Math.max(paceMs, 16));
+      if (paceMs > 0 && !signal.aborted) await sleep(paceMs);
+    },
+    drop: (id) => waiting.delete(id),
+    stop() {
+      clearTimeout(timer);
+      waiting.clear();
+    },
+  };
+}
