@@ -1,5 +1,6 @@
 /** The text around a place, as a model is asked with it. */
 import type { Text } from '@codemirror/state';
+import type { Span } from './holes.ts';
 
 export interface Around {
   prompt: string;
@@ -19,45 +20,38 @@ export function around(
   doc: Text,
   from: number,
   to: number,
-  without: readonly { from: number; to: number }[],
+  without: readonly Span[],
   tokens: number,
 ): Around {
   const characters = tokens * CHARACTERS_PER_TOKEN;
-  const before = joined(doc, 0, from, without);
-  const after = joined(doc, to, doc.length, without);
-  return {
-    prompt: before.slice(stableStart(before, Math.floor(characters * PREFIX_SHARE))),
-    suffix: after.slice(0, lineEnd(after, Math.floor(characters * (1 - PREFIX_SHARE)))),
-  };
+  const start = stableStart(doc, from, Math.floor(characters * PREFIX_SHARE));
+  const end = lineEnd(doc, to, Math.floor(characters * (1 - PREFIX_SHARE)));
+  return { prompt: joined(doc, start, from, without), suffix: joined(doc, to, end, without) };
 }
 
-function joined(
-  doc: Text,
-  from: number,
-  to: number,
-  without: readonly { from: number; to: number }[],
-): string {
+function joined(doc: Text, from: number, to: number, without: readonly Span[]): string {
   let text = '';
   let at = from;
   for (const hole of without) {
-    if (hole.from < at || hole.to > to) continue;
-    text += doc.sliceString(at, hole.from);
-    at = hole.to;
+    if (hole.to <= at || hole.from >= to) continue;
+    text += doc.sliceString(at, Math.max(at, hole.from));
+    at = Math.min(hole.to, to);
   }
   return text + doc.sliceString(at, to);
 }
 
-/** The start of a line such that at most `most` characters follow; moves on in leaps of a quarter of that. */
-function stableStart(text: string, most: number): number {
-  if (text.length <= most) return 0;
-  const leap = Math.floor(most / 4);
-  const start = Math.ceil((text.length - most) / leap) * leap;
-  const line = text.indexOf('\n', start);
-  return line === -1 ? start : line + 1;
+/** The start of a line such that at most `most` characters stand before `at`; moves on in leaps of a quarter of that. */
+function stableStart(doc: Text, at: number, most: number): number {
+  if (at <= most) return 0;
+  const leap = Math.ceil(most / 4);
+  const start = Math.min(Math.ceil((at - most) / leap) * leap, at);
+  const line = doc.lineAt(start);
+  return line.from === start ? start : line.to < at ? line.to + 1 : start;
 }
 
-function lineEnd(text: string, most: number): number {
-  if (text.length <= most) return text.length;
-  const line = text.lastIndexOf('\n', most);
-  return line <= 0 ? most : line;
+function lineEnd(doc: Text, at: number, most: number): number {
+  if (doc.length - at <= most) return doc.length;
+  const end = at + most;
+  const line = doc.lineAt(end);
+  return line.from > at ? line.from : end;
 }

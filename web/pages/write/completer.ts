@@ -9,7 +9,7 @@ import type { RunRequest } from '../../runs/run.ts';
 import { notice, source } from '../../state.ts';
 import { around } from './around.ts';
 import { ghostField, isTyped, showGhost } from './ghost.ts';
-import { holesField } from './holes.ts';
+import { holesOf } from './holes.ts';
 import { figures, isPassing, RETRY_MS, settings, sleep, trouble, whenReady } from './state.ts';
 
 /** A machine that needs long for an answer is asked less often. Milliseconds. */
@@ -83,7 +83,7 @@ export const completer = ViewPlugin.fromClass(
       const { head } = state.selection.main;
       return {
         model,
-        source: around(state.doc, head, head, state.field(holesField), contextLength - maxTokens),
+        source: around(state.doc, head, head, holesOf(state), contextLength - maxTokens),
         maxTokens,
         stop: [settings.value.lines === 'one' ? '\n' : '\n\n'],
         options,
@@ -130,6 +130,6 @@ function canStandHere({ state }: ViewUpdate): boolean {
   return (
     ranges.length === 1 &&
     main.empty &&
-    !state.field(holesField).some(({ from, to }) => from < main.head && main.head < to)
+    !holesOf(state).some(({ from, to }) => from < main.head && main.head < to)
   );
 }

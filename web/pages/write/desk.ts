@@ -9,7 +9,7 @@ import { fill, filling } from './fill.ts';
 import { FileError, openFile, readFile, saveFile } from './files.ts';
 import type { FileHandle, OpenedFile } from './files.ts';
 import { isTyped, ghostField } from './ghost.ts';
-import { holesField, touched } from './holes.ts';
+import { holesOf, touched } from './holes.ts';
 import { SAMPLES } from './samples.ts';
 import { trouble } from './state.ts';
 
@@ -22,6 +22,7 @@ interface Draft extends Content {
 
 const first: Draft = { ...SAMPLES[0], lineBreak: '\n', isChanged: false };
 const draft = remembered<Draft>('write.draft', first);
+if (typeof draft.value?.text !== 'string') draft.value = first;
 /** Cannot be written down. */
 let handle: FileHandle | null = null;
 
@@ -50,18 +51,19 @@ export function createDesk(parent: HTMLElement): Desk {
   };
   const show = (): void => {
     const { state } = view;
-    desk.value = {
+    const shown = {
       name,
       isChanged,
-      holes: state.field(holesField).length,
+      holes: holesOf(state).length,
       touched: touched(state).length,
       hasGhost: state.field(ghostField) !== null,
     };
+    if (JSON.stringify(shown) !== JSON.stringify(desk.value)) desk.value = shown;
   };
   const own = [
     EditorView.updateListener.of(({ docChanged, startState, state, transactions }) => {
       if (transactions.some(isTyped)) isChanged = true;
-      const isOther = docChanged || startState.field(holesField) !== state.field(holesField);
+      const isOther = docChanged || holesOf(startState) !== holesOf(state);
       if (isOther && !filling.value) timer ||= window.setTimeout(keep, KEEP_MS);
       show();
     }),

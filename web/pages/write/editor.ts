@@ -15,7 +15,7 @@ import type { Command } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
 import { askForGhost, completer } from './completer.ts';
 import { ghost } from './ghost.ts';
-import { holes, holesField, punch } from './holes.ts';
+import { holes, holesOf, punch } from './holes.ts';
 import type { Span } from './holes.ts';
 
 /** Colours by role, so that they follow the page's. */
@@ -46,7 +46,12 @@ const common: Extension = [
   ghost,
   holes,
   completer,
-  EditorView.contentAttributes.of({ 'aria-label': 'Code', autocapitalize: 'off', autocorrect: 'off' }),
+  EditorView.contentAttributes.of({
+    'aria-label': 'Code',
+    tabindex: '0',
+    autocapitalize: 'off',
+    autocorrect: 'off',
+  }),
   keymap.of([
     { key: 'Ctrl-Space', run: askForGhost },
     ...historyKeymap,
@@ -78,6 +83,6 @@ export function stateOf({ text, holes, cursor = 0 }: Content, own: Extension): E
 
 export const contentOf = (state: EditorState): Required<Content> => ({
   text: state.doc.toString(),
-  holes: state.field(holesField).map(({ from, to }) => ({ from, to })),
+  holes: holesOf(state).map(({ from, to }) => ({ from, to })),
   cursor: state.selection.main.head,
 });

@@ -7,15 +7,15 @@ import type { CanvasPiece, Recording } from '../../runs/recording.ts';
 import { RunError } from '../../runs/run.ts';
 import { notice, prefersStill, source } from '../../state.ts';
 import { around } from './around.ts';
-import { draw, fillingOf, holesField } from './holes.ts';
+import { draw, fillingOf, holesOf } from './holes.ts';
 import type { Filling, Hole } from './holes.ts';
 import { figures, isPassing, RETRY_MS, settings, sleep, trouble, whenReady } from './state.ts';
 
 /** What is being filled can be given up. */
 export const filling = signal<AbortController | null>(null);
 
-/** Every forward is seen for so long, in slow motion. */
-const SLOW_MS = 110;
+/** Every forward is seen for so long, in slow motion; less where more than so many of them wait. */
+const [SLOW_MS, MOST_WAITING] = [110, 12];
 /** A new text may be longer than the old one, and tokens of code are seldom shorter than two characters. */
 const [SPARE_TOKENS, CHARACTERS_PER_TOKEN] = [16, 2];
 
@@ -27,7 +27,7 @@ interface Answer {
 }
 
 export async function fill(view: EditorView): Promise<void> {
-  const holes = view.state.field(holesField);
+  const holes = holesOf(view.state);
   if (holes.length === 0 || filling.value) return;
   const own = new AbortController();
   filling.value = own;
@@ -44,7 +44,7 @@ export async function fill(view: EditorView): Promise<void> {
   });
   if (fillings.length > 0) view.dispatch(fillingOf(view.state, fillings));
   if (own.signal.aborted) {
-    view.dispatch({ effects: view.state.field(holesField).map(({ id }) => clear(id)) });
+    view.dispatch({ effects: holesOf(view.state).map(({ id }) => clear(id)) });
   }
   if (given.length === 0) return;
   const sum = (of: (answer: Answer) => number): number => given.reduce((total, each) => total + of(each), 0);
@@ -58,7 +58,7 @@ export async function fill(view: EditorView): Promise<void> {
 }
 
 const holeOf = (view: EditorView, id: number): Hole | undefined =>
-  view.state.field(holesField).find((hole) => hole.id === id);
+  holesOf(view.state).find((hole) => hole.id === id);
 const clear = (id: number, problem: string | null = null) => draw.of({ id, pieces: null, problem });
 
 /** The text for one hole; null when it was closed, given up or refused. Waits for a server that is away. */
@@ -79,7 +79,7 @@ async function answer(
         Math.ceil(old.length / CHARACTERS_PER_TOKEN) + SPARE_TOKENS,
         Math.floor(contextLength / 4),
       );
-      const others = view.state.field(holesField).filter((other) => other.id !== id);
+      const others = holesOf(view.state).filter((other) => other.id !== id);
       const request = {
         model,
         source: around(doc, hole.from, hole.to, others, contextLength - maxTokens),
@@ -138,7 +138,8 @@ function createScreen(view: EditorView): Screen {
     if (waiting.size > 0) plan();
   };
   const plan = (): void => {
-    const leastMs = Math.max(paceMs, 16);
+    const longest = Math.max(...Array.from(waiting.values(), ({ length }) => length));
+    const leastMs = Math.max(paceMs * Math.min(1, MOST_WAITING / longest), 16);
     timer ||= window.setTimeout(tick, Math.max(0, drawnMs + leastMs - performance.now()));
   };
   return {

@@ -4,7 +4,7 @@
  */
 import { isolateHistory } from '@codemirror/commands';
 import { MapMode, Prec, RangeSetBuilder, StateEffect, StateField } from '@codemirror/state';
-import type { ChangeDesc, EditorState, TransactionSpec } from '@codemirror/state';
+import type { ChangeDesc, EditorState, Text, TransactionSpec } from '@codemirror/state';
 import { Decoration, EditorView, keymap, WidgetType } from '@codemirror/view';
 import type { Command, DecorationSet } from '@codemirror/view';
 import { MASK_GLYPH } from '../../../src/decode/canvas-frames.ts';
@@ -32,24 +32,28 @@ export const draw = StateEffect.define<Pick<Hole, 'id' | 'pieces' | 'problem'>>(
 
 let lastId = 0;
 
-export const holesField = StateField.define<readonly Hole[]>({
-  create: () => [],
-  update(holes, tr) {
-    if (tr.docChanged) holes = holes.flatMap((hole) => mapped(hole, tr.changes));
+/** With their decorations: what replaces line breaks must be there before anything is measured. */
+export const holesField = StateField.define<{ list: readonly Hole[]; decorations: DecorationSet }>({
+  create: () => ({ list: [], decorations: Decoration.none }),
+  update(before, tr) {
+    let { list } = before;
+    if (tr.docChanged) list = list.flatMap((hole) => mapped(hole, tr.changes));
     for (const effect of tr.effects) {
-      if (effect.is(punch)) holes = withHole(holes, effect.value);
-      if (effect.is(close)) holes = holes.filter(({ id }) => id !== effect.value);
+      if (effect.is(punch)) list = withHole(list, effect.value);
+      if (effect.is(close)) list = list.filter(({ id }) => id !== effect.value);
       if (effect.is(draw)) {
-        holes = holes.map((hole) => (hole.id === effect.value.id ? { ...hole, ...effect.value } : hole));
+        list = list.map((hole) => (hole.id === effect.value.id ? { ...hole, ...effect.value } : hole));
       }
     }
-    return holes;
+    return list === before.list ? before : { list, decorations: decorate(tr.newDoc, list) };
   },
   provide: (field) => [
-    EditorView.decorations.from(field, (holes) => (view) => decorate(view.state, holes)),
-    EditorView.atomicRanges.of((view) => decorate(view.state, view.state.field(field))),
+    EditorView.decorations.from(field, ({ decorations }) => decorations),
+    EditorView.atomicRanges.of((view) => view.state.field(field).decorations),
   ],
 });
+
+export const holesOf = (state: EditorState): readonly Hole[] => state.field(holesField).list;
 
 function mapped(hole: Hole, changes: ChangeDesc): Hole[] {
   if (hole.from === hole.to) {
@@ -74,10 +78,10 @@ function withHole(holes: readonly Hole[], { from, to }: Span): Hole[] {
   return [...holes.filter(isApart), hole].sort((a, b) => a.from - b.from);
 }
 
-function decorate(state: EditorState, holes: readonly Hole[]): DecorationSet {
+function decorate(doc: Text, holes: readonly Hole[]): DecorationSet {
   const builder = new RangeSetBuilder<Decoration>();
   for (const { from, to, pieces, problem } of holes) {
-    const widget = new HoleWidget(pieces ?? masksOf(state.sliceDoc(from, to)), pieces !== null, problem);
+    const widget = new HoleWidget(pieces ?? masksOf(doc.sliceString(from, to)), pieces !== null, problem);
     builder.add(
       from,
       to,
@@ -221,7 +225,7 @@ function cut(pieces: readonly CanvasPiece[], length: number): CanvasPiece[] {
 /** The holes that a selection touches. */
 export function touched(state: EditorState): Hole[] {
   const { from, to } = state.selection.main;
-  return state.field(holesField).filter((hole) => hole.from <= to && hole.to >= from);
+  return holesOf(state).filter((hole) => hole.from <= to && hole.to >= from);
 }
 
 /** What there is to punch: the selection without the space around it, else the line's text; a blank line as it is. */
@@ -251,7 +255,7 @@ const closeBeside =
   (end: 'from' | 'to'): Command =>
   (view) => {
     const { main } = view.state.selection;
-    const hole = main.empty && view.state.field(holesField).find((hole) => hole[end] === main.head);
+    const hole = main.empty && holesOf(view.state).find((hole) => hole[end] === main.head);
     if (!hole) return false;
     view.dispatch({ effects: close.of(hole.id) });
     return true;

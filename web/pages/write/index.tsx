@@ -33,6 +33,7 @@ export default function Write() {
   };
   const { name, isChanged, holes, touched, hasGhost } = desk.value;
   const isFilling = filling.value !== null;
+  const isSample = SAMPLES.some((sample) => sample.name === name);
   return (
     <div class="view write">
       <header class="write-head">
@@ -42,7 +43,37 @@ export default function Write() {
           the holes in this file and watch, or just type.
         </p>
       </header>
+      <div class="write-legend">
+        <CanvasLegend />
+      </div>
       <div class="row write-bar">
+        {isFilling ? (
+          <button type="button" class="primary write-fill" onClick={() => filling.value?.abort()}>
+            Stop <kbd>Esc</kbd>
+          </button>
+        ) : holes === 0 && isSample ? (
+          <button type="button" class="write-fill" onClick={() => own.current!.take(name)}>
+            Start over
+          </button>
+        ) : (
+          <button
+            type="button"
+            class="primary write-fill"
+            disabled={holes === 0}
+            onMouseDown={stay}
+            onClick={command((view) => {
+              void fill(view);
+              return true;
+            })}
+          >
+            {holes === 1 ? 'Fill the hole' : holes === 0 ? 'Fill holes' : `Fill ${holes} holes`}{' '}
+            <kbd>{MOD} ↵</kbd>
+          </button>
+        )}
+        <button type="button" class="write-punch" onMouseDown={stay} onClick={command(toggleHole)}>
+          {touched > 0 ? 'Close hole' : 'Punch hole'} <kbd>{MOD} K</kbd>
+        </button>
+        <span class="write-changed">{isChanged ? '● not saved' : ''}</span>
         <select
           aria-label="File"
           value={name}
@@ -51,49 +82,24 @@ export default function Write() {
             event.currentTarget.value = desk.value.name;
           }}
         >
-          {SAMPLES.every((sample) => sample.name !== name) && <option value={name}>{name}</option>}
+          {!isSample && <option value={name}>{name}</option>}
           {SAMPLES.map((sample) => (
             <option key={sample.name} value={sample.name}>
               {sample.name}
             </option>
           ))}
         </select>
-        <span class="write-changed" title={isChanged ? 'Not saved' : undefined}>
-          {isChanged ? '● not saved' : ''}
-        </span>
         <button type="button" onClick={() => void own.current!.open()}>
           Open …
         </button>
         <button type="button" onClick={() => void own.current!.save()}>
           Save
         </button>
-        <span class="write-gap" />
-        <button type="button" class="write-punch" onMouseDown={stay} onClick={command(toggleHole)}>
-          {touched > 0 ? 'Close hole' : 'Punch hole'} <kbd>{MOD} K</kbd>
-        </button>
-        {isFilling ? (
-          <button type="button" class="primary write-fill" onClick={() => filling.value?.abort()}>
-            Stop <kbd>Esc</kbd>
-          </button>
-        ) : holes > 0 ? (
-          <button
-            type="button"
-            class="primary write-fill"
-            onMouseDown={stay}
-            onClick={command((view) => {
-              void fill(view);
-              return true;
-            })}
-          >
-            {holes === 1 ? 'Fill the hole' : `Fill ${holes} holes`} <kbd>{MOD} ↵</kbd>
-          </button>
-        ) : (
-          <button type="button" class="write-fill" onClick={() => own.current!.take(SAMPLES[0].name)}>
-            Start over
-          </button>
-        )}
       </div>
-      <div ref={host} class="write-editor" />
+      <div class="write-desk">
+        <div ref={host} class="write-editor" />
+        <Trouble />
+      </div>
       <div class="row spread write-foot">
         <Result />
         <div class="row write-keys" role="group" aria-label="Suggestion">
@@ -104,9 +110,7 @@ export default function Write() {
           <Key label="Undo" sign={`${MOD} Z`} run={command(undo)} isOn />
         </div>
       </div>
-      <Trouble />
       <SettingsPanel />
-      <CanvasLegend />
     </div>
   );
 }

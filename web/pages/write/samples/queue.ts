@@ -1,4 +1,4 @@
-/** Things that wait for their turn, first come, first served. */
+/** First come, first served. */
 export class Queue<T> {
   private items: T[] = [];
 
