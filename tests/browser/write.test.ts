@@ -302,7 +302,7 @@ describe('holes', () => {
       if (mode !== 'diffusion') await page.getByRole('button', { name: 'Start over' }).click();
       await page.locator('.cm-line', { hasText: 'const known' }).click();
       await page.keyboard.press('Home');
-      for (let i = 0; i < 3; i++) await page.keyboard.press('Shift+ArrowDown');
+      for (let i = 0; i < 2; i++) await page.keyboard.press('Shift+ArrowDown');
       await page.keyboard.press('Control+k');
       await expect.poll(() => page.locator('.cm-hole').count()).toBe(4);
       await page.keyboard.press('Control+End');

@@ -1,6 +1,10 @@
 /** The text around a place, as a model is asked with it. */
 import type { Text } from '@codemirror/state';
-import type { Span } from './holes.ts';
+
+export interface Span {
+  from: number;
+  to: number;
+}
 
 export interface Around {
   prompt: string;

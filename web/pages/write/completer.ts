@@ -2,6 +2,7 @@
 import { StateEffect } from '@codemirror/state';
 import { ViewPlugin } from '@codemirror/view';
 import type { Command, EditorView, ViewUpdate } from '@codemirror/view';
+import { createStreamDecoder } from '../../../src/text/stream.ts';
 import { createRecording } from '../../runs/recording.ts';
 import type { Recording } from '../../runs/recording.ts';
 import { RunError } from '../../runs/run.ts';
@@ -28,6 +29,7 @@ export const completer = ViewPlugin.fromClass(
   class {
     private readonly view: EditorView;
     private timer = 0;
+    private frame = 0;
     private running: AbortController | null = null;
     /** Of recent answers, the newest most. */
     private usualMs = 0;
@@ -39,11 +41,13 @@ export const completer = ViewPlugin.fromClass(
     }
 
     update(update: ViewUpdate): void {
-      const { state, docChanged, selectionSet, transactions } = update;
-      const isAsked = transactions.some((tr) => tr.effects.some((effect) => effect.is(askNow)));
-      if (!docChanged && !selectionSet && !isAsked) return;
-      this.stop();
+      const { state, startState, docChanged, selectionSet, transactions } = update;
+      // What is shown fits what was typed, and may still grow.
       if (state.field(ghostField)) return;
+      const isAsked = transactions.some((tr) => tr.effects.some((effect) => effect.is(askNow)));
+      const isElsewhere = docChanged || selectionSet || isAsked;
+      if (isElsewhere || startState.field(ghostField)) this.stop();
+      if (!isElsewhere) return;
       const { line } = this;
       this.line = state.doc.lineAt(state.selection.main.head).number;
       const wants = isAsked || (settings.value.ghost && transactions.some(isTyped));
@@ -61,6 +65,7 @@ export const completer = ViewPlugin.fromClass(
 
     private stop(): void {
       clearTimeout(this.timer);
+      cancelAnimationFrame(this.frame);
       this.running?.abort();
       this.running = null;
     }
@@ -91,15 +96,45 @@ export const completer = ViewPlugin.fromClass(
     }
 
     private async warm(signal: AbortSignal): Promise<void> {
-      await this.run(signal, 1);
+      await this.run(signal, 1, () => {});
     }
 
-    /** Waits for a server that is away, and asks again. */
-    private async run(signal: AbortSignal, maxTokens: number): Promise<Recording> {
+    private async complete(signal: AbortSignal): Promise<void> {
+      const startedMs = performance.now();
+      const { text, reply } = await this.run(signal, settings.value.maxTokens, (base, text) => {
+        cancelAnimationFrame(this.frame);
+        this.frame = requestAnimationFrame(() => this.show(base, text));
+      });
+      if (signal.aborted) return;
+      const elapsedMs = performance.now() - startedMs;
+      this.usualMs = this.usualMs === 0 ? elapsedMs : 0.7 * this.usualMs + 0.3 * elapsedMs;
+      trouble.value = null;
+      const { completionTokens: tokens, nfe: forwards } = reply!;
+      figures.value = { what: 'Completion', tokens, forwards, elapsedMs };
+      if (text!.trim() !== '') notice.value = `Suggestion: ${text!.trimEnd()}`;
+    }
+
+    /**
+     * Tells what is settled so far, and where it begins, as it grows. Waits for a server that is away, and asks again.
+     */
+    private async run(
+      signal: AbortSignal,
+      maxTokens: number,
+      tell: (base: number, text: string) => void,
+    ): Promise<Recording> {
       for (;;) {
         const recording = createRecording(await this.request(signal, maxTokens));
+        const base = this.view.state.selection.main.head;
+        const decoder = createStreamDecoder(recording.vocabulary);
+        let text = '';
         try {
-          for await (const line of source.value!.run(recording.request, signal)) recording.push(line);
+          for await (const line of source.value!.run(recording.request, signal)) {
+            recording.push(line);
+            if (line.type === 'text') tell(base, line.text);
+            if (line.type !== 'block') continue;
+            text += decoder.push(line.ids);
+            tell(base, text.split(recording.request.stop![0], 1)[0]);
+          }
           return recording;
         } catch (error) {
           if (signal.aborted || !(error instanceof RunError && isPassing(error))) throw error;
@@ -108,19 +143,14 @@ export const completer = ViewPlugin.fromClass(
       }
     }
 
-    private async complete(signal: AbortSignal): Promise<void> {
-      const startedMs = performance.now();
-      const recording = await this.run(signal, settings.value.maxTokens);
-      if (signal.aborted) return;
-      const elapsedMs = performance.now() - startedMs;
-      this.usualMs = this.usualMs === 0 ? elapsedMs : 0.7 * this.usualMs + 0.3 * elapsedMs;
-      trouble.value = null;
-      const { completionTokens: tokens, nfe: forwards } = recording.reply!;
-      figures.value = { what: 'Completion', tokens, forwards, elapsedMs };
-      const text = recording.text!.trimEnd();
-      if (text === '') return;
-      this.view.dispatch({ effects: showGhost.of({ at: this.view.state.selection.main.head, text }) });
-      notice.value = `Suggestion: ${text}`;
+    /** What is left of a text that begins at `base`, after what was typed since. */
+    private show(base: number, text: string): void {
+      const { doc, selection } = this.view.state;
+      const at = selection.main.head;
+      const typed = doc.sliceString(base, at);
+      const whole = text.trimEnd();
+      if (!selection.main.empty || !whole.startsWith(typed) || whole === typed) return;
+      this.view.dispatch({ effects: showGhost.of({ at, text: whole.slice(typed.length) }) });
     }
   },
 );

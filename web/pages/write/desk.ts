@@ -100,7 +100,7 @@ export function createDesk(parent: HTMLElement): Desk {
     show();
     notice.value = `${name} is open`;
   }
-  const mayGo = (): boolean => !isChanged || confirm(`Changes to ${name} are not saved. Open another file?`);
+  const mayGo = (): boolean => !isChanged || confirm(`Changes to ${name} are not saved. Throw them away?`);
 
   async function open(): Promise<void> {
     if (!mayGo()) return;

@@ -16,7 +16,7 @@ import { tags } from '@lezer/highlight';
 import { askForGhost, completer } from './completer.ts';
 import { ghost } from './ghost.ts';
 import { holes, holesOf, punch } from './holes.ts';
-import type { Span } from './holes.ts';
+import type { Span } from './around.ts';
 
 /** Colours by role, so that they follow the page's. */
 const colours = HighlightStyle.define([

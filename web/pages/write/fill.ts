@@ -16,6 +16,7 @@ export const filling = signal<AbortController | null>(null);
 
 /** Every forward is seen for so long, in slow motion; less where more than so many of them wait. */
 const [SLOW_MS, MOST_WAITING] = [110, 12];
+const LONGEST_START_MS = 1000;
 /** A new text may be longer than the old one, and tokens of code are seldom shorter than two characters. */
 const [SPARE_TOKENS, CHARACTERS_PER_TOKEN] = [16, 2];
 
@@ -33,11 +34,11 @@ export async function fill(view: EditorView): Promise<void> {
   filling.value = own;
   trouble.value = null;
   const startedMs = performance.now();
-  const screen = createScreen(view);
+  const screen = createScreen(view, holes.length);
   const answers = await Promise.all(holes.map(({ id }) => answer(view, id, screen, own.signal)));
   screen.stop();
   filling.value = null;
-  const given = answers.filter((answer) => answer !== null);
+  const given = own.signal.aborted ? [] : answers.filter((answer) => answer !== null);
   const fillings = given.flatMap(({ id, text, recording }): Filling[] => {
     const hole = holeOf(view, id);
     return hole ? [{ hole, text, pieces: recording.pieces(recording.frames.at(-1)!) }] : [];
@@ -119,14 +120,18 @@ interface Screen {
   stop(): void;
 }
 
-/** Draws all holes at most once a frame of the screen; in slow motion each of their states for a while. */
-function createScreen(view: EditorView): Screen {
+/**
+ * Draws all holes at most once a frame of the screen; in slow motion each of their states for a while, from when all of
+ * them have begun.
+ */
+function createScreen(view: EditorView, count: number): Screen {
   const waiting = new Map<number, CanvasPiece[][]>();
+  const begun = new Set<number>();
+  const startedMs = performance.now();
   const paceMs = settings.value.slow && !prefersStill() ? SLOW_MS : 0;
   let timer = 0;
   let drawnMs = -Infinity;
   const tick = (): void => {
-    timer = 0;
     drawnMs = performance.now();
     const effects: StateEffect<unknown>[] = [];
     for (const [id, queue] of waiting) {
@@ -140,10 +145,14 @@ function createScreen(view: EditorView): Screen {
   const plan = (): void => {
     const longest = Math.max(...Array.from(waiting.values(), ({ length }) => length));
     const leastMs = Math.max(paceMs * Math.min(1, MOST_WAITING / longest), 16);
-    timer ||= window.setTimeout(tick, Math.max(0, drawnMs + leastMs - performance.now()));
+    const isEarly = paceMs > 0 && begun.size < count;
+    const dueMs = Math.max(drawnMs + leastMs, isEarly ? startedMs + LONGEST_START_MS : 0);
+    clearTimeout(timer);
+    timer = window.setTimeout(tick, Math.max(0, dueMs - performance.now()));
   };
   return {
     show(id, pieces) {
+      begun.add(id);
       waiting.set(id, [...(waiting.get(id) ?? []), pieces]);
       plan();
     },

@@ -10,11 +10,7 @@ import type { Command, DecorationSet } from '@codemirror/view';
 import { MASK_GLYPH } from '../../../src/decode/canvas-frames.ts';
 import type { CanvasPiece } from '../../../src/decode/canvas-frames.ts';
 import { doubtOf } from '../../views/canvas.tsx';
-
-export interface Span {
-  from: number;
-  to: number;
-}
+import type { Span } from './around.ts';
 
 export interface Hole extends Span {
   id: number;

@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { ComponentChildren } from 'preact';
 import type { Command } from '@codemirror/view';
 import { undo } from '@codemirror/commands';
-import { serverState } from '../../state.ts';
+import { models, serverState, source } from '../../state.ts';
 import { CanvasLegend } from '../../views/canvas.tsx';
 import { createDesk, desk } from './desk.ts';
 import type { Desk } from './desk.ts';
@@ -12,7 +12,7 @@ import { refuse, takeAll, takeLine, takeWord } from './ghost.ts';
 import { toggleHole } from './holes.ts';
 import { SAMPLES } from './samples.ts';
 import { SettingsPanel } from './settings.tsx';
-import { figures, trouble } from './state.ts';
+import { figures, trouble, writer } from './state.ts';
 import './write.css';
 
 const isMac = /Mac|iPhone|iPad/.test(navigator.userAgent);
@@ -102,7 +102,7 @@ export default function Write() {
       </div>
       <div class="row spread write-foot">
         <Result />
-        <div class="row write-keys" role="group" aria-label="Suggestion">
+        <div class="row write-keys" role="group" aria-label="Editing">
           <Key label="Take" sign="Tab" run={command(takeAll)} isOn={hasGhost} />
           <Key label="Word" sign={`${MOD} →`} run={command(takeWord)} isOn={hasGhost} />
           <Key label="Line" sign={`${MOD} ↓`} run={command(takeLine)} isOn={hasGhost} />
@@ -150,13 +150,21 @@ function Result() {
 }
 
 function Trouble() {
-  const isAway = serverState.value === 'away';
-  const text =
-    trouble.value ??
-    (isAway ? 'The server does not answer. Your text is kept; the rest goes on when it is back.' : '');
   return (
     <p class="error write-trouble" role="alert">
-      {text}
+      {trouble.value ?? hindrance()}
     </p>
   );
+}
+
+/** Why nothing can be written at all. */
+function hindrance(): string | null {
+  if (source.value?.kind === 'tab') return null;
+  if (serverState.value === 'away') {
+    return 'The server does not answer. Your text is kept; the rest goes on when it is back.';
+  }
+  if (models.value.length > 0 && !writer.value) {
+    return 'None of the loaded models fills gaps. Start the server with one that does, such as tintype-code.';
+  }
+  return null;
 }

@@ -1,5 +1,5 @@
 /** The files that ship. Stretches between `/*[*\/` and `/*]*\/` are holes when one is opened. */
-import type { Span } from './holes.ts';
+import type { Span } from './around.ts';
 
 export interface Sample {
   name: string;
