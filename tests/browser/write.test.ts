@@ -233,6 +233,61 @@ describe('ghost text', () => {
     await close();
   });
 
+  it('grows as it settles, also while one types what fits', async () => {
+    const { page, close } = await open();
+    await page.evaluate(() => {
+      const real = globalThis.fetch;
+      const state = { next: (): void => {}, given: 0 };
+      const block = (i: number) => ({ type: 'block', index: i, start: i, ids: [i + 1], settledEnd: i + 1 });
+      const vocabulary = { type: 'vocabulary', tokens: { 1: 'al', 2: 'pha', 3: '();' }, special: {} };
+      const last = [
+        { type: 'text', text: 'alpha();' },
+        { type: 'reply', completionTokens: 3, nfe: 3 },
+      ];
+      const chunks = [
+        [{ type: 'canvas', ids: [-1, -1, -1], answerStart: 0 }, vocabulary, block(0)],
+        [block(1)],
+        [block(2), ...last],
+      ];
+      const answer = (signal: AbortSignal): Response => {
+        signal.addEventListener('abort', () => state.given++);
+        const stream = new ReadableStream<string>({
+          async start(controller) {
+            for (const lines of chunks) {
+              for (const line of lines) controller.enqueue(`${JSON.stringify(line)}\n`);
+              await new Promise<void>((resolve) => (state.next = resolve));
+            }
+            controller.close();
+          },
+        });
+        return new Response(stream.pipeThrough(new TextEncoderStream()));
+      };
+      globalThis.fetch = (path, init) =>
+        path === '/v1/trace' ? Promise.resolve(answer(init!.signal!)) : real(path, init);
+      Object.assign(globalThis, { state });
+    });
+    const next = () =>
+      page.evaluate(() => (globalThis as unknown as { state: { next(): void } }).state.next());
+    await newLineAfter(page, 'toArray(): T[] {');
+    await expect.poll(() => ghost(page).allInnerTexts()).toEqual(['al']);
+    const given = () =>
+      page.evaluate(() => (globalThis as unknown as { state: { given: number } }).state.given);
+    const before = await given();
+    await page.keyboard.type('a');
+    expect(await ghost(page).innerText()).toBe('l');
+    await next();
+    await expect.poll(() => ghost(page).innerText()).toBe('lpha');
+    await next();
+    await expect.poll(() => ghost(page).innerText()).toBe('lpha();');
+    expect(await given()).toBe(before);
+    // Refused: nothing comes after.
+    await page.keyboard.press('Escape');
+    await next();
+    await page.waitForTimeout(100);
+    expect(await ghost(page).count()).toBe(0);
+    await close();
+  });
+
   it('gives up what is asked for when typing goes on', async () => {
     const { page, close } = await open();
     const given: string[] = [];
@@ -409,6 +464,14 @@ describe('files', () => {
     await upload('nul.bin', 'a\0b');
     await page.getByText('nul.bin is not text (it is binary)').waitFor();
     expect(await text(page)).toBe(before);
+    await upload('mine.ts', 'let mine = 1;\n');
+    await page.locator('.cm-line', { hasText: 'let mine' }).waitFor();
+    await page.locator('.cm-content').evaluate((target) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File(['let dropped = 1;\n'], 'dropped.ts'));
+      target.dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+    });
+    await page.locator('.cm-line', { hasText: 'let dropped' }).waitFor();
     await upload('mine.ts', 'let mine = 1;\n');
     await page.locator('.cm-line', { hasText: 'let mine' }).waitFor();
     const download = page.waitForEvent('download');

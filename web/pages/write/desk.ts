@@ -29,7 +29,8 @@ let handle: FileHandle | null = null;
 /** What the page around the editor shows of it. */
 export const desk = signal({ name: '', isChanged: false, holes: 0, touched: 0, hasGhost: false });
 
-const KEEP_MS = 300;
+/** A change is written down so much later: large texts less often, since that holds up typing. */
+const keepMs = (characters: number): number => 300 + characters / 500;
 
 export interface Desk {
   view: EditorView;
@@ -64,7 +65,7 @@ export function createDesk(parent: HTMLElement): Desk {
     EditorView.updateListener.of(({ docChanged, startState, state, transactions }) => {
       if (transactions.some(isTyped)) isChanged = true;
       const isOther = docChanged || holesOf(startState) !== holesOf(state);
-      if (isOther && !filling.value) timer ||= window.setTimeout(keep, KEEP_MS);
+      if (isOther && !filling.value) timer ||= window.setTimeout(keep, keepMs(state.doc.length));
       show();
     }),
     EditorView.domEventHandlers({
@@ -72,7 +73,9 @@ export function createDesk(parent: HTMLElement): Desk {
         const file = event.dataTransfer?.files[0];
         if (!file) return false;
         event.preventDefault();
-        void report(async () => put(await readFile(file)));
+        void report(async () => {
+          if (mayGo()) put(await readFile(file));
+        });
         return true;
       },
     }),
