@@ -87,7 +87,7 @@ describe('the first screen', () => {
     });
     await page.getByRole('button', { name: /^Fill \d holes/ }).click();
     await page.locator('.cm-hole[data-state=filling]').first().waitFor();
-    await page.locator('.cm-hole[data-state=filling] .piece[data-state=fresh]').first().waitFor();
+    await page.locator('.cm-hole[data-state=filling]').nth(2).waitFor();
     await picture(page, 'write-filling');
     await page.getByRole('button', { name: 'Start over' }).waitFor();
     const seen = await page.evaluate(() => [...(globalThis as unknown as { seen: Set<string> }).seen]);
@@ -145,8 +145,16 @@ describe('the first screen', () => {
       const name = `write-${colorScheme}${viewport ? '-narrow' : ''}`;
       await picture(page, name);
       expect(await accessibility(page), name).toEqual([]);
+      await page.evaluate(() => {
+        Object.assign(globalThis, { moving: 0 });
+        const count = (): void => {
+          (globalThis as unknown as { moving: number }).moving += document.getAnimations().length;
+        };
+        new MutationObserver(count).observe(document.body, { childList: true, subtree: true });
+      });
       await page.locator('.write-fill').click();
       await page.getByRole('button', { name: 'Start over' }).waitFor();
+      expect(await page.evaluate(() => (globalThis as unknown as { moving: number }).moving)).toBe(0);
       expect(await accessibility(page), `${name}, filled`).toEqual([]);
       await scripted(page, 'const answer = 42;');
       await newLineAfter(page, 'clear(): void {');

@@ -2,6 +2,7 @@
  * Ghost text: what the model would write at the cursor, shown and not there. It lies over the text behind the cursor,
  * which it shows again after itself, so nothing on the screen moves. What fits it may be typed; anything else ends it.
  */
+import { isolateHistory } from '@codemirror/commands';
 import { Prec, StateEffect, StateField } from '@codemirror/state';
 import type { ChangeSet, EditorState, Transaction } from '@codemirror/state';
 import { Decoration, EditorView, keymap, WidgetType } from '@codemirror/view';
@@ -15,8 +16,7 @@ export interface Ghost {
 
 export const showGhost = StateEffect.define<Ghost | null>();
 
-/** Marks what was taken from ghost text, for those who count. */
-export const TAKEN = 'input.complete';
+const TAKEN = 'input.complete';
 
 export const ghostField = StateField.define<Ghost | null>({
   create: () => null,
@@ -95,6 +95,8 @@ const take =
       changes: { from: ghost.at, insert },
       selection: { anchor: ghost.at + insert.length },
       userEvent: TAKEN,
+      // Undone by itself, not with what was typed before.
+      annotations: isolateHistory.of('full'),
       scrollIntoView: true,
     });
     return true;

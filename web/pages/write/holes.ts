@@ -99,6 +99,9 @@ function masksOf(old: string): CanvasPiece[] {
     });
 }
 
+const isSame = (a: CanvasPiece, b: CanvasPiece): boolean =>
+  a.text === b.text && a.state === b.state && a.confidence === b.confidence;
+
 class HoleWidget extends WidgetType {
   readonly pieces: readonly CanvasPiece[];
   readonly isFilling: boolean;
@@ -114,9 +117,7 @@ class HoleWidget extends WidgetType {
       other.isFilling === this.isFilling &&
       other.problem === this.problem &&
       other.pieces.length === this.pieces.length &&
-      other.pieces.every(
-        ({ text, state }, i) => text === this.pieces[i].text && state === this.pieces[i].state,
-      )
+      other.pieces.every((piece, i) => isSame(piece, this.pieces[i]))
     );
   }
   override get lineBreaks(): number {

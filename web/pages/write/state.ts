@@ -19,14 +19,16 @@ export interface Settings {
 export const MODES = ['diffusion', 'verify', 'ar'] as const;
 export type Mode = (typeof MODES)[number];
 
-export const settings = remembered<Settings>('write.settings', {
+const DEFAULTS: Settings = {
   ghost: true,
   lines: 'one',
   maxTokens: 32,
   mode: 'diffusion',
   threshold: 0.9,
   slow: true,
-});
+};
+export const settings = remembered('write.settings', DEFAULTS);
+settings.value = { ...DEFAULTS, ...settings.value };
 
 export const change = (part: Partial<Settings>): void => {
   settings.value = { ...settings.value, ...part };
