@@ -100,18 +100,17 @@ export const completer = ViewPlugin.fromClass(
     }
 
     private async complete(signal: AbortSignal): Promise<void> {
-      const startedMs = performance.now();
-      const { text, reply } = await this.run(signal, settings.value.maxTokens, (base, text) => {
+      const { recording, elapsedMs } = await this.run(signal, settings.value.maxTokens, (base, text) => {
         cancelAnimationFrame(this.frame);
         this.frame = requestAnimationFrame(() => this.show(base, text));
       });
       if (signal.aborted) return;
-      const elapsedMs = performance.now() - startedMs;
       this.usualMs = this.usualMs === 0 ? elapsedMs : 0.7 * this.usualMs + 0.3 * elapsedMs;
       trouble.value = null;
-      const { completionTokens: tokens, nfe: forwards } = reply!;
+      const { completionTokens: tokens, nfe: forwards } = recording.reply!;
       figures.value = { what: 'Completion', tokens, forwards, elapsedMs };
-      if (text!.trim() !== '') notice.value = `Suggestion: ${text!.trimEnd()}`;
+      const text = recording.text!.trimEnd();
+      if (text !== '') notice.value = `Suggestion: ${text}`;
     }
 
     /**
@@ -121,9 +120,10 @@ export const completer = ViewPlugin.fromClass(
       signal: AbortSignal,
       maxTokens: number,
       tell: (base: number, text: string) => void,
-    ): Promise<Recording> {
+    ): Promise<{ recording: Recording; elapsedMs: number }> {
       for (;;) {
         const recording = createRecording(await this.request(signal, maxTokens));
+        const startedMs = performance.now();
         const base = this.view.state.selection.main.head;
         const decoder = createStreamDecoder(recording.vocabulary);
         let text = '';
@@ -135,7 +135,7 @@ export const completer = ViewPlugin.fromClass(
             text += decoder.push(line.ids);
             tell(base, text.split(recording.request.stop![0], 1)[0]);
           }
-          return recording;
+          return { recording, elapsedMs: performance.now() - startedMs };
         } catch (error) {
           if (signal.aborted || !(error instanceof RunError && isPassing(error))) throw error;
           await sleep(RETRY_MS);

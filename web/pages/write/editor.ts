@@ -46,6 +46,8 @@ const common: Extension = [
   ghost,
   holes,
   completer,
+  // Room for what the page says over the editor's foot.
+  EditorView.scrollMargins.of(() => ({ bottom: 48 })),
   EditorView.contentAttributes.of({
     'aria-label': 'Code',
     tabindex: '0',

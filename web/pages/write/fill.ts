@@ -24,6 +24,8 @@ interface Answer {
   id: number;
   text: string;
   recording: Recording;
+  /** Asked for the last time, and answered. */
+  startedMs: number;
   endedMs: number;
 }
 
@@ -33,7 +35,6 @@ export async function fill(view: EditorView): Promise<void> {
   const own = new AbortController();
   filling.value = own;
   trouble.value = null;
-  const startedMs = performance.now();
   const screen = createScreen(view, holes.length);
   const answers = await Promise.all(holes.map(({ id }) => answer(view, id, screen, own.signal)));
   screen.stop();
@@ -53,7 +54,8 @@ export async function fill(view: EditorView): Promise<void> {
     what: given.length === 1 ? 'Hole' : `${given.length} holes`,
     tokens: sum(({ recording }) => recording.reply!.completionTokens),
     forwards: sum(({ recording }) => recording.reply!.nfe),
-    elapsedMs: Math.max(...given.map(({ endedMs }) => endedMs)) - startedMs,
+    elapsedMs:
+      Math.max(...given.map(({ endedMs }) => endedMs)) - Math.min(...given.map(({ startedMs }) => startedMs)),
   };
   notice.value = given.length === 1 ? 'The hole is filled' : `${given.length} holes are filled`;
 }
@@ -90,13 +92,14 @@ async function answer(
         options,
       };
       const recording = createRecording(request);
+      const startedMs = performance.now();
       for await (const line of source.value!.run(request, signal)) {
         const frame = recording.push(line);
         if (frame) screen.show(id, recording.pieces(frame));
       }
       const endedMs = performance.now();
       await screen.seen(id, signal);
-      return { id, text: recording.text!, recording, endedMs };
+      return { id, text: recording.text!, recording, startedMs, endedMs };
     } catch (error) {
       if (signal.aborted) return null;
       const known = error instanceof RunError ? error : new RunError('failed', String(error));
