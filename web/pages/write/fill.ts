@@ -60,6 +60,14 @@ export async function fill(view: EditorView): Promise<void> {
   notice.value = given.length === 1 ? 'The hole is filled' : `${given.length} holes are filled`;
 }
 
+/** What stands before a stop word: the text ends there, whatever follows. */
+function before(pieces: CanvasPiece[], stop: string | undefined): CanvasPiece[] {
+  const at = stop === undefined ? -1 : pieces.findIndex(({ text }) => text.includes(stop));
+  if (at === -1) return pieces;
+  const { text } = pieces[at];
+  return [...pieces.slice(0, at), { ...pieces[at], text: text.slice(0, text.indexOf(stop!)) }];
+}
+
 const holeOf = (view: EditorView, id: number): Hole | undefined =>
   holesOf(view.state).find((hole) => hole.id === id);
 const clear = (id: number, problem: string | null = null) => draw.of({ id, pieces: null, problem });
@@ -83,19 +91,20 @@ async function answer(
         Math.floor(contextLength / 4),
       );
       const others = holesOf(view.state).filter((other) => other.id !== id);
+      // What was one line stays one.
+      const stop = old.includes('\n') ? [] : ['\n'];
       const request = {
         model,
         source: around(doc, hole.from, hole.to, others, contextLength - maxTokens),
         maxTokens,
-        // What was one line stays one.
-        stop: old.includes('\n') ? [] : ['\n'],
+        stop,
         options,
       };
       const recording = createRecording(request);
       const startedMs = performance.now();
       for await (const line of source.value!.run(request, signal)) {
         const frame = recording.push(line);
-        if (frame) screen.show(id, recording.pieces(frame));
+        if (frame) screen.show(id, before(recording.pieces(frame), stop[0]));
       }
       const endedMs = performance.now();
       await screen.seen(id, signal);
