@@ -9,7 +9,7 @@ export interface StreamDecoder {
 }
 
 /** The texts of all pushes and the end, joined, equal `tokenizer.decode` of all ids. */
-export function createStreamDecoder(tokenizer: Tokenizer): StreamDecoder {
+export function createStreamDecoder(tokenizer: Pick<Tokenizer, 'bytes'>): StreamDecoder {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   return {
     push(ids) {
