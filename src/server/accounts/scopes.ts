@@ -6,6 +6,8 @@ export type Need = Scope | 'open' | 'any';
 
 /** The first that fits counts; anything else needs a key. */
 const NEEDS: readonly (readonly [RegExp, Need])[] = [
+  [/^\/page\/arena(\/|$)/, 'any'],
+  [/^\/page\/runs(\/|$)/, 'admin'],
   [/^(\/v1)?\/health$|^\/docs$|^\/openapi\.json$|^\/$|^\/(assets|page)\//, 'open'],
   [/^\/metrics$/, 'admin'],
   [/^\/v1\/(files|batches)(\/|$)/, 'batch'],
