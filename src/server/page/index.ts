@@ -23,6 +23,9 @@ export function pageParts({ dataDir, runsDir }: { dataDir: string; runsDir: stri
   };
   return {
     routes: [...arenaRoutes(votes), ...runRoutes(runsDir)],
-    close: async () => void (await opening)?.close(),
+    async close() {
+      const store = await opening?.catch(() => null);
+      store?.close();
+    },
   };
 }
