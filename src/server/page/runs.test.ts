@@ -51,7 +51,10 @@ describe('/page/runs', () => {
   });
 
   it('is empty where there is no folder', async () => {
-    expect(await json(await get('/page/runs', join(dir, 'nothing')))).toEqual({ object: 'list', data: [] });
+    expect(await json(await get('/page/runs', join(dir, 'nothing')))).toMatchObject({
+      object: 'list',
+      data: [],
+    });
   });
 });
 

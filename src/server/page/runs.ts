@@ -29,7 +29,7 @@ export const runRoutes = (root: string): Route[] => [
         size_bytes: sizeBytes,
         changed_at: changedMs / 1000,
       }));
-      return c.json({ object: 'list', data });
+      return c.json({ object: 'list', now: Date.now() / 1000, data });
     },
   }),
   route({

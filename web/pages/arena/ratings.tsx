@@ -112,7 +112,8 @@ function Standing({ standing }: { standing: Board }) {
         {topShare !== null && `, ${(100 * topShare).toFixed(0)} % of those with a winner for the top one`}.
         Standing on top is worth {whole(top.points)} points ({whole(top.low)} to {whole(top.high)}), which are
         taken out of the ratings. Bradley–Terry by logistic regression with the place as a covariate, L2 with
-        C = 1, scale 400, base 1000; intervals by 300 bootstrap rounds{votes < FEW && ', which say little with so few votes'}.
+        C = 1, scale 400, base 1000; intervals by 300 bootstrap rounds
+        {votes < FEW && ', which say little with so few votes'}.
       </p>
     </>
   );
