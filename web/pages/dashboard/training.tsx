@@ -162,7 +162,7 @@ function Curves({
       return [];
     }
   }, [...runs, x, y]);
-  const options = useMemo(() => pictureOf(curves, order, x), [curves, order.join('\n'), x]);
+  const options = useMemo(() => pictureOf(curves, order), [curves, order.join('\n')]);
   if (curves.length === 0) {
     return (
       <p class="soft nothing" style={{ minHeight: `${HEIGHT}px` }}>
@@ -195,18 +195,17 @@ function Curves({
 }
 
 const pictureOf =
-  (curves: readonly Curve[], order: readonly string[], x: XAxis) => (plot: PlotModule, width: number) => {
+  (curves: readonly Curve[], order: readonly string[]) => (plot: PlotModule, width: number) => {
     const end = Math.max(...curves.flatMap(({ line, dots }) => [...line, ...dots].map((point) => point.x)));
     return {
       marginLeft: 48,
       marginRight: 12,
       marginTop: 12,
-      marginBottom: 36,
+      marginBottom: 24,
       x: { label: null, domain: [0, end], ticks: width / 110, tickFormat: compact, tickSize: 0 },
       y: { label: null, domain: rangeOf(curves, end), ticks: 5, tickSize: 0 },
       marks: [
         plot.gridY({ stroke: 'var(--edge)', strokeOpacity: 1, ticks: 5 }),
-        plot.text([X_LABELS[x]], { frameAnchor: 'bottom-right', dy: 32 }),
         ...curves.flatMap(({ name, raw, line, dots }) => {
           const series = order.indexOf(name);
           const stroke = SERIES[series % SERIES.length];
