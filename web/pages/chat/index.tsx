@@ -106,7 +106,7 @@ function Talk({ models }: { models: readonly ModelInfo[] }) {
           <Settings models={models} model={model} schema={schema} />
         </details>
       </aside>
-      <section class="stack" aria-label="Conversation">
+      <section class="stack" aria-label="Messages">
         {now.messages.length === 0 && !isHere && (
           <p class="soft">
             Ask {model.id} something. Its answer starts as masks and is uncovered in parallel; the canvas

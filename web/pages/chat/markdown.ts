@@ -1,6 +1,6 @@
 /** Markdown as nodes that are safe to show: no scripts, no forms, nothing that asks another host. */
 import DOMPurify from 'dompurify';
-import { marked } from 'marked';
+import { Marked } from 'marked';
 import { highlight } from '../../views/highlight.ts';
 
 const SAFE = {
@@ -21,12 +21,22 @@ const SAFE = {
   FORBID_ATTR: ['style', 'class', 'id', 'name'],
 };
 
+const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' };
+
+/** HTML in an answer is text: it is shown as it was written. */
+const marked = new Marked({
+  gfm: true,
+  renderer: { html: ({ text }) => text.replace(/[&<>]/g, (letter) => ESCAPES[letter]) },
+});
+
 /** Code is coloured where its language is known. */
 export function markdownNodes(text: string): DocumentFragment {
-  const html = marked.parse(text, { async: false, gfm: true });
-  // Classes say the language of code, so they are read before they are dropped.
-  const languages = languagesOf(html);
-  const nodes = DOMPurify.sanitize(html, SAFE);
+  const tokens = marked.lexer(text);
+  const languages: string[] = [];
+  void marked.walkTokens(tokens, (token) => {
+    if (token.type === 'code') languages.push(String(token.lang ?? ''));
+  });
+  const nodes = DOMPurify.sanitize(marked.parser(tokens), SAFE);
   for (const image of nodes.querySelectorAll('img, picture, source')) {
     // It would ask another host.
     image.replaceWith(image.getAttribute('alt') ?? '');
@@ -38,17 +48,10 @@ export function markdownNodes(text: string): DocumentFragment {
   for (const table of nodes.querySelectorAll('table')) table.className = 'table';
   for (const [index, code] of [...nodes.querySelectorAll('pre > code')].entries()) {
     code.className = 'code';
-    const pieces = highlight(code.textContent, languages[index] ?? '');
+    const pieces = highlight(code.textContent, languages[index]?.split(/\s/)[0] ?? '');
     code.replaceChildren(...pieces.map(({ text, classes }) => (classes === '' ? text : span(text, classes))));
   }
   return nodes;
-}
-
-function languagesOf(html: string): string[] {
-  const parsed = new DOMParser().parseFromString(html, 'text/html');
-  return [...parsed.querySelectorAll('pre > code')].map(
-    (code) => /language-([\w-]+)/.exec(code.className)?.[1] ?? '',
-  );
 }
 
 function span(text: string, classes: string): HTMLElement {
