@@ -110,7 +110,8 @@ describe('chat', () => {
     await say(page, 'Second', 2);
     await page.getByRole('button', { name: 'Edit' }).first().click();
     await page.keyboard.press('Escape');
-    await page.getByRole('button', { name: 'Edit' }).first().press('Enter');
+    await page.locator('.message.user >> nth=0').locator('button:focus', { hasText: 'Edit' }).waitFor();
+    await page.keyboard.press('Enter');
     await page.getByLabel('Your message, to be changed').fill('A short one');
     await page.getByRole('button', { name: 'Ask again from here' }).click();
     await finished(page, 1);
@@ -195,6 +196,7 @@ describe('chat', () => {
       for (const viewport of [undefined, PHONE]) {
         const { page, problems, close } = await openWith(stored, {
           colorScheme,
+          reducedMotion: 'reduce',
           ...(viewport && { viewport }),
         });
         await page.locator('.markdown .tok-keyword').first().waitFor();

@@ -17,13 +17,13 @@ export function UserMessage({ message, isBusy, onEdit }: UserProps) {
   const edit = useRef<HTMLButtonElement>(null);
   const field = useRef<HTMLTextAreaElement>(null);
   const isEditing = draft !== null;
+  const wasEditing = useRef(false);
   useEffect(() => {
     if (isEditing) field.current?.focus();
+    else if (wasEditing.current) edit.current?.focus();
+    wasEditing.current = isEditing;
   }, [isEditing]);
-  const cancel = (): void => {
-    setDraft(null);
-    edit.current?.focus();
-  };
+  const cancel = (): void => setDraft(null);
   return (
     <article class="message user" aria-label="You">
       {draft === null ? (
