@@ -47,7 +47,9 @@ const C = 1;
 const ROUNDS = 300;
 const TAIL = 0.025;
 const MOST_STEPS = 50;
-const ENOUGH = 1e-9;
+/** A step so short is the last one: the next would be about its square. */
+const SHORT_STEP = 1e-6;
+const SHORTEST = 1e-9;
 
 /** All votes with the same two in the same places. */
 interface Cell {
@@ -151,6 +153,8 @@ function fit(cells: readonly Cell[], players: number): number[] {
       }
     }
     const direction = solve(hessian, gradient);
+    if (Math.max(...direction.map(Math.abs)) < SHORT_STEP)
+      return weights.map((weight, i) => weight - direction[i]);
     let length = 1;
     let next = weights;
     let nextLoss = loss;
@@ -158,9 +162,8 @@ function fit(cells: readonly Cell[], players: number): number[] {
       next = weights.map((weight, i) => weight - length * direction[i]);
       nextLoss = lossOf(cells, next);
       length /= 2;
-    } while (nextLoss > loss && length > ENOUGH);
+    } while (nextLoss > loss && length > SHORTEST);
     [weights, loss] = [next, nextLoss];
-    if (Math.max(...direction.map(Math.abs)) < ENOUGH) break;
   }
   return weights;
 }

@@ -271,7 +271,7 @@ describe('the place where a text stops being JSON', () => {
     ['"\\x"', 1, 2, 'no such escape in a string'],
     ['01', 1, 2, 'expected nothing more, got "1"'],
     ['[tru]', 1, 2, 'expected a value, got "t"'],
-    [`${'['.repeat(300)}`, 1, 202, 'nested deeper than 200 levels'],
+    ['['.repeat(300), 1, 202, 'nested deeper than 200 levels'],
   ])('of %j is line %i, column %i', (text, line, column, why) => {
     expect(() => JSON.parse(text) as unknown).toThrow();
     expect(jsonFault(text)).toEqual({ line, column, why });

@@ -8,7 +8,7 @@ export type Need = Scope | 'open' | 'any';
 const NEEDS: readonly (readonly [RegExp, Need])[] = [
   [/^\/page\/arena(\/|$)/, 'any'],
   [/^\/page\/runs(\/|$)/, 'admin'],
-  [/^(\/v1)?\/health$|^\/docs$|^\/openapi\.json$|^\/$|^\/(assets|page)\//, 'open'],
+  [/^(\/v1)?\/health$|^\/docs$|^\/openapi\.json$|^\/(icon\.svg)?$|^\/(assets|page)\//, 'open'],
   [/^\/metrics$/, 'admin'],
   [/^\/v1\/(files|batches)(\/|$)/, 'batch'],
   [/^(\/v1)?\/chat\/completions$|^\/api\/chat$/, 'chat'],

@@ -67,6 +67,7 @@ function Talk({ models }: { models: readonly ModelInfo[] }) {
   const { maxTokens, temperature, threshold, isBound, view } = settings.value;
   const model = models.find(({ id }) => id === settings.value.model) ?? models[0];
   const isHere = running?.conversation === now.id;
+  const hasFilm = isHere || now.messages.some(({ id }) => films.value.has(id));
   const isBlocked = running !== null || (isBound && (schema === null || 'fault' in schema));
 
   const ask = (messages: Message[]): void =>
@@ -143,7 +144,7 @@ function Talk({ models }: { models: readonly ModelInfo[] }) {
             onAgain={() => {}}
           />
         )}
-        {view !== 'final' && <CanvasLegend />}
+        {view !== 'final' && hasFilm && <CanvasLegend />}
         <form
           class="composer card"
           onSubmit={(event) => {

@@ -4,17 +4,15 @@ import '../../views/code.css';
 
 type Reader = (text: string) => DocumentFragment;
 let ready: Reader | null = null;
+const load = async (): Promise<Reader> => (ready ??= (await import('./markdown.ts')).markdownNodes);
 
 export function Markdown({ text }: { text: string }) {
   const place = useRef<HTMLDivElement>(null);
   const [reader, setReader] = useState<Reader | null>(() => ready);
   useLayoutEffect(() => {
     let isHere = true;
-    import('./markdown.ts').then(
-      ({ markdownNodes }) => {
-        ready = markdownNodes;
-        if (isHere) setReader(() => markdownNodes);
-      },
+    load().then(
+      (loaded) => isHere && setReader(() => loaded),
       () => {},
     );
     return () => {
