@@ -66,18 +66,22 @@ export function board(
 ): Board {
   const names = [...new Set(votes.flatMap(({ top, bottom }) => [top, bottom]))].sort();
   const number = new Map(names.map((name, index) => [name, index]));
-  const rows = votes.map(({ top, bottom, outcome }) => ({
+  const rows = votes.map(({ top, bottom, outcome }): Row => ({
     top: number.get(top)!,
     bottom: number.get(bottom)!,
     topShare: outcome === 'top' ? 1 : outcome === 'bottom' ? 0 : 0.5,
   }));
-  type Row = (typeof rows)[number];
-  const pointsOf = (sample: readonly Row[]): number[] =>
-    fit(cellsOf(sample, names.length), names.length).map((weight) => weight * SCALE);
-  const points = pointsOf(rows);
-  const drawn = Array.from({ length: votes.length === 0 ? 0 : rounds }, () =>
-    pointsOf(rows.map(() => rows[rng.int(rows.length)])),
-  );
+  const { cells, cellOf } = cellsOf(rows);
+  const points = fit(cells, names.length).map((weight) => weight * SCALE);
+  const drawn = Array.from({ length: votes.length === 0 ? 0 : rounds }, () => {
+    const sample = cells.map((cell) => ({ ...cell, topWins: 0, bottomWins: 0 }));
+    for (let i = 0; i < rows.length; i++) {
+      const row = rng.int(rows.length);
+      sample[cellOf[row]].topWins += rows[row].topShare;
+      sample[cellOf[row]].bottomWins += 1 - rows[row].topShare;
+    }
+    return fit(sample, names.length).map((weight) => weight * SCALE);
+  });
   const interval = (index: number): { low: number; high: number } => {
     const values = drawn.map((each) => each[index]).sort((a, b) => a - b);
     const at = (share: number): number => values[Math.max(0, Math.ceil(share * values.length) - 1)];
@@ -110,19 +114,26 @@ export function board(
   };
 }
 
-function cellsOf(
-  rows: readonly { top: number; bottom: number; topShare: number }[],
-  players: number,
-): Cell[] {
-  const cells = new Map<number, Cell>();
-  for (const { top, bottom, topShare } of rows) {
-    const key = top * players + bottom;
-    let cell = cells.get(key);
-    if (!cell) cells.set(key, (cell = { top, bottom, topWins: 0, bottomWins: 0 }));
-    cell.topWins += topShare;
-    cell.bottomWins += 1 - topShare;
-  }
-  return [...cells.values()];
+interface Row {
+  top: number;
+  bottom: number;
+  /** Of the win: 1, 0, or a half each. */
+  topShare: number;
+}
+
+/** @returns the cells, and the number of each row's */
+function cellsOf(rows: readonly Row[]): { cells: Cell[]; cellOf: Uint32Array } {
+  const numbers = new Map<string, number>();
+  const cells: Cell[] = [];
+  const cellOf = Uint32Array.from(rows, ({ top, bottom, topShare }) => {
+    const key = `${top} ${bottom}`;
+    const number = numbers.get(key) ?? cells.push({ top, bottom, topWins: 0, bottomWins: 0 }) - 1;
+    numbers.set(key, number);
+    cells[number].topWins += topShare;
+    cells[number].bottomWins += 1 - topShare;
+    return number;
+  });
+  return { cells, cellOf };
 }
 
 /**
