@@ -9,6 +9,7 @@ import { accessibility, openRig, overflows, PHONE, picture } from './rig.ts';
 import type { PageRig } from './rig.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'tintype-arena-page-'));
+const SOON = { timeout: 20_000 };
 const models = [join(dir, 'one'), join(dir, 'two')];
 let rig: PageRig;
 beforeAll(async () => {
@@ -59,7 +60,7 @@ describe('a pair', () => {
       await page.keyboard.press(key);
       await group(page).getByText(said).waitFor();
       // Now the names are there, and those that the server was told.
-      await expect.poll(async () => (await kept()).length).toBe(before + 1);
+      await expect.poll(async () => (await kept()).length, SOON).toBe(before + 1);
       const vote = (await kept()).at(-1)!;
       expect(vote.outcome).toBe(outcome);
       const shown = await page.locator('.side header span:first-child').allTextContents();
@@ -92,7 +93,7 @@ describe('a pair', () => {
     expect(await kept()).toHaveLength(count);
     await page.getByRole('button', { name: 'Bottom is better' }).press('Enter');
     await next(page).waitFor();
-    await expect.poll(async () => (await kept()).length).toBe(count + 1);
+    await expect.poll(async () => (await kept()).length, SOON).toBe(count + 1);
     await close();
   });
 
@@ -112,7 +113,7 @@ describe('a pair', () => {
     await page.getByRole('button', { name: 'Compare two' }).click();
     await top(page).click();
     await next(page).waitFor();
-    await expect.poll(async () => (await kept()).at(-1)?.gap).toBe('own');
+    await expect.poll(async () => (await kept()).at(-1)?.gap, SOON).toBe('own');
     const { top: above, bottom } = (await kept()).at(-1)!;
     const set = [above, bottom].find(({ name }) => name !== 'one')!;
     expect(set).toMatchObject({
@@ -172,7 +173,7 @@ describe('ratings', () => {
     await page.getByText('Your vote is not on the server yet').waitFor();
     await page.context().setOffline(false);
     await page.getByText('Server ready').waitFor();
-    await expect.poll(async () => (await kept()).length).toBe(count + 1);
+    await expect.poll(async () => (await kept()).length, SOON).toBe(count + 1);
     await page.getByText('Your vote is not on the server yet').waitFor({ state: 'detached' });
     await close();
   });
