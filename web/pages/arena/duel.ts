@@ -1,6 +1,7 @@
 /** Two contestants on one gap, one after the other, in an order that nobody chose. */
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { choose, createRng } from '../../../src/rng.ts';
+import { randomSeed } from '../../random.ts';
 import type { RunReply } from '../../runs/run.ts';
 import { RunError } from '../../runs/run.ts';
 import { source } from '../../state.ts';
@@ -23,8 +24,6 @@ export type Duel =
   | { state: 'open' | 'same'; gap: Gap; top: Completion; bottom: Completion }
   | { state: 'voted'; gap: Gap; top: Completion; bottom: Completion; outcome: Outcome }
   | { state: 'failed'; gap: Gap; message: string };
-
-const randomSeed = (): number => crypto.getRandomValues(new Uint32Array(1))[0];
 
 export function useDuel() {
   const [duel, setDuel] = useState<Duel>({ state: 'idle' });

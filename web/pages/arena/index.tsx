@@ -1,5 +1,6 @@
 /** Two completions of one gap, one vote. Names stay hidden until it is given. */
 import { useEffect, useState } from 'preact/hooks';
+import { randomSeed } from '../../random.ts';
 import { models, notice, remembered } from '../../state.ts';
 import type { Contestant } from './contestants.ts';
 import { usualPool } from './contestants.ts';
@@ -21,7 +22,7 @@ const chosenGap = remembered('arena.gap', 'any');
 
 export default function Arena() {
   const { duel, begin, vote, stop } = useDuel();
-  const [turn, setTurn] = useState(() => crypto.getRandomValues(new Uint32Array(1))[0] % GAPS.length);
+  const [turn, setTurn] = useState(() => randomSeed() % GAPS.length);
   useEffect(() => {
     void readVotes();
     return followServer();

@@ -1,6 +1,7 @@
 /** Votes on the server. One that cannot be delivered waits in this browser and is sent when the server is back. */
 import { effect, signal } from '@preact/signals';
 import { ask } from '../../runs/server.ts';
+import { randomId } from '../../random.ts';
 import { RunError } from '../../runs/run.ts';
 import { remembered, serverState } from '../../state.ts';
 import type { Contestant } from './contestants.ts';
@@ -24,7 +25,7 @@ export const votes = signal<Vote[] | null>(null);
 /** Why they cannot be shown or kept. */
 export const trouble = signal('');
 const waiting = remembered<NewVote[]>('arena.waiting', []);
-const voter = remembered('arena.voter', crypto.randomUUID());
+const voter = remembered('arena.voter', randomId());
 
 const said = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 

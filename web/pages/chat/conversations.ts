@@ -1,5 +1,6 @@
 /** What was said, kept in this browser. */
 import { computed } from '@preact/signals';
+import { randomId } from '../../random.ts';
 import { remembered } from '../../state.ts';
 
 /** `length`: the answer was cut where its tokens ran out. */
@@ -35,8 +36,7 @@ export interface Conversation {
 
 const MOST_KEPT = 50;
 
-export const newId = (): string => crypto.randomUUID();
-const empty = (): Conversation => ({ id: newId(), system: '', messages: [] });
+const empty = (): Conversation => ({ id: randomId(), system: '', messages: [] });
 
 /** Newest first; never none. */
 export const conversations = remembered<Conversation[]>('chat.conversations', [empty()]);

@@ -1,19 +1,11 @@
 /** A conversation with a chat checkpoint: the answer as it develops, and as it ends up. */
 import { useEffect, useRef } from 'preact/hooks';
+import { randomId } from '../../random.ts';
 import type { ModelInfo } from '../../runs/run.ts';
 import { models, remembered, serverState } from '../../state.ts';
 import { CanvasLegend } from '../../views/canvas.tsx';
 import type { Message } from './conversations.ts';
-import {
-  begin,
-  choose,
-  conversation,
-  conversations,
-  newId,
-  remove,
-  settings,
-  titleOf,
-} from './conversations.ts';
+import { begin, choose, conversation, conversations, remove, settings, titleOf } from './conversations.ts';
 import { AnswerMessage, UserMessage } from './message.tsx';
 import { Settings, useSchema } from './settings.tsx';
 import { films, useAnswer } from './use-answer.ts';
@@ -82,7 +74,7 @@ function Talk({ models }: { models: readonly ModelInfo[] }) {
     const text = draft.value;
     if (isBlocked || text.trim() === '') return;
     draft.value = '';
-    ask([...now.messages, { id: newId(), role: 'user', text }]);
+    ask([...now.messages, { id: randomId(), role: 'user', text }]);
   };
   // What comes is kept in sight, unless one has scrolled away to read.
   const isAtEnd = useRef(true);
@@ -120,7 +112,7 @@ function Talk({ models }: { models: readonly ModelInfo[] }) {
               key={message.id}
               message={message}
               isBusy={isBlocked}
-              onEdit={(text) => ask([...now.messages.slice(0, index), { ...message, id: newId(), text }])}
+              onEdit={(text) => ask([...now.messages.slice(0, index), { ...message, id: randomId(), text }])}
             />
           ) : (
             <AnswerMessage

@@ -1,12 +1,13 @@
 /** The answer that is being written, drawn at most once a frame of the screen, and put into the conversation at its end. */
 import { signal } from '@preact/signals';
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { randomId, randomSeed } from '../../random.ts';
 import { RunError } from '../../runs/run.ts';
 import { notice } from '../../state.ts';
 import { chat } from './answer.ts';
 import type { ChatRequest, Frame } from './answer.ts';
 import type { Answer, Conversation, Message } from './conversations.ts';
-import { change, newId } from './conversations.ts';
+import { change } from './conversations.ts';
 
 /** Canvases of answers of this visit, by message; they are too many to keep for longer. */
 export const films = signal<ReadonlyMap<string, Frame[]>>(new Map());
@@ -37,7 +38,7 @@ export function useAnswer() {
       const frames: Frame[] = [];
       const startedMs = performance.now();
       let written: Answer = {
-        id: newId(),
+        id: randomId(),
         role: 'assistant',
         text: '',
         model: request.model,
@@ -59,7 +60,7 @@ export function useAnswer() {
       };
       draw();
       try {
-        const seed = crypto.getRandomValues(new Uint32Array(1))[0];
+        const seed = randomSeed();
         for await (const event of chat({ ...request, messages: wire(system, messages), seed }, own.signal)) {
           if (event.type === 'text') put({}, { text: written.text + event.text });
           if (event.type === 'frame') {
