@@ -53,6 +53,15 @@ describe('an engine', () => {
     expect(frames.at(-1)).toMatchObject({ progress: 1, canvas: [{ text, state: 'settled' }] });
   });
 
+  it('counts a request that decodes as running, and not as waiting', async () => {
+    for await (const event of engine.stream({ ...REQUEST, frames: true })) {
+      if (event.type !== 'frame') continue;
+      expect(engine.statistics()).toMatchObject({ running: 1, waiting: 0 });
+      return;
+    }
+    expect.fail('no canvas was told');
+  });
+
   it('gives a request up whose reader leaves, and has room again', async () => {
     for (let i = 0; i < 3; i++) {
       for await (const event of engine.stream({ ...REQUEST, maxTokens: 200 }))

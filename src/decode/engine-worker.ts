@@ -131,7 +131,11 @@ try {
       };
     },
   });
-  const schedule = createSchedule({ mostTogether: MOST_TOGETHER, maxBytes: RUNNING_CACHE_BYTES });
+  const schedule = createSchedule({
+    mostTogether: MOST_TOGETHER,
+    maxBytes: RUNNING_CACHE_BYTES,
+    onStart: () => tellStatistics(),
+  });
 
   /** Requests that wait or run. */
   const controllers = new Map<number, AbortController>();
