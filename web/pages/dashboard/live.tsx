@@ -3,6 +3,7 @@ import { signal } from '@preact/signals';
 import { useCallback, useMemo, useState } from 'preact/hooks';
 import { ask } from '../../runs/server.ts';
 import { linkTo } from '../../route.ts';
+import { compact } from '../../../src/train/curves.ts';
 import { Chart } from '../../views/chart.tsx';
 import type { PlotModule } from '../../views/chart.tsx';
 import type { Moment, Sample } from './history.ts';
@@ -149,7 +150,7 @@ function Tile({ title, figure, unit, note, moments, lines, most }: TileProps) {
         marginTop: 8,
         marginBottom: 20,
         x: { label: null, ticks: 3, tickSize: 0, domain: spanOf(moments) },
-        y: { label: null, domain: [0, top], ticks: 3, tickSize: 0, tickFormat: '~s' },
+        y: { label: null, domain: [0, top], ticks: 3, tickSize: 0, tickFormat: compact },
         marks: [
           plot.gridY({ stroke: 'var(--edge)', strokeOpacity: 1, ticks: 3 }),
           ...lines.map(({ of }, index) =>
