@@ -8,6 +8,7 @@ import { hashOf } from '../src/server/accounts/keys.ts';
 import { DEFAULT_PRICES } from '../src/server/accounts/prices.ts';
 import { openDatabase } from '../src/server/accounts/sqlite.ts';
 import { sqliteAccounts } from '../src/server/accounts/sqlite-accounts.ts';
+import type { Route } from '../src/server/deps.ts';
 import type { ApiKey, UsageStore } from '../src/server/accounts/types.ts';
 import { newKey } from './check-accounts.ts';
 import { createFakeEngine, type FakeEngine } from './fake-engine.ts';
@@ -19,6 +20,7 @@ export const NOW_MS = Date.UTC(2026, 10, 25, 12);
 export async function accountsRig(
   keys: Record<string, Partial<ApiKey>> | null,
   engine: FakeEngine = createFakeEngine(),
+  routes: readonly Route[] = [],
 ) {
   const dir = mkdtempSync(join(tmpdir(), 'tintype-http-'));
   const db = await openDatabase(dir);
@@ -45,7 +47,7 @@ export async function accountsRig(
     logger: pino({ enabled: false }),
     nowMs: () => nowMs,
   });
-  const served = serverRig(engine, parts);
+  const served = serverRig(engine, { ...parts, routes: [...parts.routes, ...routes] });
   const post = (secret: string, path: string, body: unknown) =>
     served.post(path, body, { headers: { authorization: `Bearer ${secret}` } });
   const get = (secret: string, path: string) =>

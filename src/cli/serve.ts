@@ -42,6 +42,7 @@ Routes (GET /docs lists them with their fields):
   POST /v1/trace                                                 one completion and every step of it
   POST /infill /completion                                       llama.cpp
   POST /api/generate /api/chat                                   Ollama
+The page at / adds /page/arena (votes, in arena.db of --data, also where REDIS_URL is set) and /page/runs.
 
 The log goes to stderr, one JSON line a request, without any text of prompts or answers.`;
 
@@ -52,6 +53,8 @@ interface ServeOptions extends TunedFlags, DecodeFlags, ModelFlags, AccountFlags
   threads: number;
   /** Bytes. */
   memory?: number;
+  /** Folder of training runs. */
+  runs: string;
   logLevel: string;
 }
 
@@ -79,6 +82,7 @@ export function register(program: Command): void {
       'for the weights of all loaded models, such as 4GB; the least recently used make room (default: no limit)',
       (text: string) => toBytes('--memory', text),
     )
+    .option('--runs <dir>', 'folder of training runs, for the dashboard of the page', 'runs')
     .addOption(
       new Option('--log-level <level>', 'what to log')
         .choices(['info', 'warn', 'error', 'silent'])
@@ -92,14 +96,21 @@ export function register(program: Command): void {
 async function serve(options: ServeOptions): Promise<void> {
   const stop = interruptSignal();
   // Loaded here, so that `tintype --help` does not wait for them.
-  const [{ pino }, { createApp }, { lateEngine }, { listen }, { createTelemetry, telemetryOptions }] =
-    await Promise.all([
-      import('pino'),
-      import('../server/app.ts'),
-      import('../server/late-engine.ts'),
-      import('../server/listen.ts'),
-      import('../server/telemetry.ts'),
-    ]);
+  const [
+    { pino },
+    { createApp },
+    { lateEngine },
+    { listen },
+    { pageParts },
+    { createTelemetry, telemetryOptions },
+  ] = await Promise.all([
+    import('pino'),
+    import('../server/app.ts'),
+    import('../server/late-engine.ts'),
+    import('../server/listen.ts'),
+    import('../server/page/index.ts'),
+    import('../server/telemetry.ts'),
+  ]);
   const logger = pino({ level: options.logLevel }, pino.destination({ dest: 2, sync: true }));
   const accounts = await openAccounts(options, logger);
   const loading = options.upstream === undefined ? ownEngine(options, logger) : upstreamEngine(options);
@@ -109,12 +120,14 @@ async function serve(options: ServeOptions): Promise<void> {
   const traces = telemetryOptions(process.env);
   const telemetry =
     traces && createTelemetry({ ...traces, onError: (err) => logger.warn({ err }, 'spans are not sent') });
+  const page = pageParts({ dataDir: options.data, runsDir: options.runs });
   const app = createApp({
     engine: lateEngine(loading),
     logger,
     shutdown: overdue.signal,
     page: builtPage(),
     ...accounts.parts,
+    routes: [...(accounts.parts.routes ?? []), ...page.routes],
     guards: [...(telemetry ? [telemetry.guard] : []), ...(accounts.parts.guards ?? [])],
     ...(telemetry ? { onFinished: (record) => telemetry.onFinished(record) } : {}),
   });
@@ -137,6 +150,7 @@ async function serve(options: ServeOptions): Promise<void> {
   } finally {
     await server?.close(0, () => overdue.abort());
     await accounts.close();
+    await page.close();
     await telemetry?.flush();
     await loading.then(
       (engine) => engine.close(),

@@ -74,6 +74,15 @@ describe('an engine', () => {
     expect(together[1].tokens).toEqual(each.slice(1).flatMap(({ tokens }) => tokens));
   });
 
+  it('counts a request that decodes as running, and not as waiting', async () => {
+    for await (const event of engine.stream({ ...REQUEST, frames: true })) {
+      if (event.type !== 'frame') continue;
+      expect(engine.statistics()).toMatchObject({ running: 1, waiting: 0 });
+      return;
+    }
+    expect.fail('no canvas was told');
+  });
+
   it('gives a request up whose reader leaves, and has room again', async () => {
     for (let i = 0; i < 3; i++) {
       for await (const event of engine.stream({ ...REQUEST, maxTokens: 200 }))

@@ -134,7 +134,11 @@ try {
     },
   });
   const compiler = createCompileThread();
-  const schedule = createSchedule({ mostTogether: MOST_TOGETHER, maxBytes: RUNNING_CACHE_BYTES });
+  const schedule = createSchedule({
+    mostTogether: MOST_TOGETHER,
+    maxBytes: RUNNING_CACHE_BYTES,
+    onStart: () => tellStatistics(),
+  });
 
   /** Requests that wait or run. */
   const controllers = new Map<number, AbortController>();

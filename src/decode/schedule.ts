@@ -29,9 +29,12 @@ interface Entry extends Turn {
 export function createSchedule({
   mostTogether,
   maxBytes,
+  onStart = () => {},
 }: {
   mostTogether: number;
   maxBytes: number;
+  /** One more runs. */
+  onStart?: () => void;
 }): Schedule {
   const running = new Set<Entry>();
   let waiting: Entry[] = [];
@@ -59,6 +62,7 @@ export function createSchedule({
       waiting = waiting.filter((each) => each !== entry);
       running.add(entry);
       entry.start();
+      onStart();
     }
   }
 

@@ -36,6 +36,15 @@ describe('GET', () => {
     });
   });
 
+  it('/metrics names the routes that were asked, also beside the files of the page', async () => {
+    const { app, post } = rig(createFakeEngine(), { page: import.meta.dirname });
+    await post(FIM, { prompt: 'a' });
+    await app.request('/nothing/that/exists');
+    const text = await (await app.request('/metrics')).text();
+    expect(text).toContain(`tintype_http_requests_total{method="POST",route="${FIM}",status="200"} 1`);
+    expect(text).toContain('tintype_http_requests_total{method="GET",route="none",status="404"} 1');
+  });
+
   it('an unknown route is an OpenAI error', async () => {
     const response = await rig().app.request('/v2/nothing');
     expect(response.status).toBe(404);

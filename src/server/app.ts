@@ -5,7 +5,6 @@
 import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { cors } from 'hono/cors';
-import { routePath } from 'hono/route';
 import type { Logger } from 'pino';
 import type { CompletionEngine } from '../decode/engine-types.ts';
 import { MOST_BODY_BYTES, readBody } from './body.ts';
@@ -13,6 +12,7 @@ import type { Ctx, Deps, Env, RequestRecord, Route } from './deps.ts';
 import { HttpError, toHttpError } from './errors.ts';
 import { createMetrics } from './metrics.ts';
 import { createPage } from './page.ts';
+import { routeOf } from './route-of.ts';
 import { ROUTES } from './routes/index.ts';
 
 export interface AppOptions {
@@ -92,8 +92,7 @@ export function createApp(options: AppOptions): Hono<Env> {
     for (const [name, value] of Object.entries(c.var.headers)) c.header(name, value);
     c.header('server-timing', `total;dur=${elapsedMs().toFixed(1)}`, { append: true });
     const { method, path } = c.req;
-    const known = routePath(c, -1);
-    const route = known.includes('*') ? 'none' : known;
+    const route = routeOf(c);
     const end = (): void => {
       running.delete(abort);
       // Node keeps a signal as long as somebody listens.

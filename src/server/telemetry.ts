@@ -5,8 +5,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { MiddlewareHandler } from 'hono';
-import { routePath } from 'hono/route';
 import type { Env, RequestRecord } from './deps.ts';
+import { routeOf } from './route-of.ts';
 
 export interface TelemetryOptions {
   /** Address for traces. */
@@ -109,8 +109,7 @@ export function createTelemetry({
       };
       begun.set(c.var.requestId, begin);
       await next();
-      const route = routePath(c, -1);
-      if (!route.includes('*')) begin.route = route;
+      begin.route = routeOf(c);
       begin.keyId = c.var.key?.id ?? null;
     },
     onFinished({ requestId, method, status, model, promptTokens, cachedTokens, completionTokens, nfe }) {

@@ -4,6 +4,24 @@ import { TintypeError } from '../errors.ts';
 export const X_AXES = ['tokens', 'steps', 'minutes', 'flops'] as const;
 export type XAxis = (typeof X_AXES)[number];
 
+export const X_LABELS: Record<XAxis, string> = {
+  tokens: 'training tokens',
+  steps: 'steps',
+  minutes: 'training time (minutes)',
+  flops: 'training compute (FLOPs)',
+};
+
+/** What can be drawn over them, by its name in the log. */
+export const Y_LABELS: Record<string, { title: string; unit: string }> = {
+  lossNats: { title: 'Training loss', unit: 'nats per token' },
+  diffusionNats: { title: 'Diffusion loss', unit: 'nats per token' },
+  autoregressiveNats: { title: 'Autoregressive loss', unit: 'nats per token' },
+  bitsPerByte: { title: 'Bits per byte', unit: 'held out' },
+  gradNorm: { title: 'Gradient norm', unit: 'norm before clipping' },
+  learningRate: { title: 'Learning rate', unit: 'share of the peak' },
+  tokensPerSecond: { title: 'Training speed', unit: 'tokens per second' },
+};
+
 /** The numbers of one line of a run log, under their names there. */
 export type LogRow = Readonly<Record<string, number>>;
 
@@ -127,4 +145,20 @@ export function movingMean(points: readonly Point[], window: number): Point[] {
 function thin(points: readonly Point[]): Point[] {
   const every = Math.ceil(points.length / MAX_POINTS);
   return points.filter((_, i) => i % every === 0 || i === points.length - 1);
+}
+
+/** `0`, `20M`, `1.5e+15`. */
+export const compact = (n: number): string =>
+  n < 1e15 ? new Intl.NumberFormat('en', { notation: 'compact' }).format(n) : n.toExponential();
+
+/**
+ * The first fiftieth of a run falls from the height of a guess and would flatten all the rest, so the axis begins
+ * after it and the curves enter from above.
+ */
+export function rangeOf(curves: readonly Curve[], end: number): [number, number] {
+  const values = curves.flatMap(({ line, dots }) => [...line.filter(({ x }) => x >= end / 50), ...dots]);
+  const low = Math.min(...values.map(({ y }) => y));
+  const high = Math.max(...values.map(({ y }) => y));
+  const room = (high - low || Math.abs(high) || 1) * 0.05;
+  return [low - room, high + room];
 }

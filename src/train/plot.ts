@@ -1,24 +1,8 @@
 /** Curves as one SVG that stands on its own: light background, names at the ends of the lines. */
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
+import { compact, rangeOf, X_LABELS, Y_LABELS } from './curves.ts';
 import type { Curve, XAxis } from './curves.ts';
-
-const X_LABELS: Record<XAxis, string> = {
-  tokens: 'training tokens',
-  steps: 'steps',
-  minutes: 'training time (minutes)',
-  flops: 'training compute (FLOPs)',
-};
-
-const Y_LABELS: Record<string, { title: string; unit: string }> = {
-  lossNats: { title: 'Training loss', unit: 'nats per token' },
-  diffusionNats: { title: 'Diffusion loss', unit: 'nats per token' },
-  autoregressiveNats: { title: 'Autoregressive loss', unit: 'nats per token' },
-  bitsPerByte: { title: 'Bits per byte', unit: 'held out' },
-  gradNorm: { title: 'Gradient norm', unit: 'norm before clipping' },
-  learningRate: { title: 'Learning rate', unit: 'share of the peak' },
-  tokensPerSecond: { title: 'Training speed', unit: 'tokens per second' },
-};
 
 const COLOURS = ['#4269d0', '#e4572e', '#2e933c', '#8a4fc7', '#c98a00', '#0f8b8d', '#c2447f', '#6b5b4e'];
 export const INK = '#1f2328';
@@ -107,22 +91,6 @@ export function plotCurves(curves: readonly Curve[], x: XAxis, y: string, smooth
     ],
   });
   return standAlone(svg.outerHTML);
-}
-
-/** `0`, `20M`, `1.5e+15`. */
-const compact = (n: number): string =>
-  n < 1e15 ? new Intl.NumberFormat('en', { notation: 'compact' }).format(n) : n.toExponential();
-
-/**
- * The first fiftieth of a run falls from the height of a guess and would flatten all the rest, so the axis begins
- * after it and the curves enter from above.
- */
-function rangeOf(curves: readonly Curve[], end: number): [number, number] {
-  const values = curves.flatMap(({ line, dots }) => [...line.filter(({ x }) => x >= end / 50), ...dots]);
-  const low = Math.min(...values.map(({ y }) => y));
-  const high = Math.max(...values.map(({ y }) => y));
-  const room = (high - low || Math.abs(high) || 1) * 0.05;
-  return [low - room, high + room];
 }
 
 /** A name and the last value for each curve, pushed apart where lines end close together. */

@@ -6,7 +6,9 @@ export type Need = Scope | 'open' | 'any';
 
 /** The first that fits counts; anything else needs a key. */
 const NEEDS: readonly (readonly [RegExp, Need])[] = [
-  [/^(\/v1)?\/health$|^\/docs$|^\/openapi\.json$|^\/$|^\/(assets|page)\//, 'open'],
+  [/^\/page\/arena(\/|$)/, 'any'],
+  [/^\/page\/runs(\/|$)/, 'admin'],
+  [/^(\/v1)?\/health$|^\/docs$|^\/openapi\.json$|^\/(icon\.svg)?$|^\/(assets|page)\//, 'open'],
   [/^\/metrics$/, 'admin'],
   [/^\/v1\/(files|batches)(\/|$)/, 'batch'],
   [/^(\/v1)?\/chat\/completions$|^\/api\/chat$/, 'chat'],

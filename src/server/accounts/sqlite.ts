@@ -55,18 +55,21 @@ export const databasePath = (dir: string): string => join(dir, 'tintype.db');
 /** How long one process waits for another's transaction. */
 const BUSY_MS = 5_000;
 
-/** Opens `<dir>/tintype.db`, made where there is none. Errors: `io`. */
-export async function openDatabase(dir: string): Promise<Db> {
+/** Opens `<dir>/tintype.db`, or another file with tables of its own; made where there is none. Errors: `io`. */
+export async function openDatabase(
+  dir: string,
+  path = databasePath(dir),
+  migrations: readonly string[] = MIGRATIONS,
+): Promise<Db> {
   // Loaded here, so that commands without accounts do not wait for it.
   const { default: Database } = await import('libsql');
-  const path = databasePath(dir);
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const db = new Database(path);
     db.pragma(`busy_timeout = ${BUSY_MS}`);
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = NORMAL');
-    migrate(db);
+    migrate(db, migrations);
     return db;
   } catch (cause) {
     throw new TintypeError('io', {
@@ -78,12 +81,12 @@ export async function openDatabase(dir: string): Promise<Db> {
   }
 }
 
-function migrate(db: Db): void {
+function migrate(db: Db, migrations: readonly string[]): void {
   db.transaction(() => {
     const done = pragmaNumber(db, 'user_version');
-    if (done > MIGRATIONS.length) throw new Error('it was written by a newer tintype');
-    for (const sql of MIGRATIONS.slice(done)) db.exec(sql);
-    if (done < MIGRATIONS.length) db.exec(`PRAGMA user_version = ${MIGRATIONS.length}`);
+    if (done > migrations.length) throw new Error('it was written by a newer tintype');
+    for (const sql of migrations.slice(done)) db.exec(sql);
+    if (done < migrations.length) db.exec(`PRAGMA user_version = ${migrations.length}`);
   }).immediate();
 }
 
