@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { codeTokenizer } from '../../tests/text-model.ts';
 import { MASKED } from '../decode/canvas.ts';
 import type { Cell, CellState, Frame } from '../decode/film.ts';
-import { drawRun } from './picture.ts';
+import { drawRun } from '../decode/picture.ts';
 import { createFrameView, surroundings } from './show.ts';
 
 const tokenizer = codeTokenizer();

@@ -37,6 +37,8 @@ export interface LookedBlock {
   step: number;
   masksAtStart: number;
   mustCommit: boolean;
+  /** A window that moves with the settled text: its first position is committed whatever the policy says. */
+  slides: boolean;
 }
 
 /** What the model said in the forward of the `step` before it, only when asked for (`DecodeOptions.inspect`). */

@@ -2,7 +2,7 @@
  * A decode run as an SVG: one row for each forward, one column for each position, so that an eye that runs down a
  * column sees a mask develop into a token. Self-contained, readable on light and dark pages and without colour.
  */
-import type { Cell, CellState, Frame } from '../decode/film.ts';
+import type { Cell, CellState, Frame } from './film.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 
 const FONT_SIZE = 13;
