@@ -1,9 +1,10 @@
 /**
- * A decode run as an SVG: one row for each forward, one column for each position, so that an eye that runs down a
- * column sees a mask develop into a token. Self-contained, readable on light and dark pages and without colour.
+ * A decode run as a picture: one row for each forward, one column for each position, so that an eye that runs down a
+ * column sees a mask develop into a token. `layOutRun` says what stands where; `drawRun` makes an SVG of it that is
+ * self-contained and readable on light and dark pages and without colour.
  */
-import type { Cell, CellState, Frame } from './film.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
+import type { CellState, Frame } from './film.ts';
 
 const FONT_SIZE = 13;
 const CHARACTER_WIDTH = 7.8;
@@ -13,17 +14,61 @@ const LABEL_WIDTH = 110;
 /** Columns that would end beyond this go on below. */
 const MOST_WIDTH = 1100;
 const MARGIN = 14;
+const BASELINE = 15;
+const INDENT = 5;
+
+export const FONT = 'ui-monospace,SFMono-Regular,Menlo,Consolas,monospace';
+
+interface Look {
+  fill: string;
+  stroke: string;
+  text: string;
+}
+
+export interface PictureColours extends Record<CellState, Look> {
+  page: string;
+  text: string;
+  label: string;
+}
+
+const NONE = 'none';
+export const COLOURS: Record<'light' | 'dark', PictureColours> = {
+  light: {
+    page: '#ffffff',
+    text: '#1f2328',
+    label: '#59636e',
+    masked: { fill: '#eceff2', stroke: '#aeb6bf', text: '#1f2328' },
+    fresh: { fill: '#0b6e4f', stroke: '#0b6e4f', text: '#fff' },
+    held: { fill: '#d3eee2', stroke: '#5aa98a', text: '#1f2328' },
+    settled: { fill: NONE, stroke: NONE, text: '#1f2328' },
+  },
+  dark: {
+    page: '#0d1117',
+    text: '#e6edf3',
+    label: '#9198a1',
+    masked: { fill: '#1c2128', stroke: '#545d68', text: '#e6edf3' },
+    fresh: { fill: '#56d3a2', stroke: '#56d3a2', text: '#04261a' },
+    held: { fill: '#123c2d', stroke: '#2f7d5f', text: '#e6edf3' },
+    settled: { fill: NONE, stroke: NONE, text: '#e6edf3' },
+  },
+};
+
+const STATES: readonly CellState[] = ['masked', 'fresh', 'held', 'settled'];
+
+const rulesOf = (colours: PictureColours): string =>
+  [
+    `text{fill:${colours.text}}.label{fill:${colours.label}}`,
+    ...STATES.map((state) => {
+      const { fill, stroke, text } = colours[state];
+      return `.${state} rect{fill:${fill};stroke:${stroke}}.${state} text{fill:${text}}`;
+    }),
+  ].join('\n');
 
 const STYLE = `
-text{font:${FONT_SIZE}px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;fill:#1f2328;white-space:pre}
-.label{fill:#59636e}
-.masked rect{fill:#eceff2;stroke:#aeb6bf;stroke-dasharray:3 2}
-.fresh rect{fill:#0b6e4f;stroke:#0b6e4f}.fresh text{fill:#fff;font-weight:700}
-.held rect{fill:#d3eee2;stroke:#5aa98a}
-.settled rect{fill:none;stroke:none}
-@media(prefers-color-scheme:dark){text{fill:#e6edf3}.label{fill:#9198a1}
-.masked rect{fill:#1c2128;stroke:#545d68}.fresh rect{fill:#56d3a2;stroke:#56d3a2}.fresh text{fill:#04261a}
-.held rect{fill:#123c2d;stroke:#2f7d5f}}`;
+text{font:${FONT_SIZE}px ${FONT};white-space:pre}
+.masked rect{stroke-dasharray:3 2}.fresh text{font-weight:700}
+${rulesOf(COLOURS.light)}
+@media(prefers-color-scheme:dark){${rulesOf(COLOURS.dark)}}`;
 
 const LEGEND: [CellState, string][] = [
   ['masked', 'masked'],
@@ -32,11 +77,42 @@ const LEGEND: [CellState, string][] = [
   ['settled', 'settled'],
 ];
 
-const escapeXml = (text: string): string => text.replace(/[&<>"]/g, (char) => `&#${char.codePointAt(0)};`);
+/** A rounded box with words in it. */
+export interface Box {
+  state: CellState;
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+  text: string;
+}
+
+/** Words; y is their base line. */
+export interface Label {
+  x: number;
+  y: number;
+  text: string;
+  isTitle: boolean;
+}
+
+export interface RunLayout {
+  width: number;
+  height: number;
+  fontSize: number;
+  /** From a box's corner to its words. */
+  indent: number;
+  baseline: number;
+  labels: Label[];
+  boxes: Box[];
+}
+
+type Shows = Pick<Tokenizer, 'show'>;
 
 /** Space alone would be an empty cell. */
-const visible = (tokenizer: Tokenizer, id: number): string =>
+const visible = (tokenizer: Shows, id: number): string =>
   tokenizer.show(id).replace(/^ +$/, (spaces) => '␣'.repeat(spaces.length));
+
+const widthOf = (words: string): number => Math.ceil(Array.from(words).length * CHARACTER_WIDTH + 10);
 
 /** Place of a column: which line of its row, and where in it. */
 interface Slot {
@@ -49,36 +125,47 @@ interface Slot {
  * @param frames of one run, in order; the last one shows the finished text
  * @param title what the picture is of: a heading, and the description for those who cannot see it
  */
-export function drawRun(frames: readonly Frame[], tokenizer: Tokenizer, title: string): string {
+export function layOutRun(frames: readonly Frame[], tokenizer: Shows, title: string): RunLayout {
   const slots = placeColumns(frames, tokenizer);
+  const labels: Label[] = [{ x: MARGIN, y: MARGIN + FONT_SIZE, text: title, isTitle: true }];
+  const boxes: Box[] = [];
   let bottom = MARGIN + CELL_HEIGHT + GAP;
-  const rows = frames.map((frame) => {
-    const top = bottom;
-    const lines = 1 + (slots[frame.cells.length - 1]?.line ?? 0);
+  for (const { step, cells } of frames) {
+    const name = step === null ? 'text' : `${String(step.nfe).padStart(2)} ${step.kind}`;
+    labels.push({ x: MARGIN, y: bottom + BASELINE, text: name, isTitle: false });
+    for (const [i, { id, state }] of cells.entries()) {
+      const { line, x, width } = slots[i];
+      const text = state === 'masked' ? '' : visible(tokenizer, id);
+      boxes.push({ state, x, y: bottom + line * (CELL_HEIGHT + GAP), width, height: CELL_HEIGHT, text });
+    }
+    const lines = 1 + (slots[cells.length - 1]?.line ?? 0);
     bottom += lines * (CELL_HEIGHT + GAP) + (lines > 1 ? 2 * GAP : 0);
-    return drawRow(frame, slots, top, tokenizer);
-  });
-  const legend = drawLegend(bottom + 2 * GAP);
-  const width = Math.max(legend.width, ...slots.map(({ x, width }) => x + width)) + MARGIN;
-  const height = bottom + 2 * GAP + CELL_HEIGHT + MARGIN;
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img">`,
-    `<title>${escapeXml(title)}</title>`,
-    `<style>${STYLE}</style>`,
-    `<text x="${MARGIN}" y="${MARGIN + FONT_SIZE}" font-weight="700">${escapeXml(title)}</text>`,
-    ...rows,
-    legend.svg,
-    '</svg>\n',
-  ].join('\n');
+  }
+  const y = bottom + 2 * GAP;
+  let x = LABEL_WIDTH;
+  for (const [state, text] of LEGEND) {
+    const width = widthOf(text);
+    boxes.push({ state, x, y, width, height: CELL_HEIGHT, text });
+    x += width + 2 * GAP;
+  }
+  return {
+    width: Math.max(x, ...slots.map(({ x, width }) => x + width)) + MARGIN,
+    height: y + CELL_HEIGHT + MARGIN,
+    fontSize: FONT_SIZE,
+    indent: INDENT,
+    baseline: BASELINE,
+    labels,
+    boxes,
+  };
 }
 
 /** Every position has one place, wide enough for whatever it holds. */
-function placeColumns(frames: readonly Frame[], tokenizer: Tokenizer): Slot[] {
+function placeColumns(frames: readonly Frame[], tokenizer: Shows): Slot[] {
   const widths: number[] = [];
   for (const { cells } of frames) {
     for (const [i, { id, state }] of cells.entries()) {
-      const characters = state === 'masked' ? 1 : Array.from(visible(tokenizer, id)).length;
-      widths[i] = Math.max(widths[i] ?? 0, Math.ceil(characters * CHARACTER_WIDTH + 10));
+      const width = widthOf(state === 'masked' ? ' ' : visible(tokenizer, id));
+      widths[i] = Math.max(widths[i] ?? 0, width);
     }
   }
   const slots: Slot[] = [];
@@ -95,30 +182,24 @@ function placeColumns(frames: readonly Frame[], tokenizer: Tokenizer): Slot[] {
   return slots;
 }
 
-function drawRow({ step, cells }: Frame, slots: readonly Slot[], top: number, tokenizer: Tokenizer): string {
-  const label = step === null ? 'text' : `${String(step.nfe).padStart(2)} ${step.kind}`;
-  const drawn = cells.map((cell, i) => {
-    const { line, x, width } = slots[i];
-    return drawCell(cell, x, top + line * (CELL_HEIGHT + GAP), width, tokenizer);
-  });
-  return `<text class="label" x="${MARGIN}" y="${top + 15}">${label}</text>${drawn.join('')}`;
-}
+const escapeXml = (text: string): string => text.replace(/[&<>"]/g, (char) => `&#${char.codePointAt(0)};`);
 
-function drawCell({ id, state }: Cell, x: number, y: number, width: number, tokenizer: Tokenizer): string {
-  const text = state === 'masked' ? '' : escapeXml(visible(tokenizer, id));
-  return `<g class="${state}">${box(x, y, width)}<text x="${x + 5}" y="${y + 15}">${text}</text></g>`;
-}
-
-const box = (x: number, y: number, width: number): string =>
-  `<rect x="${x}" y="${y}" width="${width}" height="${CELL_HEIGHT}" rx="4"/>`;
-
-function drawLegend(y: number): { svg: string; width: number } {
-  let x = LABEL_WIDTH;
-  const parts = LEGEND.map(([state, words]) => {
-    const width = Math.ceil(words.length * CHARACTER_WIDTH + 10);
-    const svg = `<g class="${state}">${box(x, y, width)}<text x="${x + 5}" y="${y + 15}">${words}</text></g>`;
-    x += width + 2 * GAP;
-    return svg;
-  });
-  return { svg: parts.join(''), width: x };
+/** The layout as an SVG; parameters as for `layOutRun`. */
+export function drawRun(frames: readonly Frame[], tokenizer: Shows, title: string): string {
+  const { width, height, labels, boxes } = layOutRun(frames, tokenizer, title);
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img">`,
+    `<title>${escapeXml(title)}</title>`,
+    `<style>${STYLE}</style>`,
+    ...labels.map(({ x, y, text, isTitle }) => {
+      const look = isTitle ? 'font-weight="700"' : 'class="label"';
+      return `<text ${look} x="${x}" y="${y}">${escapeXml(text)}</text>`;
+    }),
+    ...boxes.map(
+      ({ state, x, y, width, height, text }) =>
+        `<g class="${state}"><rect x="${x}" y="${y}" width="${width}" height="${height}" rx="4"/>` +
+        `<text x="${x + INDENT}" y="${y + BASELINE}">${escapeXml(text)}</text></g>`,
+    ),
+    '</svg>\n',
+  ].join('\n');
 }
