@@ -12,10 +12,9 @@ const others = (): Promise<void> =>
 /** To be awaited between pieces of work; gives way when enough of them came in a row. */
 export function createBreath(): () => Promise<void> | undefined {
   let sinceMs = performance.now();
-  return () => {
-    if (performance.now() - sinceMs < MOST_MS) return undefined;
-    return others().then(() => {
-      sinceMs = performance.now();
-    });
+  const breathe = async (): Promise<void> => {
+    await others();
+    sinceMs = performance.now();
   };
+  return () => (performance.now() - sinceMs < MOST_MS ? undefined : breathe());
 }

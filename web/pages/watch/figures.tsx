@@ -14,7 +14,7 @@ export function Figures({ history, recording, at }: FiguresProps) {
   const now = moments[at];
   const isEnd = at === moments.length - 1 && recording.done !== null;
   const forwards = now.step?.nfe ?? 0;
-  const tokens = isEnd ? recording.done!.usefulTokens : writtenTokens(history, now);
+  const tokens = isEnd ? recording.done.usefulTokens : writtenTokens(history, now);
   const positions = moments.slice(1, at + 1).reduce((sum, { step }) => sum + (step?.positions ?? 0), 0);
   const elapsedMs = now.step?.elapsedMs ?? 0;
   const ownMs = elapsedMs - (moments[at - 1]?.step?.elapsedMs ?? 0);

@@ -123,8 +123,6 @@ export function paintHeat(
   drawGutters();
 
   function drawMarks(): void {
-    const bars = new Path2D();
-    const dots = new Path2D();
     const crosses = new Path2D();
     const hasWords = cellWidth >= WORDS_FROM.width && cellHeight >= WORDS_FROM.height;
     const [w, h] = [cellWidth - 1, cellHeight - 1];
@@ -132,6 +130,8 @@ export function paintHeat(
     context.textBaseline = 'middle';
     context.textAlign = 'center';
     const words: [string, number, number][] = [];
+    const bars: [number, number][] = [];
+    context.fillStyle = colours.mask;
     for (let r = rows.start; r < rows.end; r++) {
       const { heat } = history.moments[r];
       const y = yOf(r);
@@ -140,22 +140,20 @@ export function paintHeat(
         const x = xOf(c);
         if (kind === HEAT.masked || kind === HEAT.unseen) {
           const size = kind === HEAT.masked ? 2 : 1;
-          dots.rect(x + (w - size) / 2, y + (h - size) / 2, size, size);
+          context.fillRect(x + (w - size) / 2, y + (h - size) / 2, size, size);
         } else if (kind === HEAT.remasked) {
           crosses.moveTo(x + 1, y + 1);
           crosses.lineTo(x + w - 1, y + h - 1);
           crosses.moveTo(x + w - 1, y + 1);
           crosses.lineTo(x + 1, y + h - 1);
         } else {
-          if (kind === HEAT.fresh) bars.rect(x, y + h - 2, w, 2);
+          if (kind === HEAT.fresh) bars.push([x, y + h - 2]);
           if (hasWords) words.push([word(r, c), x + w / 2, y + h / 2]);
         }
       }
     }
-    context.fillStyle = colours.mask;
-    context.fill(dots);
     context.fillStyle = colours.text;
-    context.fill(bars);
+    for (const [x, y] of bars) context.fillRect(x, y, w, 2);
     for (const [text, x, y] of words) context.fillText(text, x, y, w);
     context.strokeStyle = colours.remasked;
     context.lineWidth = 1.5;

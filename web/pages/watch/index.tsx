@@ -1,5 +1,5 @@
 /** The microscope: one run, step by step. */
-import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { groupCells } from '../../../src/decode/canvas-frames.ts';
 import type { Recording } from '../../runs/recording.ts';
 import { replay } from '../../runs/recording.ts';
@@ -33,7 +33,7 @@ export default function Watch() {
   const isRunning = run.status === 'running';
   const known = models.value;
   const asked = { ...INITIAL, ...setup.value };
-  const model = known.find(({ id }) => id === asked.model) ?? known[0] ?? null;
+  const model = known.find(({ id }) => id === asked.model) ?? known.at(0) ?? null;
 
   const open = useCallback(async (read: Promise<SavedRun>): Promise<void> => {
     try {
@@ -93,7 +93,7 @@ export default function Watch() {
         isRunning={isRunning}
         onChange={(changes) => (setup.value = { ...INITIAL, ...setup.value, ...changes })}
         onRun={() => void start()}
-        onStop={run.stop}
+        onStop={() => run.stop()}
       />
       {error !== null && (
         <p class="error" role="alert">
@@ -133,14 +133,15 @@ function Microscope({ recording, isRunning, onOpen }: MicroscopeProps) {
   const run = useHistory(recording);
   /** Null: the newest. */
   const [chosen, setChosen] = useState<number | null>(null);
-  const [index, setIndex] = useState(0);
+  /** Null: where this forward committed. */
+  const [picked, setPicked] = useState<number | null>(null);
   const [isPlaying, setPlaying] = useState(false);
   const [speed, setSpeed] = useState<Speed>('8');
   const shown = useRef(recording);
   if (shown.current !== recording) {
     shown.current = recording;
     setChosen(null);
-    setIndex(0);
+    setPicked(null);
     setPlaying(false);
   }
   if (!run || !recording) {
@@ -151,7 +152,7 @@ function Microscope({ recording, isRunning, onOpen }: MicroscopeProps) {
   const isLive = isRunning && chosen === null;
   const go = (to: number): void => setChosen(to);
   const { vocabulary } = recording;
-  const pickIndex = Math.min(index, run.length - 1);
+  const index = Math.min(picked ?? newestIndex(run, at), run.length - 1);
   return (
     <>
       <Transport
@@ -164,21 +165,21 @@ function Microscope({ recording, isRunning, onOpen }: MicroscopeProps) {
         onPlay={setPlaying}
         onSpeed={setSpeed}
       />
-      <CanvasPart run={run} recording={recording} at={at} index={pickIndex} onPick={setIndex} />
+      <CanvasPart run={run} recording={recording} at={at} index={index} onPick={setPicked} />
       <Heat
         history={run}
         vocabulary={vocabulary}
         at={at}
-        index={pickIndex}
+        index={index}
         isLive={isLive}
         onMove={(nextAt, nextIndex) => {
           setPlaying(false);
           go(nextAt);
-          setIndex(nextIndex);
+          setPicked(nextIndex);
         }}
       />
       <div class="pair">
-        <Inspector history={run} vocabulary={vocabulary} at={at} index={pickIndex} />
+        <Inspector history={run} vocabulary={vocabulary} at={at} index={index} />
         <Figures history={run} recording={recording} at={at} />
       </div>
       <Opinions
@@ -186,13 +187,17 @@ function Microscope({ recording, isRunning, onOpen }: MicroscopeProps) {
         vocabulary={vocabulary}
         request={recording.request}
         at={at}
-        index={pickIndex}
-        onPick={setIndex}
+        index={index}
+        onPick={setPicked}
       />
       <Share recording={recording} onOpen={onOpen} />
     </>
   );
 }
+
+/** The first token of this forward; the first position where there is none. */
+const newestIndex = ({ moments, answerStart }: History, at: number): number =>
+  Math.max(0, (moments[at].commits[0]?.position ?? answerStart) - answerStart);
 
 interface CanvasPartProps {
   run: History;
@@ -210,6 +215,17 @@ function CanvasPart({ run, recording, at, index, onPick }: CanvasPartProps) {
       ? { before: linesAtEnd(source.prompt), after: linesAtStart(source.suffix ?? '') }
       : { before: '', after: '' };
   const position = run.answerStart + index;
+  const box = useRef<HTMLDivElement>(null);
+  // What is new stays in sight, in its box alone.
+  useLayoutEffect(() => {
+    const fresh = box.current?.querySelector<HTMLElement>('.piece[data-state="fresh"]');
+    if (!fresh) return;
+    const { scrollTop, clientHeight } = box.current!;
+    const top = fresh.offsetTop;
+    if (top < scrollTop || top + fresh.offsetHeight > scrollTop + clientHeight) {
+      box.current!.scrollTop = top - clientHeight / 2;
+    }
+  }, [at, run]);
   const picked = groups.findIndex(({ cells }) => cells.some((cell) => cell.position === position));
   return (
     <section class="stack" aria-labelledby="canvas-title">
@@ -217,7 +233,7 @@ function CanvasPart({ run, recording, at, index, onPick }: CanvasPartProps) {
         <h2 id="canvas-title">The canvas, {forwardName(at)}</h2>
         <CanvasLegend />
       </div>
-      <div class="canvas-box" tabIndex={0} role="region" aria-label="Canvas">
+      <div ref={box} class="canvas-box" tabIndex={0} role="region" aria-label="Canvas">
         <CanvasText
           pieces={groups.map(({ piece }) => piece)}
           label={`Canvas ${forwardName(at)}`}

@@ -16,7 +16,8 @@ const MOST_BARS = 10;
 export function Inspector({ history, vocabulary, at, index }: InspectorProps) {
   const moment = history.moments[at];
   const id = moment.ids[index];
-  const likely = history.candidate(at, index);
+  const seenAt = lastLook(history, at, index);
+  const likely = seenAt === null ? null : history.candidate(seenAt, index);
   const word = (token: number): string => tokenWord(vocabulary, token);
   return (
     <section class="card inspector" aria-labelledby="inspector-title">
@@ -34,12 +35,17 @@ export function Inspector({ history, vocabulary, at, index }: InspectorProps) {
         </div>
         <div>
           <dt>Entropy</dt>
-          <dd>{likely ? `${likely.entropy.toFixed(3)} nats` : '–'}</dd>
+          <dd>
+            {likely ? `${likely.entropy.toFixed(3)} nats${seenAt === at ? '' : ` at forward ${seenAt}`}` : '–'}
+          </dd>
         </div>
       </dl>
       {likely ? (
         <>
-          <h3>What the model thought</h3>
+          <h3>
+            What the model thought
+            {seenAt === at ? '' : ` at forward ${seenAt}, the last that looked here`}
+          </h3>
           <ol class="bars" aria-label="Most likely tokens">
             {likely.top.slice(0, MOST_BARS).map(({ id: token, probability }) => (
               <li key={token} data-chosen={token === likely.id ? '' : undefined}>
@@ -48,7 +54,7 @@ export function Inspector({ history, vocabulary, at, index }: InspectorProps) {
                   <span class="bar-fill" style={{ width: `${100 * probability}%` }} />
                 </span>
                 <span class="bar-value">{percent(probability)}</span>
-                <span class="bar-mark">{token === likely.id ? '← to commit' : ''}</span>
+                <span class="bar-mark">{token === likely.id ? '← its token' : ''}</span>
               </li>
             ))}
           </ol>
@@ -58,6 +64,12 @@ export function Inspector({ history, vocabulary, at, index }: InspectorProps) {
       )}
     </section>
   );
+}
+
+/** The newest forward that looked at a position. */
+function lastLook(history: History, at: number, index: number): number | null {
+  for (let place = at; place > 0; place--) if (history.candidate(place, index)) return place;
+  return null;
 }
 
 function fateWords(history: History, at: number, index: number, word: (id: number) => string): string {
@@ -86,5 +98,5 @@ function unseenWords(history: History, at: number, index: number): string {
       ? 'This run was recorded without what the model thought.'
       : 'This forward only took text in.';
   }
-  return 'This forward did not look here: the position is outside of the block, or was committed before.';
+  return 'No forward has looked here yet.';
 }
