@@ -270,7 +270,10 @@ export async function* decode(
         masksLeft: masksLeft.length,
         elapsedMs,
       };
-      if (inspect !== undefined) yield { type: 'look', nfe: nfe(), blocks: blocksLooked, candidates };
+      if (inspect !== undefined) {
+        const { blockLength } = settings;
+        yield { type: 'look', nfe: nfe(), blockLength, blocks: blocksLooked, candidates };
+      }
       yield* events;
       if (recipe) {
         const block = active[0].span;

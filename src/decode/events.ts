@@ -45,6 +45,8 @@ export interface LookedBlock {
 export interface LookEvent {
   type: 'look';
   nfe: number;
+  /** As it was set, or the model's own; `steps` of a policy are so many by default. */
+  blockLength: number;
   blocks: LookedBlock[];
   /** Of every position that was looked at: masks, drafts that are checked, committed tokens under review. */
   candidates: Candidate[];

@@ -1,6 +1,6 @@
 /** What to run: text with a gap, or a puzzle; model, mode, policy and their numbers. */
 import type { ComponentChildren } from 'preact';
-import { useRef } from 'preact/hooks';
+import { useId, useRef } from 'preact/hooks';
 import { POLICIES, POLICY_PARAMETERS } from '../../../src/decode/policies/index.ts';
 import type { PolicyName } from '../../../src/decode/policies/index.ts';
 import { HOLE } from '../../../src/text/fim.ts';
@@ -44,53 +44,62 @@ export function SetupForm({ setup, model, isRunning, onChange, onRun, onStop }: 
       )}
       <div class="setup-fields">
         <Field label="Model">
-          <select
-            value={model?.id ?? ''}
-            disabled={!model}
-            onChange={(event) => {
-              const next = event.currentTarget.value;
-              onChange({ model: next });
-              if (isPuzzleModel(next) && setup.puzzle === '') {
-                void newPuzzle(1).then((puzzle) => onChange({ puzzle }));
-              }
-            }}
-          >
-            {model === null && <option value="">none yet</option>}
-            {models.value.map(({ id }) => (
-              <option key={id}>{id}</option>
-            ))}
-          </select>
+          {(id) => (
+            <select
+              id={id}
+              value={model?.id ?? ''}
+              disabled={!model}
+              onChange={(event) => {
+                const next = event.currentTarget.value;
+                onChange({ model: next });
+                if (isPuzzleModel(next) && setup.puzzle === '') {
+                  void newPuzzle(1).then((puzzle) => onChange({ puzzle }));
+                }
+              }}
+            >
+              {model === null && <option value="">none yet</option>}
+              {models.value.map(({ id }) => (
+                <option key={id}>{id}</option>
+              ))}
+            </select>
+          )}
         </Field>
         <Field label="Mode">
-          <select
-            value={mode ?? ''}
-            disabled={modes.length < 2}
-            onChange={(event) =>
-              onChange(modeChange(event.currentTarget.value as Setup['mode'], setup.policy))
-            }
-          >
-            {modes.map((each) => (
-              <option key={each} value={each}>
-                {MODE_WORDS[each]}
-              </option>
-            ))}
-          </select>
+          {(id) => (
+            <select
+              id={id}
+              value={mode ?? ''}
+              disabled={modes.length < 2}
+              onChange={(event) =>
+                onChange(modeChange(event.currentTarget.value as Setup['mode'], setup.policy))
+              }
+            >
+              {modes.map((each) => (
+                <option key={each} value={each}>
+                  {MODE_WORDS[each]}
+                </option>
+              ))}
+            </select>
+          )}
         </Field>
         {mode !== 'ar' && (
           <>
             <Field label="Policy" title={POLICIES[setup.policy].doc}>
-              <select
-                value={setup.policy}
-                onChange={(event) =>
-                  onChange({ policy: event.currentTarget.value as PolicyName, parameters: {} })
-                }
-              >
-                {POLICY_NAMES.map((name) => (
-                  <option key={name} disabled={mode === 'verify' && !canVerify(name)}>
-                    {name}
-                  </option>
-                ))}
-              </select>
+              {(id) => (
+                <select
+                  id={id}
+                  value={setup.policy}
+                  onChange={(event) =>
+                    onChange({ policy: event.currentTarget.value as PolicyName, parameters: {} })
+                  }
+                >
+                  {POLICY_NAMES.map((name) => (
+                    <option key={name} disabled={mode === 'verify' && !canVerify(name)}>
+                      {name}
+                    </option>
+                  ))}
+                </select>
+              )}
             </Field>
             {parametersOf(setup.policy, setup.parameters.inner).map((name) => (
               <ParameterField
@@ -226,12 +235,20 @@ function PuzzleText({ puzzle, onChange }: { puzzle: string; onChange: (changes: 
   );
 }
 
-function Field({ label, title, children }: { label: string; title?: string; children: ComponentChildren }) {
+interface FieldProps {
+  label: string;
+  title?: string | undefined;
+  /** What the label is for; it takes the id. */
+  children: (id: string) => ComponentChildren;
+}
+
+function Field({ label, title, children }: FieldProps) {
+  const id = useId();
   return (
-    <label class="field" title={title}>
-      <span>{label}</span>
-      {children}
-    </label>
+    <div class="field" title={title}>
+      <label for={id}>{label}</label>
+      {children(id)}
+    </div>
   );
 }
 
@@ -242,14 +259,16 @@ interface NumberFieldProps {
   max: number;
   step?: string;
   placeholder: string;
-  title?: string;
+  title?: string | undefined;
   onChange: (value: string) => void;
 }
 
 function NumberField({ label, title, onChange, ...input }: NumberFieldProps) {
   return (
     <Field label={label} title={title}>
-      <input type="number" {...input} onInput={(event) => onChange(event.currentTarget.value)} />
+      {(id) => (
+        <input id={id} type="number" {...input} onInput={(event) => onChange(event.currentTarget.value)} />
+      )}
     </Field>
   );
 }
@@ -274,14 +293,17 @@ function ParameterField({
   if (parameter.type === 'choice') {
     return (
       <Field label={label} title={parameter.doc}>
-        <select
-          value={value || String(defaults[name] ?? parameter.values[0])}
-          onChange={(event) => onChange(event.currentTarget.value)}
-        >
-          {parameter.values.map((each) => (
-            <option key={each}>{each}</option>
-          ))}
-        </select>
+        {(id) => (
+          <select
+            id={id}
+            value={value || String(defaults[name] ?? parameter.values[0])}
+            onChange={(event) => onChange(event.currentTarget.value)}
+          >
+            {parameter.values.map((each) => (
+              <option key={each}>{each}</option>
+            ))}
+          </select>
+        )}
       </Field>
     );
   }

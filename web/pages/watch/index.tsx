@@ -14,7 +14,7 @@ import { createHistory } from './history.ts';
 import type { History } from './history.ts';
 import { Inspector } from './inspector.tsx';
 import { Opinions } from './opinions.tsx';
-import { INITIAL, requestOf } from './setup.ts';
+import { INITIAL, isPuzzleModel, requestOf } from './setup.ts';
 import type { Setup } from './setup.ts';
 import { Share } from './share.tsx';
 import { readTranscriptFile, unpackRun } from './transcript.ts';
@@ -188,6 +188,7 @@ function Microscope({ recording, isRunning, onOpen }: MicroscopeProps) {
         request={recording.request}
         at={at}
         index={index}
+        isWhole={!isRunning || at < last}
         onPick={setPicked}
       />
       <Share recording={recording} onOpen={onOpen} />
@@ -233,7 +234,14 @@ function CanvasPart({ run, recording, at, index, onPick }: CanvasPartProps) {
         <h2 id="canvas-title">The canvas, {forwardName(at)}</h2>
         <CanvasLegend />
       </div>
-      <div ref={box} class="canvas-box" tabIndex={0} role="region" aria-label="Canvas">
+      <div
+        ref={box}
+        class="canvas-box"
+        data-puzzle={isPuzzleModel(recording.request.model) ? '' : undefined}
+        tabIndex={0}
+        role="region"
+        aria-label="Canvas"
+      >
         <CanvasText
           pieces={groups.map(({ piece }) => piece)}
           label={`Canvas ${forwardName(at)}`}

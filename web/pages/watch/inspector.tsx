@@ -36,7 +36,9 @@ export function Inspector({ history, vocabulary, at, index }: InspectorProps) {
         <div>
           <dt>Entropy</dt>
           <dd>
-            {likely ? `${likely.entropy.toFixed(3)} nats${seenAt === at ? '' : ` at forward ${seenAt}`}` : '–'}
+            {likely
+              ? `${likely.entropy.toFixed(3)} nats${seenAt === at ? '' : ` at forward ${seenAt}`}`
+              : '–'}
           </dd>
         </div>
       </dl>

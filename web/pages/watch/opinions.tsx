@@ -27,8 +27,8 @@ interface Panel {
 
 function createPanel(history: History, request: RunRequest): Panel {
   const { options = {}, seed = 0, candidates = 0 } = request;
+  const blockLength = history.moments.find(({ look }) => look !== null)?.look?.blockLength ?? 1;
   const own = policyOf(request);
-  const blockLength = options.mode === 'ar' ? 1 : (options.blockLength ?? firstBlock(history));
   const policies = POLICY_NAMES.map((name) => ({
     name,
     policy: namedPolicy(name, name === own ? (options as Partial<PolicyValues>) : {}, blockLength),
@@ -56,25 +56,22 @@ function createPanel(history: History, request: RunRequest): Panel {
   };
 }
 
-/** How long blocks are where nobody said it: as long as the first that was looked at, with the token before it. */
-function firstBlock({ moments }: History): number {
-  const [block] = moments.find(({ look }) => (look?.blocks.length ?? 0) > 0)?.look?.blocks ?? [];
-  return block ? block.span.end - block.span.start + (block.slides ? 1 : 0) : 1;
-}
-
 export interface OpinionsProps {
   history: History;
   vocabulary: Vocabulary;
   request: RunRequest;
   at: number;
   index: number;
+  /** Whether all of this forward is known; the newest of a run that goes on may not be told to its end. */
+  isWhole: boolean;
   onPick: (index: number) => void;
 }
 
-export function Opinions({ history, vocabulary, request, at, index, onPick }: OpinionsProps) {
-  const panel = useMemo(() => createPanel(history, request), [history, request]);
+export function Opinions({ history, vocabulary, request, at, index, isWhole, onPick }: OpinionsProps) {
+  const panel = useMemo(() => (isWhole ? createPanel(history, request) : null), [history, request, isWhole]);
   const [ready, setReady] = useState(-1);
   useEffect(() => {
+    if (!panel) return undefined;
     let isHere = true;
     void panel.advance(at, () => isHere).then((done) => isHere && done && setReady(at));
     return () => {
@@ -83,7 +80,7 @@ export function Opinions({ history, vocabulary, request, at, index, onPick }: Op
   }, [panel, at]);
 
   const moment = history.moments[at];
-  const said = panel.said[at];
+  const said = panel?.said[at];
   const own = policyOf(request);
   const actual = moment.commits.map(({ position, id }) => ({ position, id }));
   const isActual = (position: number, id: number): boolean =>
@@ -99,7 +96,7 @@ export function Opinions({ history, vocabulary, request, at, index, onPick }: Op
         </p>
       </div>
       <div class="opinions-box" tabIndex={0} role="region" aria-label="Policies, scrolls sideways">
-        <table class="table opinions" aria-busy={ready < at}>
+        <table class="table opinions" aria-busy={isWhole && ready < at}>
           <thead>
             <tr>
               <th scope="col">Policy</th>
@@ -163,7 +160,7 @@ function Said({
     return (
       <>
         <td class="number">–</td>
-        <td class="soft">{opinion?.missing ?? (isUnasked ? 'this forward asked no policy' : '…')}</td>
+        <td class="soft">{opinion?.missing ?? (isUnasked ? 'was not asked by this forward' : '…')}</td>
       </>
     );
   }

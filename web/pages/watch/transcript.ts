@@ -87,7 +87,8 @@ const CHECKS: Record<RunLine['type'], (line: Unknown, inside: (value: unknown) =
     Object.values(special).every(isText),
   step: ({ nfe, positions, block, elapsedMs }) =>
     isNumber(nfe) && isNumber(positions) && isSpan(block) && isNumber(elapsedMs),
-  look: ({ blocks, candidates }, inside) =>
+  look: ({ blockLength, blocks, candidates }, inside) =>
+    isNumber(blockLength) &&
     listOf(
       (block) =>
         isObject(block) && isSpan(block.span) && isNumber(block.step) && isNumber(block.masksAtStart),
