@@ -212,6 +212,7 @@ describe('a finished run', () => {
         expect(await accessibility(other.page), `${scheme} ${at}`).toEqual([]);
         expect(await overflows(other.page)).toBe(false);
       }
+      await other.page.locator('.transport').evaluate((element) => element.scrollIntoView());
       await picture(other.page, `watch-${scheme}`);
       expect(other.problems).toEqual([]);
       await other.close();
@@ -373,6 +374,24 @@ describe('other runs', () => {
     await close();
   });
 
+  it('stops, and keeps what there is', async () => {
+    const { page: other, close } = await rig.open('#/watch');
+    await other.getByLabel('Most tokens').fill('400');
+    await other.getByRole('button', { name: 'A class to go on with' }).click();
+    await other.getByRole('button', { name: 'Run', exact: true }).click();
+    // It is followed while it goes on.
+    await other.getByRole('heading', { name: /^The canvas, forward \d/ }).waitFor();
+    await other.getByRole('button', { name: 'Stop' }).press('Enter');
+    await other.getByRole('button', { name: 'Run', exact: true }).waitFor();
+    expect(await other.getByRole('alert').count()).toBe(0);
+    expect(await valueOf(other)).toBeGreaterThan(0);
+    expect(await other.getByRole('button', { name: 'Copy link' }).isDisabled()).toBe(true);
+    await other.getByLabel('Speed').selectOption('as it ran');
+    await other.getByRole('button', { name: 'Play' }).click();
+    await other.getByRole('button', { name: 'Play' }).waitFor();
+    await close();
+  });
+
   it('keeps the text while the server is away', async () => {
     const { page: other, close } = await rig.open('#/watch');
     await other.getByText('Server ready').waitFor();
@@ -414,6 +433,7 @@ describe('512 tokens', () => {
     expect(await figure(other, 'Tokens')).toBe('512');
     const longest = longestTask(traceEvents);
     expect(longest.frames).toBeGreaterThan(100);
+    expect(longest.cpuMs).toBeGreaterThan(1);
     expect(longest.cpuMs).toBeLessThan(MOST_MS);
 
     await other.getByRole('button', { name: 'Copy link' }).click();

@@ -153,12 +153,13 @@ export function SetupForm({ setup, model, isRunning, onChange, onRun, onStop }: 
           : `Commits ${POLICIES[setup.policy].doc}.`}
       </p>
       <div class="row">
+        {/* Two buttons, not one that changes: a click that stops would go on to submit. */}
         {isRunning ? (
-          <button type="button" class="primary" onClick={onStop}>
+          <button key="stop" type="button" class="primary" onClick={onStop}>
             Stop
           </button>
         ) : (
-          <button type="submit" class="primary" disabled={!model}>
+          <button key="run" type="submit" class="primary" disabled={!model}>
             Run
           </button>
         )}

@@ -33,7 +33,7 @@ export function Heat({ history, vocabulary, at, index, isLive, onMove }: HeatPro
 
   const fitting = Math.floor((size.width - GUTTER.left) / Math.max(1, columns));
   const cellWidth = zoom ?? Math.max(2, Math.min(28, fitting));
-  const cellHeight = Math.max(2, Math.min(22, Math.round(cellWidth * 0.8)));
+  const cellHeight = Math.max(3, Math.min(22, Math.round(cellWidth * 0.8)));
 
   const paint = useCallback((): void => {
     const [box, surface] = [grid.current!, canvas.current!];

@@ -14,7 +14,7 @@ import { createHistory } from './history.ts';
 import type { History } from './history.ts';
 import { Inspector } from './inspector.tsx';
 import { Opinions } from './opinions.tsx';
-import { INITIAL, isPuzzleModel, requestOf } from './setup.ts';
+import { INITIAL, isPuzzleModel, knownSetup, requestOf } from './setup.ts';
 import type { Setup } from './setup.ts';
 import { Share } from './share.tsx';
 import { readTranscriptFile, unpackRun } from './transcript.ts';
@@ -32,7 +32,7 @@ export default function Watch() {
   const [trouble, setTrouble] = useState<string | null>(null);
   const isRunning = run.status === 'running';
   const known = models.value;
-  const asked = { ...INITIAL, ...setup.value };
+  const asked = knownSetup(setup.value);
   const model = known.find(({ id }) => id === asked.model) ?? known.at(0) ?? null;
 
   const open = useCallback(async (read: Promise<SavedRun>): Promise<void> => {
@@ -91,7 +91,7 @@ export default function Watch() {
         setup={asked}
         model={model}
         isRunning={isRunning}
-        onChange={(changes) => (setup.value = { ...INITIAL, ...setup.value, ...changes })}
+        onChange={(changes) => (setup.value = { ...knownSetup(setup.value), ...changes })}
         onRun={() => void start()}
         onStop={() => run.stop()}
       />

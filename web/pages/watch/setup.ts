@@ -64,6 +64,12 @@ export const INITIAL: Setup = {
   seed: '0',
 };
 
+/** What the browser remembers may be of another version of the page. */
+export const knownSetup = (remembered: Setup): Setup => {
+  const all = { ...INITIAL, ...remembered };
+  return all.policy in POLICIES ? all : { ...all, policy: INITIAL.policy, parameters: {} };
+};
+
 /** A puzzle as rows of digits and dots. The generator is fetched when it is first wanted. */
 export async function newPuzzle(seed: number): Promise<string> {
   const { createPuzzle } = await import('../../../src/train/sudoku.ts');

@@ -65,7 +65,7 @@ const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`;
 type Unknown = Record<string, unknown>;
 
 const isObject = (value: unknown): value is Unknown => typeof value === 'object' && value !== null;
-const isNumber = (value: unknown): value is number => typeof value === 'number';
+const isNumber = (value: unknown): value is number => Number.isFinite(value);
 const isText = (value: unknown): value is string => typeof value === 'string';
 const listOf =
   (check: (value: unknown) => boolean) =>
@@ -75,39 +75,60 @@ const isLikely = (value: unknown): boolean =>
   isObject(value) && isNumber(value.id) && isNumber(value.probability);
 const isSpan = (value: unknown): boolean => isObject(value) && isNumber(value.start) && isNumber(value.end);
 
-/** What the views read of each kind of line. `inside`: whether a position is on the canvas. */
-const CHECKS: Record<RunLine['type'], (line: Unknown, inside: (value: unknown) => boolean) => boolean> = {
+/** Which positions there are: the answer's, and all up to the end of the canvas. */
+interface Places {
+  inside: (value: unknown) => boolean;
+  upToEnd: (value: unknown) => boolean;
+}
+
+/** What the views read of each kind of line. */
+const CHECKS: Record<RunLine['type'], (line: Unknown, places: Places) => boolean> = {
   start: () => true,
   canvas: ({ ids, answerStart }) =>
-    listOf(isNumber)(ids) && isNumber(answerStart) && (ids as unknown[]).length <= MOST_POSITIONS,
+    listOf(isNumber)(ids) &&
+    isNumber(answerStart) &&
+    answerStart >= 0 &&
+    (ids as unknown[]).length <= MOST_POSITIONS,
   vocabulary: ({ tokens, special }) =>
     isObject(tokens) &&
     Object.values(tokens).every((token) => isText(token) || listOf(isNumber)(token)) &&
     isObject(special) &&
     Object.values(special).every(isText),
-  step: ({ nfe, positions, block, elapsedMs }) =>
-    isNumber(nfe) && isNumber(positions) && isSpan(block) && isNumber(elapsedMs),
-  look: ({ blockLength, blocks, candidates }, inside) =>
-    isNumber(blockLength) &&
-    listOf(
-      (block) =>
-        isObject(block) && isSpan(block.span) && isNumber(block.step) && isNumber(block.masksAtStart),
-    )(blocks) &&
-    listOf(
-      (each) =>
-        isLikely(each) &&
-        inside((each as Unknown).position) &&
-        isNumber((each as Unknown).entropy) &&
-        listOf(isLikely)((each as Unknown).top),
-    )(candidates),
-  commit: ({ tokens }, inside) =>
-    listOf((token) => isLikely(token) && inside((token as Unknown).position))(tokens),
-  remask: ({ positions }, inside) => listOf(inside)(positions),
-  block: ({ ids, settledEnd }) => listOf(isNumber)(ids) && isNumber(settledEnd),
-  done: ({ ids, usefulTokens, nfe }) => listOf(isNumber)(ids) && isNumber(usefulTokens) && isNumber(nfe),
+  step: ({ nfe, positions, block, elapsedMs }, { upToEnd }) =>
+    isNumber(nfe) &&
+    isNumber(positions) &&
+    isSpan(block) &&
+    upToEnd((block as Unknown).end) &&
+    isNumber(elapsedMs),
+  look: ({ blockLength, blocks, candidates }, { inside }) => {
+    const isBlock = (block: unknown): boolean =>
+      isObject(block) && isSpan(block.span) && isNumber(block.step) && isNumber(block.masksAtStart);
+    const isCandidate = (each: unknown): boolean =>
+      isLikely(each) &&
+      isObject(each) &&
+      inside(each.position) &&
+      isNumber(each.entropy) &&
+      listOf(isLikely)(each.top);
+    return isNumber(blockLength) && listOf(isBlock)(blocks) && listOf(isCandidate)(candidates);
+  },
+  commit: ({ tokens }, { inside }) =>
+    listOf((token) => isLikely(token) && isObject(token) && inside(token.position))(tokens),
+  remask: ({ positions }, { inside }) => listOf(inside)(positions),
+  block: ({ ids, settledEnd }, { upToEnd }) => listOf(isNumber)(ids) && upToEnd(settledEnd),
+  done: ({ ids, usefulTokens, nfe, tpf }) =>
+    listOf(isNumber)(ids) && isNumber(usefulTokens) && isNumber(nfe) && isNumber(tpf),
   text: ({ text }) => isText(text),
   reply: () => true,
 };
+
+function isRequest(value: unknown): value is RunRequest {
+  if (!isObject(value)) return false;
+  const { model, source, options = {}, seed = 0, candidates = 0 } = value;
+  const isSource =
+    isObject(source) &&
+    ('canvas' in source || (isText(source.prompt) && (source.suffix === null || isText(source.suffix))));
+  return isText(model) && isSource && isObject(options) && isNumber(seed) && isNumber(candidates);
+}
 
 function checkTranscript(value: unknown): SavedRun {
   if (!isObject(value) || value.tintype !== 'run') {
@@ -117,15 +138,18 @@ function checkTranscript(value: unknown): SavedRun {
     throw new Error(`This transcript has version ${String(value.version)}; this page reads version 1.`);
   }
   const { request, lines } = value;
-  if (!isObject(request) || !isText(request.model) || !isObject(request.source) || !Array.isArray(lines)) {
+  if (!isRequest(request) || !Array.isArray(lines)) {
     throw new Error('This transcript lacks its request or its lines.');
   }
   let [start, end] = [0, 0];
-  const inside = (position: unknown): boolean => isNumber(position) && position >= start && position < end;
+  const places: Places = {
+    inside: (position) => Number.isInteger(position) && Number(position) >= start && Number(position) < end,
+    upToEnd: (position) => isNumber(position) && position >= 0 && position <= end,
+  };
   for (const [i, line] of (lines as unknown[]).entries()) {
     const type = isObject(line) ? (line.type as RunLine['type']) : undefined;
     const check = type !== undefined && Object.hasOwn(CHECKS, type) ? CHECKS[type] : undefined;
-    if (!check?.(line as Unknown, inside)) {
+    if (!check?.(line as Unknown, places)) {
       throw new Error(`Line ${i + 1} of this transcript is damaged (${String(type)}).`);
     }
     if (type === 'canvas') {
@@ -134,7 +158,7 @@ function checkTranscript(value: unknown): SavedRun {
     }
   }
   if (end <= start) throw new Error('This transcript has no canvas.');
-  return { request: request as unknown as RunRequest, lines: lines as RunLine[] };
+  return { request, lines: lines as RunLine[] };
 }
 
 /** The run as a part of an address; how many candidates it keeps; null where even the least is too long. */
