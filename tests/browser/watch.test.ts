@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Download, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TraceLine } from '../../src/decode/trace.ts';
+import { createRng } from '../../src/rng.ts';
 import { accessibility, openRig, overflows, PHONE, picture } from './rig.ts';
 import type { OpenPage, PageRig } from './rig.ts';
 
@@ -127,6 +128,10 @@ describe('a finished run', () => {
     // Up and down are forwards: the slider goes along.
     await page.keyboard.press('ArrowDown');
     expect(await valueOf(page)).toBe(2);
+    // A piece of the text leads to its position as well.
+    await canvas(page).locator('.piece').first().click();
+    expect(await cell(page).innerText()).toMatch(/^Position 0, forward 2: /);
+    await grid.focus();
     await page.keyboard.press('Control+End');
     expect(await cell(page).getAttribute('aria-colindex')).toBe(String(TOKENS));
     expect(await valueOf(page)).toBe(only('step').length);
@@ -282,6 +287,23 @@ describe('a run to give away', () => {
     }, bytes.toString());
     await finished(third.page);
     await third.close();
+  });
+
+  it('is a file where it is too long for a link', async () => {
+    const { bytes } = await download('JSON');
+    const saved = JSON.parse(bytes.toString()) as { lines: object[] };
+    const rng = createRng(1);
+    const noise = Array.from({ length: 300_000 }, () => String.fromCharCode(33 + rng.int(90))).join('');
+    const path = join(folder, 'long.json');
+    const long = { ...saved, lines: [...saved.lines, { type: 'text', text: noise }] };
+    await writeFile(path, JSON.stringify(long));
+    const other = await rig.open('#/watch');
+    await other.page.getByLabel('Transcript to open').setInputFiles(path);
+    await finished(other.page);
+    await other.page.getByRole('button', { name: 'Copy link' }).click();
+    await other.page.locator('.share').getByText('too long for a link').waitFor();
+    expect(other.page.url()).toMatch(/#\/watch$/);
+    await other.close();
   });
 
   it.each([

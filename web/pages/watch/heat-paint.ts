@@ -34,6 +34,8 @@ export const GUTTER = { left: 36, top: 20 };
 /** Below, marks would be specks. */
 const MARK_FROM = 6;
 const WORDS_FROM = { width: 18, height: 14 };
+/** A character that is still readable. */
+const NARROWEST = 5.5;
 
 const NAMES = ['--doubt-0', '--doubt-1', '--doubt-2', '--doubt-3', '--doubt-4'] as const;
 
@@ -126,6 +128,7 @@ export function paintHeat(
     const crosses = new Path2D();
     const hasWords = cellWidth >= WORDS_FROM.width && cellHeight >= WORDS_FROM.height;
     const [w, h] = [cellWidth - 1, cellHeight - 1];
+    const fitting = Math.floor(w / NARROWEST);
     context.font = `${Math.min(12, cellHeight - 4)}px ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace`;
     context.textBaseline = 'middle';
     context.textAlign = 'center';
@@ -148,7 +151,7 @@ export function paintHeat(
           crosses.lineTo(x + 1, y + h - 1);
         } else {
           if (kind === HEAT.fresh) bars.push([x, y + h - 2]);
-          if (hasWords) words.push([word(r, c), x + w / 2, y + h / 2]);
+          if (hasWords) words.push([word(r, c).slice(0, fitting), x + w / 2, y + h / 2]);
         }
       }
     }

@@ -10,7 +10,7 @@ import type { HeatColours } from './heat-paint.ts';
 import type { History } from './history.ts';
 import { cellWords, tokenWord } from './words.ts';
 
-const ZOOMS = [2, 3, 4, 6, 8, 11, 15, 20, 28, 40];
+const ZOOMS = [2, 3, 4, 6, 8, 11, 15, 20, 28, 40, 56];
 
 export interface HeatProps {
   history: History;
@@ -32,7 +32,7 @@ export function Heat({ history, vocabulary, at, index, isLive, onMove }: HeatPro
   const [rows, columns] = [history.moments.length, history.length];
 
   const fitting = Math.floor((size.width - GUTTER.left) / Math.max(1, columns));
-  const cellWidth = zoom ?? Math.max(2, Math.min(28, fitting));
+  const cellWidth = zoom ?? Math.max(2, Math.min(46, fitting));
   const cellHeight = Math.max(3, Math.min(22, Math.round(cellWidth * 0.8)));
 
   const paint = useCallback((): void => {

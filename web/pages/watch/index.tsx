@@ -2,7 +2,8 @@
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { groupCells } from '../../../src/decode/canvas-frames.ts';
 import type { Recording } from '../../runs/recording.ts';
-import { replay } from '../../runs/recording.ts';
+import { createBreath } from '../../runs/breathe.ts';
+import { createRecording } from '../../runs/recording.ts';
 import { linkTo, place } from '../../route.ts';
 import { useRun } from '../../runs/use-run.ts';
 import { models, notice, remembered } from '../../state.ts';
@@ -37,7 +38,13 @@ export default function Watch() {
 
   const open = useCallback(async (read: Promise<SavedRun>): Promise<void> => {
     try {
-      const recording = replay(await read);
+      const { request, lines } = await read;
+      const recording = createRecording(request);
+      const breathe = createBreath();
+      for (const line of lines) {
+        recording.push(line);
+        await breathe();
+      }
       run.reset();
       setTrouble(null);
       setOpened(recording);
