@@ -78,7 +78,7 @@ describe.each(combinations)('$policy, $mode, $layout', (combination) => {
         expect(told.filter(({ type }) => type === 'look').length).toBeGreaterThan(0);
         expect(withoutLooks(told)).toEqual(await run(combination, how));
       }),
-      { numRuns: 8 },
+      { numRuns: 4 },
     ));
 
   it('has the opinion that drove the run', () =>
@@ -102,7 +102,7 @@ describe.each(combinations)('$policy, $mode, $layout', (combination) => {
           expect([...remask].sort((a, b) => a - b)).toEqual(masked);
         }
       }),
-      { numRuns: 8 },
+      { numRuns: 4 },
     ));
 });
 
