@@ -94,6 +94,7 @@ async function code(data: string, count: number): Promise<void> {
   header([
     `code, ${rows.length} gaps, blocks of ${blockLength}`,
     'exact %',
+    'parses %',
     'edit similarity',
     'tokens a forward',
   ]);
@@ -110,11 +111,12 @@ async function code(data: string, count: number): Promise<void> {
     line([
       `\`${policy.name}\``,
       percent(result.exactMatch),
+      result.parseRate === null ? '' : percent(result.parseRate),
       result.editSimilarity.toFixed(3),
       result.tpf.toFixed(2),
     ]);
   }
-  line(['largest standard error', percent(error), '', '']);
+  line(['largest standard error', percent(error), '', '', '']);
   await denoiser.close();
 }
 

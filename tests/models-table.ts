@@ -6,7 +6,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FAMILY_SAMPLERS } from '../src/decode/official/choose.ts';
-import { SAMPLERS } from '../src/decode/official/samplers.ts';
+import { suits } from '../src/decode/official/samplers.ts';
 import { weightBytes } from '../src/eval/bench-configurations.ts';
 import { checkGolden } from '../src/eval/golden.ts';
 import { placeBytes } from '../src/model/cache.ts';
@@ -37,8 +37,10 @@ const NOTES = `
 - *GB*: weights in memory; \`f32\` takes four bytes a parameter. Keys and values come on top, for every sequence.
 - *s a step, estimated*: eight rows over 512 cached tokens in int8 on the two-core machine that the figures of LOG.md are from, scaled from the
   measured step of the 0.6B shape by the weights that a step reads. A step of another model was not timed.
-- Not here: DiffusionGemma, the DiT models (MDLM, BD3-LM, SEDD), ModernBERT-chat, vision towers. WeDLM loads and decodes one token at
-  a time; its window with reordered masks is not built.
+- WeDLM's samplers are held to their algorithm in plain steps; without one, tintype decodes it a token at a time.
+- *logits alone*: MDLM's and BD3-LM's samplers are draws at temperature 1 (\`--temperature 1\`), tested in distribution. Their
+  repositories have no tokenizer: put GPT-2's \`tokenizer.json\` into the folder.
+- Not here: DiffusionGemma, SEDD and whatever else is told a noise level, ModernBERT-chat, vision towers.
 `;
 
 const ROWS = 8;
@@ -63,7 +65,8 @@ async function goldens(families: readonly string[]): Promise<Map<string, string[
       .filter((each) => name === each || name.startsWith(`${each}-`))
       .toSorted((a, b) => b.length - a.length)[0];
     if (family === undefined) continue;
-    byFamily.set(family, [...(byFamily.get(family) ?? []), `${name} ${reproduced}/${transcripts}`]);
+    const known = transcripts > 0 ? `${name} ${reproduced}/${transcripts}` : `${name}, logits alone`;
+    byFamily.set(family, [...(byFamily.get(family) ?? []), known]);
   }
   return byFamily;
 }
@@ -83,9 +86,7 @@ export async function modelsTable(): Promise<string> {
   const verified = await goldens([...new Set(models.map(({ config }) => familyName(config)))]);
   const rows = models.map(({ repository, config }) => {
     const family = familyName(config);
-    const samplers = (FAMILY_SAMPLERS[family] ?? []).filter(
-      (name) => SAMPLERS[name].layout === config.layout,
-    );
+    const samplers = (FAMILY_SAMPLERS[family] ?? []).filter((name) => suits(name, config));
     const golden = verified.get(family);
     return [
       repository,

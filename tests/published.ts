@@ -59,6 +59,17 @@ const LLADA: Json = {
   multi_query_attention: null,
 };
 
+const DIT: Json = {
+  vocab_size: 50258,
+  model_length: 1024,
+  hidden_dim: 768,
+  cond_dim: 128,
+  n_blocks: 12,
+  n_heads: 12,
+  dropout: 0.1,
+  time_conditioning: false,
+};
+
 const LLADA2: Json = {
   ...as('llada2_moe', 'LLaDA2MoeModelLM'),
   ...qwen(2048, 20, [16, 4], 5120, 157184),
@@ -298,6 +309,29 @@ export const PUBLISHED: readonly Published[] = [
       },
     },
     mask: 100,
+  },
+  {
+    repository: 'kuleshov-group/mdlm-owt, mdlm-noeos-owt',
+    raw: { ...as('mdlm', 'MDLM'), ...DIT },
+    parameters: 169_627_218,
+    facts: { layout: 'full', width: 768, ffnWidth: 3072, headDim: 64, dit: { conditionWidth: 128 } },
+    mask: 50257,
+  },
+  {
+    repository: 'kuleshov-group/bd3lm-owt-block_size4, block_size8, block_size16',
+    raw: {
+      ...as('bd3lm', 'BD3LM'),
+      ...DIT,
+      block_size: 4,
+      adaln: true,
+      cross_attn: true,
+      causal: false,
+      attn_backend: 'flex',
+      var_min: true,
+    },
+    parameters: 169_627_218,
+    facts: { layout: 'blockCausal', blockLength: 4, dit: { conditionWidth: 128 } },
+    mask: 50257,
   },
   {
     repository: 'tencent/WeDLM-8B-Instruct',

@@ -51,6 +51,7 @@ describe('inspect', () => {
       tiedHead: false,
       dtype: 'F32',
       tokens: { mask: 165, eos: [162, 160], pad: 160, bos: 160 },
+      samplers: { family: ['sdar', 'sdar-sequential'], others: expect.arrayContaining(['llada2.0']) },
       tokenizer: null,
     });
     const { total, active, ...kinds } = inspection.parameters;

@@ -16,6 +16,8 @@ import {
   parameterShapes,
   type ModelConfig,
 } from '../model/config.ts';
+import { FAMILY_SAMPLERS, samplersFor } from '../decode/official/choose.ts';
+import type { SamplerName } from '../decode/official/samplers.ts';
 import type { Origin, Overrides } from '../model/config-json.ts';
 import type { Json } from '../model/family.ts';
 import { sha256OfFile } from '../model/files.ts';
@@ -61,6 +63,10 @@ export interface Inspection {
   reordersKnown: boolean;
   /** Components of a head that turn with the position. */
   rotaryDim: number;
+  /** Published samplers that fit, those of its family first. */
+  samplers: { family: readonly string[]; others: readonly string[] };
+  /** Width of the noise level's embedding, in a diffusion transformer. */
+  conditionWidth: number | null;
   tokenizer: { kind: string; size: number; special: { id: number; content: string }[] } | null;
   /** `verified`: the hash is the one recorded in the folder. */
   files: { name: string; sizeBytes: number; sha256: string; verified: boolean }[];
@@ -107,10 +113,28 @@ export async function inspectCheckpoint(dir: string, overrides?: Overrides): Pro
     mixture: config.mixture ?? null,
     yarn: config.yarn ?? null,
     reordersKnown: config.reordersKnown ?? false,
+    samplers: samplersOf(config),
+    conditionWidth: config.dit?.conditionWidth ?? null,
     tokenizer: tokenizerJson && inspectTokenizer(tokenizerJson),
     files: files.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     warnings,
   };
+}
+
+function samplersOf(config: ModelConfig): Inspection['samplers'] {
+  const family: readonly SamplerName[] = FAMILY_SAMPLERS[familyName(config)] ?? [];
+  const fitting = samplersFor(config);
+  return {
+    family: fitting.filter((name) => family.includes(name)),
+    others: fitting.filter((name) => !family.includes(name)),
+  };
+}
+
+/** What `--sampler` may name; `official` is the first. */
+function samplersText({ family, others }: Inspection['samplers']): string {
+  if (family.length + others.length === 0) return 'none';
+  if (family.length === 0) return others.join(', ');
+  return [family.join(', '), ...(others.length > 0 ? [`fitting too: ${others.join(', ')}`] : [])].join('; ');
 }
 
 function countByKind(config: ModelConfig): Inspection['parameters'] {
@@ -128,7 +152,7 @@ function countByKind(config: ModelConfig): Inspection['parameters'] {
 }
 
 function kindOf(name: string): Kind {
-  if (name.endsWith('norm.weight')) return 'norms';
+  if (name.endsWith('norm.weight') || /\.(modulation|noise)\./.test(name)) return 'norms';
   if (name.includes('.self_attn.')) return 'attention';
   if (name.includes('.mlp.')) return 'feedForward';
   return name.startsWith('lm_head') ? 'head' : 'embedding';
@@ -221,6 +245,7 @@ export function formatInspection(inspection: Inspection): string {
     ...(inspection.yarn
       ? [`YaRN factor ${inspection.yarn.factor} from ${inspection.yarn.originalLength} tokens`]
       : []),
+    ...(inspection.conditionWidth === null ? [] : ['a diffusion transformer at noise level 0']),
     ...(inspection.rotaryDim < d.headDim ? [`${inspection.rotaryDim} of ${d.headDim} components turn`] : []),
   ];
   const active =
@@ -235,6 +260,7 @@ export function formatInspection(inspection: Inspection): string {
       attention: `${d.heads} heads and ${d.kvHeads} kv-heads of ${d.headDim}, RoPE theta ${inspection.ropeTheta}${details.map((each) => `, ${each}`).join('')}`,
       ...(inspection.mixture ? { experts: expertsText(inspection.mixture) } : {}),
       logits: `${SHIFT_WORDS[inspection.logitShift]}${inspection.reordersKnown ? '; known tokens stand before masks' : ''}`,
+      samplers: samplersText(inspection.samplers),
       context: `${inspection.contextLength} tokens`,
       mask: tokens.mask === null ? 'none' : `${token(tokens.mask)}${said('mask')}`,
       eos: tokens.eos.length > 0 ? `${tokens.eos.map(token).join(', ')}${said('eos')}` : 'none',

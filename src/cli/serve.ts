@@ -34,10 +34,12 @@ Examples:
   $ tintype serve --upstream http://127.0.0.1:30000      the API, keys and metering in front of SGLang, vLLM or LMDeploy
 
 Routes (GET /docs lists them with their fields):
+  GET  /                                                         the page: write, watch, race, solve
   GET  /health /metrics /docs /openapi.json /v1/models
   POST /v1/chat/completions /v1/completions                      OpenAI
   POST /v1/fim/completions /v1/edit/completions /v1/apply/completions   Mercury, Mistral
   POST /v1/infill                                                every <|hole|> of a template
+  POST /v1/trace                                                 one completion and every step of it
   POST /infill /completion                                       llama.cpp
   POST /api/generate /api/chat                                   Ollama
 
@@ -162,6 +164,7 @@ async function ownEngine(options: ServeOptions, logger: Logger): Promise<Complet
     defaults: Object.fromEntries(tuned.map((each) => [each.id, decodeOptionsOf(options, each.options)])),
     precisions: Object.fromEntries(tuned.map((each) => [each.id, options.precision ?? each.precision])),
     memoryBytes: options.memory,
+    onConvert: (model, percent) => logger.info({ model, percent }, 'converting weights'),
   });
 }
 
@@ -175,7 +178,7 @@ function welcome(url: string, models: readonly string[], keys: boolean): string 
   };
   return [
     `tintype: serving ${models.join(', ')} at ${pc.bold(url)}`,
-    'Try:',
+    builtPage() === undefined ? 'Try:' : 'Open the address in a browser to watch it, or try:',
     `  curl -s ${keys ? '-H "Authorization: Bearer tt-…" ' : ''}${url}/v1/fim/completions -d '${JSON.stringify(request)}'`,
   ].join('\n');
 }

@@ -66,9 +66,10 @@ export async function openTextModel(
   draft: Draft = 'self',
   precision?: Precision,
   overrides?: Overrides,
+  packed?: boolean,
 ): Promise<OpenTextModel> {
   const progress = conversionProgress();
-  const session = { threads, precision, overrides, onProgress: progress.update };
+  const session = { threads, precision, overrides, packed, onProgress: progress.update };
   const { denoiser, tokenizer, description } = await loadDenoiser(modelPath(dir), session);
   progress.finish();
   if (tokenizer) {

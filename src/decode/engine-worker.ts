@@ -29,6 +29,7 @@ const {
   precisions = {},
   memoryBytes = Infinity,
   overrides,
+  largeBytes,
 } = workerData as EngineOptions;
 assert(parentPort !== null, 'this file is the entry of a worker thread');
 const port = parentPort;
@@ -88,10 +89,17 @@ async function readFolders(): Promise<Map<string, Folder>> {
 }
 
 async function load(id: string, path: string): Promise<EngineModel> {
+  let told = -1;
+  const onProgress = (done: number, total: number): void => {
+    const percent = 10 * Math.floor((10 * done) / total);
+    if (percent > told) send({ type: 'converting', model: id, percent: (told = percent) });
+  };
   const { denoiser, tokenizer, description } = await loadDenoiser(path, {
     threads,
     precision: precisions[id],
     overrides,
+    largeBytes,
+    onProgress,
   });
   assert(tokenizer !== null, 'folders without a tokenizer are refused at the start');
   const own = defaults[id] ?? {};

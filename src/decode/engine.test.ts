@@ -34,6 +34,21 @@ describe('engine', () => {
     await rm(dir, { recursive: true });
   });
 
+  it('tells how far the weights of a large model are converted, once', async () => {
+    const modelDirs = [join(dir, 'twin')];
+    const open = async (): Promise<number[]> => {
+      const told: number[] = [];
+      const onConvert = (model: string, percent: number): unknown =>
+        told.push(model === 'twin' ? percent : NaN);
+      await (await createEngine({ modelDirs, threads: 1, largeBytes: 0, onConvert })).close();
+      return told;
+    };
+    const told = await open();
+    expect(told.at(-1)).toBe(100);
+    expect(told).toEqual([...new Set(told)].toSorted((a, b) => a - b));
+    expect(await open()).toEqual([]);
+  });
+
   it('lists its models', () => {
     expect(engine.models()).toEqual([
       { id: 'diffusion', layout: 'causalContext', contextLength: 256, chat: false, infill: true },

@@ -29,6 +29,10 @@ export interface EngineOptions {
   mostRequests?: number | undefined;
   /** What the files of the models do not say; the same for all. */
   overrides?: Overrides | undefined;
+  /** Weights from which on they are converted into a file, for tests. */
+  largeBytes?: number | undefined;
+  /** Told while the weights of a large model are converted, at each tenth. */
+  onConvert?: ((model: string, percent: number) => void) | undefined;
 }
 
 /** An error on its way between threads; classes do not survive the trip. */
@@ -43,10 +47,11 @@ export type ToWorker =
   | { type: 'abort'; id: number }
   | { type: 'close' };
 
-/** What the worker tells: `loaded` or `unloadable` first, then events up to a reply, or `failed`, for each request. */
+/** What the worker tells: `loaded` or `unloadable` first, perhaps after `converting`, then events up to a reply, or `failed`, for each request. */
 export type FromWorker =
   | { type: 'loaded'; models: ServedModel[] }
   | { type: 'unloadable'; error: SentError }
+  | { type: 'converting'; model: string; percent: number }
   | { type: 'event'; id: number; event: EngineEvent }
   | { type: 'failed'; id: number; error: SentError }
   | { type: 'statistics'; running: number; cacheBytes: number; cacheMaxBytes: number };
@@ -60,7 +65,7 @@ const receivedError = ({ code, parts }: SentError): Error =>
   code === null ? new Error(parts.what) : new TintypeError(code, parts);
 
 /** Loads the models. Errors: those of `loadDenoiser`, and `bad_option` for two folders of the same name. */
-export async function createEngine(options: EngineOptions): Promise<CompletionEngine> {
+export async function createEngine({ onConvert, ...options }: EngineOptions): Promise<CompletionEngine> {
   const { mostRequests = MOST_REQUESTS } = options;
   const worker = spawnWorker(import.meta.url, 'engine-worker', { workerData: options });
   const inboxes = new Map<number, Inbox<EngineEvent>>();
@@ -82,6 +87,8 @@ export async function createEngine(options: EngineOptions): Promise<CompletionEn
           return resolve(message.models);
         case 'unloadable':
           return end(receivedError(message.error));
+        case 'converting':
+          return onConvert?.(message.model, message.percent);
         case 'event': {
           const inbox = inboxes.get(message.id);
           inbox?.put(message.event);

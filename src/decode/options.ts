@@ -90,8 +90,8 @@ export const decodeOptionsSchema = z.strictObject({
   refreshEvery: integer(1, 65_536).optional(),
   /** Blocks that may be active at once (blockCausal, full). */
   activeBlocks: integer(1, 16).default(1),
-  /** A block starts ahead of its turn when this share of the one before it is committed. */
-  activateAt: number(0, 1).default(0.5),
+  /** A block starts ahead of its turn when this share of the one before it is committed; 0.5 by default. */
+  activateAt: number(0, 1).optional(),
   /**
    * Full attention: begin with so many masks, and add as many whenever the last of them does not look like the end of
    * the text. By default all of the answer's masks are there from the start.
@@ -113,7 +113,16 @@ const inspectSchema = z.object({ inspect: integer(1, MOST_CANDIDATES - 1).option
 
 /** The parameters of published samplers among all options, checked. Throws `bad_option`. */
 export function samplerOptions(options: DecodeOptions): OfficialOptions {
-  const names = ['steps', 'blockLength', 'threshold', 'editThreshold', 'rounds', 'order', 'cache'] as const;
+  const names = [
+    'steps',
+    'blockLength',
+    'threshold',
+    'editThreshold',
+    'rounds',
+    'order',
+    'cache',
+    'activateAt',
+  ] as const;
   const all = [...names, ...Object.keys(SAMPLER_PARAMETERS)] as (keyof typeof decodeOptionsSchema.shape)[];
   const shape = Object.fromEntries(all.map((name) => [name, decodeOptionsSchema.shape[name]]));
   const said = Object.fromEntries(all.map((name) => [name, options[name]]));
@@ -260,7 +269,7 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     policy: chosen,
     cache: { mode: cacheMode, refreshEvery: parsed.refreshEvery ?? Infinity },
     activeBlocks: parsed.activeBlocks,
-    activateAt: parsed.activateAt,
+    activateAt: parsed.activateAt ?? 0.5,
     grow: parsed.grow ?? null,
     sampling: {
       temperature: parsed.temperature,

@@ -16,6 +16,7 @@ import {
   plain,
   reduceSum,
   reshape,
+  sigmoid,
   sub,
   vjp,
 } from './ops.ts';
@@ -48,6 +49,32 @@ export function rmsNorm(x: Value, weight: Value, epsilon: number): Value {
   });
   return y;
 }
+
+/** x · Φ(x) with tanh for the normal distribution Φ (1606.08415, section 2), that is x · sigmoid(x (a + b x²)). */
+export function gelu(x: Value): Value {
+  const g = x.graph;
+  const a = 2 * Math.sqrt(2 / Math.PI);
+  const b = 0.044715 * a;
+  return g.op({
+    op: 'Gelu',
+    inputs: [x],
+    shape: x.shape,
+    attributes: { approximate: 'tanh' },
+    vjp: vjp((dy) => [
+      plain(() => {
+        const square = mul(x, x);
+        const s = sigmoid(mul(x, add(mul(square, g.scalar(b)), g.scalar(a))));
+        // y' = s + x s (1 − s) (a + 3 b x²)
+        const slope = add(mul(square, g.scalar(3 * b)), g.scalar(a));
+        return mul(dy, add(s, mul(mul(x, slope), mul(s, sub(g.scalar(1), s)))));
+      }),
+    ]),
+  });
+}
+
+/** (x − mean) / √(variance + epsilon) ∘ weight over the last axis (1607.06450), without a shift: RMSNorm of what is centred. */
+export const layerNorm = (x: Value, weight: Value, epsilon: number): Value =>
+  rmsNorm(sub(x, meanLast(x)), weight, epsilon);
 
 /** Cosines and sines by position, [positions, rotated / 2] each, and the positions of the tokens, [B, T] int64. */
 export interface RotaryTables {

@@ -83,6 +83,7 @@ describe('gradients equal finite differences', () => {
     ['log', [{ shape: [2, 3], positive: true }], (a) => ops.log(a)],
     ['sigmoid', [x23], (a) => ops.sigmoid(a)],
     ['silu', [x23], (a) => ops.silu(a)],
+    ['gelu', [x23], (a) => layers.gelu(a)],
     ['reshape', [x23], (a) => ops.reshape(a, [3, 2])],
     ['transpose', [{ shape: [2, 3, 2] }], (a) => ops.transpose(a, [2, 0, 1])],
     ['split, all used', [{ shape: [2, 5] }], (a) => ops.split(a, 1, [2, 3])],

@@ -1,6 +1,6 @@
 /** What config.json says about the block: numbers under keys, switches, rotation, mixtures. */
 import { TintypeError } from '../errors.ts';
-import type { Mixture, Yarn } from './config.ts';
+import type { Dit, Mixture, Yarn } from './config.ts';
 import { type Fact, type Family, isJson, type Json, type MixtureKeys } from './family.ts';
 
 /** The first of several keys that is there. */
@@ -91,6 +91,16 @@ export function mixtureOf(keys: MixtureKeys, raw: Json, where: string): Mixture 
     what: `${where} contradicts itself: a token cannot take so many experts`,
     got: `${perToken} of ${experts} experts, from ${groupsPerToken} of ${groups} equal groups`,
   });
+}
+
+/** Layers that are not conditioned have a width of 0. */
+export function ditOf(
+  { condition, isConditioned }: NonNullable<Family['dit']>,
+  raw: Json,
+  where: string,
+): Dit {
+  const isPlain = isConditioned !== undefined && raw[isConditioned] === false;
+  return { conditionWidth: isPlain ? 0 : integerOf(raw, condition, where) };
 }
 
 export function wrongKey(where: string, key: string, got: unknown, wanted: string): TintypeError {

@@ -4,7 +4,7 @@
  */
 import { TintypeError } from '../errors.ts';
 import type { Layout, ModelConfig, SpecialTokens } from './config.ts';
-import { integerOf, isTrue, mixtureOf, rotaryDimOf, wrongKey, yarnOf } from './config-block.ts';
+import { ditOf, integerOf, isTrue, mixtureOf, rotaryDimOf, wrongKey, yarnOf } from './config-block.ts';
 import { detectFamily, type Family, familyById, firstKey, type Json } from './family.ts';
 
 /** Said by the caller; goes before everything that files say. */
@@ -76,7 +76,7 @@ export function resolveConfig(raw: Json, around: Surroundings): Resolution {
     if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value;
     throw wrongKey(where, key, value, 'a positive number');
   };
-  const { keys, tiedKey } = family;
+  const { keys, tiedKey, implied } = family;
   const layout = layoutOf(family, raw, around);
   const contextLength = integer(keys.contextLength);
   const blockLength = blockLengthOf(family, raw, around, { layout: layout.value, contextLength });
@@ -99,15 +99,17 @@ export function resolveConfig(raw: Json, around: Surroundings): Resolution {
     heads,
     kvHeads: integer(keys.kvHeads),
     headDim,
-    ffnWidth: integer(keys.ffnWidth),
+    ffnWidth:
+      implied && !(firstKey(keys.ffnWidth) in raw) ? implied.ffnRatio * width : integer(keys.ffnWidth),
+    ...(family.dit ? { dit: ditOf(family.dit, raw, where) } : {}),
     ...(family.mixture ? { mixture: mixtureOf(family.mixture, raw, where) } : {}),
     vocabSize: integer(keys.vocabSize),
     tiedHead: tied,
-    normEps: number('rms_norm_eps', raw['rms_norm_eps']),
+    normEps: number('rms_norm_eps', raw['rms_norm_eps'] ?? implied?.normEps),
     // Since transformers 5 theta stands inside rope_parameters.
     ropeTheta: number(
       'rope_theta',
-      (raw['rope_parameters'] as Json | undefined)?.['rope_theta'] ?? raw['rope_theta'],
+      (raw['rope_parameters'] as Json | undefined)?.['rope_theta'] ?? raw['rope_theta'] ?? implied?.ropeTheta,
     ),
     // Facts of the native block stay out, so that its configs have one form.
     ...(rotaryDim === headDim ? {} : { rotaryDim }),

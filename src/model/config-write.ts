@@ -73,6 +73,7 @@ function facts(config: ModelConfig, family: Family): Json {
     model_type: family.modelType,
     ...Object.fromEntries(dimensions),
     ...mixtureFacts(config.mixture, family),
+    ...ditFacts(config, family),
     ...switchFacts(config, family),
     [family.tiedKey]: config.tiedHead,
     rms_norm_eps: config.normEps,
@@ -93,6 +94,15 @@ function mixtureFacts(mixture: Mixture | undefined, { mixture: keys }: Family): 
   });
   const shared = keys.shared === undefined ? {} : { [keys.shared]: sharedWidth / mixture.width };
   return { ...Object.fromEntries(facts), ...shared };
+}
+
+function ditFacts({ dit }: ModelConfig, { dit: keys }: Family): Json {
+  if (!dit || !keys) return {};
+  const isConditioned = dit.conditionWidth > 0;
+  return {
+    [keys.condition]: isConditioned ? dit.conditionWidth : undefined,
+    ...(keys.isConditioned === undefined ? {} : { [keys.isConditioned]: isConditioned }),
+  };
 }
 
 /** Biases and norms, where the family leaves them to the file. */

@@ -35,6 +35,8 @@ export interface ModelConfig {
   ffnWidth: number;
   /** Default: none, every layer has one SwiGLU. */
   mixture?: Mixture;
+  /** Another block: see `dit.ts`. Its feed-forward part is one GELU network with biases. Default: none. */
+  dit?: Dit;
   /** V: rows of the embedding. */
   vocabSize: number;
   /** The head is the embedding, transposed. */
@@ -89,6 +91,15 @@ export interface Mixture {
   /** The first so many layers have an ordinary SwiGLU instead. */
   denseLayers: number;
 }
+
+/** The diffusion transformer of MDLM and BD3-LM. */
+export interface Dit {
+  /** Width of the noise level's embedding, from which layer norms take their scales; 0: they are plain. */
+  conditionWidth: number;
+}
+
+/** Cosines and sines that stand for a noise level. */
+export const NOISE_FEATURES = 256;
 
 /**
  * YaRN (2309.00071): frequencies that turn seldom within the original context are divided by `factor`, those that turn
@@ -161,16 +172,36 @@ export function parameterShapes(config: ModelConfig): ParameterShape[] {
       { name: `${at}.self_attn.o_proj.weight`, shape: [D, H * headDim] },
       { name: `${at}.post_attention_layernorm.weight`, shape: [D] },
       ...feedForwardShapes(config, layer),
+      ...modulationShapes(config, `${at}.modulation`, 6),
     );
   }
-  shapes.push({ name: 'model.norm.weight', shape: [D] });
+  shapes.push({ name: 'model.norm.weight', shape: [D] }, ...modulationShapes(config, 'model.modulation', 2));
+  const conditionWidth = config.dit?.conditionWidth ?? 0;
+  if (conditionWidth > 0) {
+    shapes.push(
+      ...affine('model.noise.first', conditionWidth, NOISE_FEATURES),
+      ...affine('model.noise.second', conditionWidth, conditionWidth),
+    );
+  }
   if (!config.tiedHead) shapes.push({ name: 'lm_head.weight', shape: [V, D] });
+  if (config.dit) shapes.push({ name: 'lm_head.bias', shape: [V] });
   return shapes;
+}
+
+const affine = (module: string, rows: number, columns: number): ParameterShape[] => [
+  { name: `${module}.weight`, shape: [rows, columns] },
+  { name: `${module}.bias`, shape: [rows] },
+];
+
+/** `count` vectors of the model's width that the noise level asks for. */
+function modulationShapes({ dit, width }: ModelConfig, module: string, count: number): ParameterShape[] {
+  return dit && dit.conditionWidth > 0 ? affine(module, count * width, dit.conditionWidth) : [];
 }
 
 function feedForwardShapes(config: ModelConfig, layer: number): ParameterShape[] {
   const { width: D, ffnWidth, mixture } = config;
   const at = `model.layers.${layer}.mlp`;
+  if (config.dit) return [...affine(`${at}.up_proj`, ffnWidth, D), ...affine(`${at}.down_proj`, D, ffnWidth)];
   const gated = (path: string, F: number): ParameterShape[] => [
     { name: `${path}.gate_proj.weight`, shape: [F, D] },
     { name: `${path}.up_proj.weight`, shape: [F, D] },

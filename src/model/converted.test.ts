@@ -73,6 +73,16 @@ describe('converted weights', () => {
     },
   );
 
+  it('may stay in their file', async () => {
+    const [packed, unpacked] = [await load(), await load({ packed: false })];
+    expect(unpacked.made).toBe(false);
+    expect(unpacked.statistics.ids).toEqual(packed.statistics.ids);
+    unpacked.statistics.logits.forEach((logit, i) =>
+      expect(logit).toBeCloseTo(packed.statistics.logits[i], 4),
+    );
+    await expect(load({ packed: false, precision: 'int8' })).rejects.toMatchObject({ code: 'bad_option' });
+  });
+
   it('keeps an entry for each precision', async () => {
     await load({ precision: 'int8' });
     await load({ precision: 'int4' });
@@ -88,6 +98,23 @@ describe('converted weights', () => {
     const [entry] = await entries();
     const { source } = JSON.parse(await readFile(join(model, CACHE_FOLDER, entry, 'manifest.json'), 'utf8'));
     expect(source[0].mtimeNs).toBe('1000000000');
+  });
+
+  it('reads a copy of them through once, and then knows it', async () => {
+    const before = await load();
+    const [entry] = await entries();
+    const manifest = join(model, CACHE_FOLDER, entry, 'manifest.json');
+    const stampOf = async (): Promise<unknown> => JSON.parse(await readFile(manifest, 'utf8')).data.stamp;
+    const made = await stampOf();
+    await utimes(await dataFile(), 1, 1);
+    expect(await load()).toEqual({ ...before, made: false });
+    expect(await stampOf()).toMatchObject({ mtimeNs: '1000000000' });
+    expect(await stampOf()).not.toEqual(made);
+    // Entries of before stamps were kept are read through as well.
+    const { data, ...rest } = JSON.parse(await readFile(manifest, 'utf8'));
+    await writeFile(manifest, JSON.stringify({ ...rest, data: { ...data, stamp: undefined } }));
+    expect((await load()).made).toBe(false);
+    expect(await stampOf()).toMatchObject({ mtimeNs: '1000000000' });
   });
 
   it('makes them anew for other weights, and drops the old', async () => {

@@ -2,8 +2,8 @@
  * Weights as the stepping graphs take them (joined, reordered, quantised), in one file that ONNX Runtime maps. Making it
  * takes one tensor of memory at a time; the next load of the same checkpoint finds it (`cache-folder.ts`). An entry is a
  * folder `PRECISION-KEY` of `weights.bin` and `manifest.json`. The key is a hash of the source files' hashes, the config,
- * the precision and the version of the form; entries appear whole, by a rename, and one whose bytes have changed since is
- * made anew.
+ * the precision and the version of the form; entries appear whole, by a rename, and one whose file looks otherwise than when
+ * it was written is read through, and made anew if its bytes have changed.
  */
 import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
@@ -18,7 +18,14 @@ import { cacheRoots, makeFolder, removeUnfinished, unfinishedName } from './cach
 import { elementCount, type ModelConfig } from './config.ts';
 import { nodeDisk, readTextIfAny } from './files.ts';
 import type { Precision } from './quantize.ts';
-import { hashFiles, looksSame, type SourceFile, sourceFileSchema } from './source-files.ts';
+import {
+  hashFiles,
+  looksSame,
+  type SourceFile,
+  sourceFileSchema,
+  stampOf,
+  stampSchema,
+} from './source-files.ts';
 
 /** Raise it when a constant of the stepping graph comes to stand for other numbers. */
 export const CONVERTED_VERSION = 1;
@@ -43,7 +50,8 @@ const manifestSchema = z.object({
       byteLength: z.number(),
     }),
   ),
-  data: z.object({ sizeBytes: z.number(), crc32: z.number() }),
+  /** `stamp`: how the file looked when its bytes were last found right. */
+  data: z.object({ sizeBytes: z.number(), crc32: z.number(), stamp: stampSchema.optional() }),
 });
 
 type Manifest = z.infer<typeof manifestSchema>;
@@ -84,15 +92,17 @@ export async function convertedWeights(request: ConvertRequest): Promise<Convert
   };
   for (const { folder, manifest } of await entriesOf(roots, precision)) {
     if (!isSame(manifest, facts, layout) || !(await looksSame(dir, weightFiles, manifest.source))) continue;
-    if (await isWhole(folder, manifest)) return { ...placesIn(folder, manifest), isCached: true, release };
+    if (await whole(folder, manifest)) return { ...placesIn(folder, manifest), isCached: true, release };
     await rm(folder, { recursive: true, force: true }).catch(() => {});
   }
   const source = await hashFiles(dir, weightFiles, await request.verify?.());
   const entry = `${precision}-${keyOf(source, facts)}`;
   for (const { folder, name, manifest } of await entriesOf(roots, precision)) {
-    if (name !== entry || !isSame(manifest, facts, layout) || !(await isWhole(folder, manifest))) continue;
+    if (name !== entry || !isSame(manifest, facts, layout)) continue;
+    const known = await whole(folder, manifest);
+    if (!known) continue;
     // The same bytes with other times: copied, or fetched again.
-    await writeManifest(folder, { ...manifest, source }).catch(() => {});
+    await writeManifest(folder, { ...known, source }).catch(() => {});
     return { ...placesIn(folder, manifest), isCached: true, release };
   }
   return make(request, roots, entry, { ...facts, source });
@@ -185,8 +195,21 @@ async function writeManifest(folder: string, manifest: Manifest): Promise<void> 
   await rename(part, path);
 }
 
-/** Whether every byte is there and unchanged. Reading them all is not lost: the runtime reads them next. */
-async function isWhole(folder: string, { data }: Manifest): Promise<boolean> {
+/**
+ * The manifest, where every byte is there and unchanged; else null. A file that looks as it did when that was last known is not read: reading all
+ * of a large one takes longer than what the runtime does with it.
+ */
+async function whole(folder: string, manifest: Manifest): Promise<Manifest | null> {
+  const stamp = await stampOf(folder, DATA).catch(() => null);
+  if (!stamp) return null;
+  if (JSON.stringify(stamp) === JSON.stringify(manifest.data.stamp)) return manifest;
+  if (!(await hasItsBytes(folder, manifest))) return null;
+  const renewed = { ...manifest, data: { ...manifest.data, stamp } };
+  await writeManifest(folder, renewed).catch(() => {});
+  return renewed;
+}
+
+async function hasItsBytes(folder: string, { data }: Manifest): Promise<boolean> {
   const file = await open(join(folder, DATA)).catch(() => null);
   if (!file) return false;
   try {
@@ -234,7 +257,7 @@ async function make(
     try {
       const check = await writeConstants(file, graph, constants, (done) => onProgress?.(done, sizeBytes));
       await file.sync();
-      manifest = { ...facts, constants, data: { sizeBytes, crc32: check } };
+      manifest = { ...facts, constants, data: { sizeBytes, crc32: check, stamp: await stampOf(path, DATA) } };
     } finally {
       await file.close();
     }

@@ -3,7 +3,7 @@
  * state, and the facts that no key states. Adding a family is adding a row (CHECKPOINTS.md 0.3).
  */
 import type { Family } from './family.ts';
-import { LLADA2_NAMES, LLADA_NAMES, NEMOTRON_NAMES, QWEN_NAMES } from './names.ts';
+import { DIT_NAMES, LLADA2_NAMES, LLADA_NAMES, NEMOTRON_NAMES, QWEN_NAMES } from './names.ts';
 
 const QWEN_KEYS = {
   width: 'hidden_size',
@@ -59,6 +59,31 @@ const QWEN3_MOE = {
     width: 'moe_intermediate_size',
   },
   settings: { ...QWEN3.settings, decoder_sparse_step: [1], mlp_only_layers: [], norm_topk_prob: [true] },
+} as const satisfies Partial<Family>;
+
+/** MDLM's and BD3-LM's diffusion transformer (2.16). Their tokenizer is GPT-2's, with the mask behind its tokens. */
+const DIT = {
+  ...QWEN3,
+  keys: {
+    width: 'hidden_dim',
+    layers: 'n_blocks',
+    heads: 'n_heads',
+    kvHeads: 'n_heads',
+    headDim: 'head_dim',
+    ffnWidth: 'ffn_dim',
+    vocabSize: 'vocab_size',
+    contextLength: 'model_length',
+  },
+  derivesHeadDim: true,
+  qkNorm: false,
+  dit: { condition: 'cond_dim' },
+  implied: { ffnRatio: 4, normEps: 1e-5, ropeTheta: 10_000 },
+  layoutKey: 'absent',
+  names: DIT_NAMES,
+  maskTokenId: 50257,
+  turnEnds: ['<|endoftext|>'],
+  settings: { time_conditioning: [false] },
+  extra: { dropout: 0.1, time_conditioning: false },
 } as const satisfies Partial<Family>;
 
 export const FAMILIES: readonly Family[] = [
@@ -338,5 +363,17 @@ export const FAMILIES: readonly Family[] = [
     layoutKey: 'absent',
     blockKey: { key: 'block_size', silent: 4 },
     maskTokenId: 5,
+  },
+  { ...DIT, id: 'mdlm', modelType: 'mdlm', classes: ['MDLM'], layouts: ['full'] },
+  {
+    ...DIT,
+    id: 'bd3lm',
+    modelType: 'bd3lm',
+    classes: ['BD3LM'],
+    layouts: ['blockCausal'],
+    blockKey: { key: 'block_size', silent: 1 },
+    dit: { condition: 'cond_dim', isConditioned: 'adaln' },
+    settings: { ...DIT.settings, causal: [false], cross_attn: [true] },
+    extra: { ...DIT.extra, causal: false, cross_attn: true, attn_backend: 'sdpa' },
   },
 ];

@@ -61,6 +61,10 @@ export interface Family {
   qkvBias: Fact;
   qkNorm: Fact;
   mixture?: MixtureKeys;
+  /** Its block is a diffusion transformer: keys of the condition's width, and of whether layers are conditioned. */
+  dit?: { condition: string; isConditioned?: string };
+  /** Numbers that its files do not state: a feed-forward width as a multiple of the width, and others as they are. */
+  implied?: { ffnRatio: number; normEps: number; ropeTheta: number };
   /** Its rope_parameters may ask for YaRN. */
   hasYarn?: boolean;
   /** Masks see the known tokens behind them, which stand before them in a run. */

@@ -1,5 +1,6 @@
 /** From a folder to something that decodes. */
 import { nodeRuntime } from '../graph/node.ts';
+import { TintypeError } from '../errors.ts';
 import { createTokenizer } from '../text/json.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { type Converted, convertedWeights } from './converted.ts';
@@ -32,13 +33,20 @@ export interface LoadDenoiserOptions extends DenoiserOptions {
 
 /**
  * Loads a Hugging Face folder. A large model's weights are converted into a file, unless one is there, and mapped.
- * Errors: those of `loadWeights`; `not_enough_memory`, before any weight is read; `io` where the file has no room.
+ * Errors: those of `loadWeights`; `bad_option` for quantised weights that are not to be packed; `not_enough_memory`, before any weight is read; `io` where the file has no room.
  */
 export async function loadDenoiser(
   dir: string,
   { precision: asked, overrides, cache = true, onProgress, ...options }: LoadDenoiserOptions = {},
 ): Promise<LoadedModel> {
   return withWeights(dir, { precision: asked, overrides, verify: false }, async (loaded, precision) => {
+    if (options.packed === false && precision !== 'f32') {
+      throw new TintypeError('bad_option', {
+        what: 'only weights in f32 can stay unpacked',
+        got: precision,
+        next: 'leave --unpacked out: fewer bits load fast anyway',
+      });
+    }
     const { description, weights } = loaded;
     const { config, weightFiles, tokenizerJson } = description;
     const weightBytes = [...weights.values()].reduce((sum, weight) => sum + bytesOf(weight), 0);

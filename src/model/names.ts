@@ -5,7 +5,10 @@
  */
 import { elementCount, type ModelConfig, parameterShapes, type ParameterShape } from './config.ts';
 
-/** Modules by Qwen3's path; `*` stands for the number of a layer, then of an expert. What is not listed keeps its name. */
+/**
+ * Modules by Qwen3's path; `*` stands for the number of a layer, then of an expert. What is not listed keeps its name. A
+ * parameter whose last part is called otherwise too is listed as a whole.
+ */
 export type NameMap = Readonly<Record<string, string>>;
 
 /** Qwen2, Qwen3, Llama and all that keep their names. */
@@ -58,6 +61,25 @@ export const NEMOTRON_NAMES: NameMap = {
   lm_head: 'diffusion_head',
 };
 
+/** The diffusion transformers of MDLM and BD3-LM (CHECKPOINTS.md 2.16). */
+export const DIT_NAMES: NameMap = {
+  'model.embed_tokens.weight': 'backbone.vocab_embed.embedding',
+  'model.layers.*.input_layernorm': 'backbone.blocks.*.norm1',
+  'model.layers.*.self_attn.q_proj': 'backbone.blocks.*.attn_qkv',
+  'model.layers.*.self_attn.k_proj': 'backbone.blocks.*.attn_qkv',
+  'model.layers.*.self_attn.v_proj': 'backbone.blocks.*.attn_qkv',
+  'model.layers.*.self_attn.o_proj': 'backbone.blocks.*.attn_out',
+  'model.layers.*.post_attention_layernorm': 'backbone.blocks.*.norm2',
+  'model.layers.*.mlp.up_proj': 'backbone.blocks.*.mlp.0',
+  'model.layers.*.mlp.down_proj': 'backbone.blocks.*.mlp.2',
+  'model.layers.*.modulation': 'backbone.blocks.*.adaLN_modulation',
+  'model.noise.first': 'backbone.sigma_map.mlp.0',
+  'model.noise.second': 'backbone.sigma_map.mlp.2',
+  'model.norm': 'backbone.output_layer.norm_final',
+  'model.modulation': 'backbone.output_layer.adaLN_modulation',
+  lm_head: 'backbone.output_layer.linear',
+};
+
 /** A tensor of a file and the parameters in it. */
 export interface StoredShape {
   name: string;
@@ -68,6 +90,7 @@ export interface StoredShape {
 
 /** The stored name of a parameter. */
 export function storedName(name: string, names: NameMap): string {
+  if (name in names) return names[name];
   const cut = name.lastIndexOf('.');
   const numbers: string[] = [];
   const path = name.slice(0, cut).replaceAll(/\.(\d+)(?=\.)/g, (_, number: string) => {

@@ -47,6 +47,8 @@ const HEAD = 'lm_head.weight';
 const EMBEDDING = 'model.embed_tokens.weight';
 /** Small, and a choice of experts that rounding turns over changes more than a product does. */
 const ROUTER = '.mlp.gate.weight';
+/** What follows from a noise level is computed once. */
+const CONDITION = /\.(modulation|noise\.first|noise\.second)\.weight$/;
 /**
  * Columns of a block. From 128 on the kernels (AVX-512) take an odd last row another way than paired rows and round it
  * otherwise, so a row's result would depend on how many there are; they would be a tenth quicker. 4 bits need more scales.
@@ -76,6 +78,7 @@ export function quantizedFormats(
   for (const { name: source, shape } of parameterShapes(config)) {
     const isHead = source === (config.tiedHead ? EMBEDDING : HEAD);
     if (shape.length !== 2 || (source === EMBEDDING && !isHead) || source.endsWith(ROUTER)) continue;
+    if (CONDITION.test(source)) continue;
     const columns = shape[1];
     const bits = precision === 'int8' || isHead ? 8 : 4;
     let block: number = BLOCK[bits];

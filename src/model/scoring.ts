@@ -6,8 +6,9 @@
  */
 import { Graph, type Value } from '../graph/graph.ts';
 import { attend, crossEntropy } from '../graph/layers.ts';
-import { concat, gatherRows, gemm, linear, reshape, split } from '../graph/ops.ts';
+import { add, concat, gatherRows, gemm, linear, mul, reshape, split } from '../graph/ops.ts';
 import { parameterShapes, type ModelConfig } from './config.ts';
+import { headBias } from './dit.ts';
 import { rotaryTables } from './rotary.ts';
 import { attentionScale, headwise, plainAddNorm, transformer, type Project } from './transformer.ts';
 
@@ -81,8 +82,16 @@ export function buildScoringGraph(
     addNorm: plainAddNorm(weight, config),
     attention: headwise(config, { vector: weight, project, rotary }, mix),
   });
-  const head = config.tiedHead ? embedding : weight('lm_head.weight');
-  const scored = gatherRows(reshape(hidden, [B * S, config.width]), lossRows);
+  const plainHead = config.tiedHead ? embedding : weight('lm_head.weight');
+  const plainRows = gatherRows(reshape(hidden, [B * S, config.width]), lossRows);
+  // A bias of the head is one more column, which meets a one.
+  const ones = (): Value => add(mul(weights, graph.scalar(0)), graph.scalar(1)); // [M, 1]
+  const [scored, head] = config.dit
+    ? [
+        concat([plainRows, ones()], 1),
+        concat([plainHead, reshape(headBias(config, weight('lm_head.bias')), [config.vocabSize, 1])], 1),
+      ]
+    : [plainRows, plainHead];
   const sureness =
     certainty === null
       ? null

@@ -18,7 +18,12 @@ export const sourceFileSchema = z.object({
 
 export type SourceFile = z.infer<typeof sourceFileSchema>;
 
-async function stampOf(dir: string, name: string): Promise<Omit<SourceFile, 'sha256'>> {
+/** What a file looks like from outside. */
+export type Stamp = Omit<SourceFile, 'sha256'>;
+
+export const stampSchema = sourceFileSchema.omit({ sha256: true });
+
+export async function stampOf(dir: string, name: string): Promise<Stamp> {
   const { size, mtimeNs, ctimeNs } = await stat(join(dir, name), { bigint: true });
   return { name, sizeBytes: Number(size), mtimeNs: String(mtimeNs), ctimeNs: String(ctimeNs) };
 }

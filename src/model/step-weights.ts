@@ -4,8 +4,9 @@
  */
 import { assert } from '../errors.ts';
 import type { ConstantData, DType, Graph, Value } from '../graph/graph.ts';
-import { linear, linearNBits, split } from '../graph/ops.ts';
+import { add, linear, linearNBits, split } from '../graph/ops.ts';
 import { type ModelConfig, parameterShapes } from './config.ts';
+import { headBias } from './dit.ts';
 import { joined } from './join.ts';
 import { type FloatTensor, isQuantized, type Weight, type Weights } from './quantize.ts';
 import { projections } from './transformer.ts';
@@ -101,10 +102,11 @@ export function constantWeights(graph: Graph, config: ModelConfig, weights: Weig
     },
     head: (hidden) => {
       const head = weights.get('lm_head.weight');
-      if (!head || (config.tiedHead && !isQuantized(head))) {
-        return linear(hidden, constant('model.embed_tokens.weight'));
-      }
-      return multiply(hidden, 'lm_head.weight', [head]);
+      const isEmbedding = !head || (config.tiedHead && !isQuantized(head));
+      const logits = isEmbedding
+        ? linear(hidden, constant('model.embed_tokens.weight'))
+        : multiply(hidden, 'lm_head.weight', [head]);
+      return config.dit ? add(logits, headBias(config, constant('lm_head.bias'))) : logits;
     },
   };
 }

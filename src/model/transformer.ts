@@ -1,6 +1,6 @@
 /**
  * The transformer, written once for training and inference: pre-norm RMSNorm, grouped-query attention with rotary
- * embedding, SwiGLU or a mixture (`mixture.ts`). What families differ in (per-head norms, biases, how much of a head turns) is data of the config.
+ * embedding, SwiGLU or a mixture (`mixture.ts`); or a diffusion transformer (`dit.ts`). What families differ in (per-head norms, biases, how much of a head turns) is data of the config.
  * What differs between uses is injected: how weights are multiplied (`project`), how the residual stream is summed and
  * normalised (`addNorm`), and what attends to what (`attention`; `headwise` is the differentiable one).
  */
@@ -9,6 +9,7 @@ import { rmsNorm, rope, type RotaryTables } from '../graph/layers.ts';
 import { add, mul, reshape, transpose } from '../graph/ops.ts';
 import type { Dim } from '../graph/shape.ts';
 import { hasQkNorm, type ModelConfig } from './config.ts';
+import { dit } from './dit.ts';
 import { feedForward } from './mixture.ts';
 import { queryScale } from './rotary.ts';
 
@@ -45,6 +46,7 @@ export const qkvBiases = (layer: number): string[] => QKV.map((name) => `model.l
 
 /** Embedded tokens x [B, T, D] to normalised hidden states [B, T, D], ready for the head. */
 export function transformer(config: ModelConfig, x: Value, parts: TransformerParts): Value {
+  if (config.dit) return dit(config, x, parts);
   const { project, addNorm, attention, keep } = parts;
   let delta: Value | null = null;
   for (let layer = 0; layer < config.layers; layer++) {

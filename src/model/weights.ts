@@ -14,8 +14,8 @@ const INDEX = 'model.safetensors.index.json';
 export const EMBEDDING = 'model.embed_tokens.weight';
 export const HEAD = 'lm_head.weight';
 
-/** Buffers that some exporters store although they follow from the config. */
-const DERIVED = /(^|\.)rotary_emb\.inv_freq$/;
+/** Buffers that some exporters store although they follow from the config, or are read in training alone (BD3-LM). */
+const DERIVED = /(^|\.)rotary_emb\.inv_freq$|^sampling_eps_(min|max)$/;
 
 export interface StoredTensor {
   file: SafetensorsFile;

@@ -53,7 +53,7 @@ async function run(
 
 const layoutOf = (name: SamplerName) => SAMPLERS[name].layout;
 const scripted = (name: SamplerName, say: (position: number, ids: Int32Array) => Said): Denoiser =>
-  scriptedDenoiser(layoutOf(name), say);
+  scriptedDenoiser(layoutOf(name), say, { reordersKnown: layoutOf(name) === 'causal' });
 
 /** Powers of two, so that a probability is the same number wherever it is computed. */
 const sure: Said = { id: 7, probability: 0.5 };
@@ -148,6 +148,12 @@ const LENGTHS: Partial<Record<SamplerName, (P: number) => number>> = {
   rnd1: (P) => P + 10,
   'llada2.0': () => 10,
   'llada2.1': () => 10,
+  wedlm: (P) => P + 10,
+  'wedlm-blocks': (P) => P + 10,
+  // An empty prompt becomes the token that begins every text.
+  mdlm: (P) => Math.max(P, 1) + 10,
+  'mdlm-semi-ar': (P) => Math.max(P, 1) + 10,
+  bd3lm: (P) => Math.max(P, 1) + 10,
 };
 
 describe.each(SAMPLER_NAMES)('%s', (name) => {
@@ -156,6 +162,15 @@ describe.each(SAMPLER_NAMES)('%s', (name) => {
 
   it.each([0, 1, 3, 4, 5, 8])('takes a prompt of %d tokens', async (P) => {
     const eight = { ...options, maxTokens: 8 };
+    if (P === 0 && layoutOf(name) === 'causal') {
+      const nothing = run(
+        name,
+        scripted(name, () => sure),
+        P,
+        options,
+      );
+      return expect(nothing).rejects.toMatchObject({ code: 'bad_request' });
+    }
     const { final, events, done } = await run(
       name,
       scripted(name, () => sure),

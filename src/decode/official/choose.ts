@@ -10,7 +10,7 @@ import { TintypeError } from '../../errors.ts';
 import { familyName } from '../../model/config.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { CompleteOptions } from '../complete.ts';
-import { RULES, SAMPLER_NAMES, SAMPLERS } from './samplers.ts';
+import { RULES, SAMPLER_NAMES, SAMPLERS, suits } from './samplers.ts';
 import type { Rule, SamplerName } from './samplers.ts';
 
 /** What `sampler` may say. */
@@ -19,11 +19,11 @@ export type SamplerChoice = (typeof SAMPLER_CHOICES)[number];
 
 /** Samplers of a family, its default first. LLaDA2.0 and 2.1 have one config.json; 2.1 has to be asked for. */
 export const FAMILY_SAMPLERS: Readonly<Record<string, readonly SamplerName[]>> = {
-  llada: ['llada', 'fast-dllm-v1', 'dparallel'],
+  llada: ['llada', 'fast-dllm-v1', 'dparallel', 'd3llm'],
   'llada-moe': ['llada', 'fast-dllm-v1'],
   illada: ['llada', 'fast-dllm-v1'],
   llada2: ['llada2.0', 'llada2.1'],
-  dream: ['dream', 'dream-origin', 'fast-dllm-v1-dream', 'dparallel'],
+  dream: ['dream', 'dream-origin', 'fast-dllm-v1-dream', 'dparallel', 'd3llm-dream'],
   'open-dcoder': ['dream', 'open-dcoder-p2'],
   rnd1: ['rnd1'],
   'a2d-qwen3': ['dllm-mdlm', 'llada', 'dllm-bd3lm', 'a2d-card-bd3lm'],
@@ -33,12 +33,15 @@ export const FAMILY_SAMPLERS: Readonly<Record<string, readonly SamplerName[]>> =
   'fast-dllm-v2': ['fast-dllm-v2'],
   'stable-diffcoder': ['stable-diffcoder'],
   'dream-reasoner': ['sdar'],
+  wedlm: ['wedlm', 'wedlm-blocks'],
+  mdlm: ['mdlm', 'mdlm-semi-ar'],
+  bd3lm: ['bd3lm'],
 };
 
 /** Samplers that fit a model's attention, those of its family first. */
 export function samplersFor(config: ModelConfig): SamplerName[] {
   const own = FAMILY_SAMPLERS[familyName(config)] ?? [];
-  return [...new Set([...own, ...SAMPLER_NAMES])].filter((name) => SAMPLERS[name].layout === config.layout);
+  return [...new Set([...own, ...SAMPLER_NAMES])].filter((name) => suits(name, config));
 }
 
 /** The sampler that is meant for this model. Throws `bad_option` where there is none. */

@@ -1,4 +1,4 @@
-/** Published samplers for full attention: LLaDA, dllm's MDLM, Fast-dLLM v1, Dream, Open-dCoder, dParallel, RND1. */
+/** Published samplers for full attention: LLaDA, dllm's MDLM, Fast-dLLM v1, Dream, Open-dCoder, dParallel, d3LLM, RND1. */
 import { appendCanvas, MASKED } from '../canvas.ts';
 import type { Canvas, Span } from '../canvas.ts';
 import type { CacheMode, Context } from '../context.ts';
@@ -6,6 +6,7 @@ import { createFrozenContext } from '../frozen.ts';
 import type { UnmaskPolicy } from '../policies/policy.ts';
 import { floorCounts, linearCounts } from './counts.ts';
 import { createGuidedContext } from './guided.ts';
+import { createInFlight } from './in-flight.ts';
 import {
   counted,
   entropySchedule,
@@ -17,7 +18,7 @@ import {
 } from './policies.ts';
 import { planOfSpans, spansFrom } from './recipe.ts';
 import type { OfficialRun } from './recipe.ts';
-import { mustDivide } from './values.ts';
+import { firstOf, mustDivide } from './values.ts';
 import type { Request } from './values.ts';
 import type { Denoiser } from '../../model/denoiser.ts';
 
@@ -160,6 +161,32 @@ export function planDparallel(request: Request): OfficialRun {
     blockLength: shortBlock(request),
     policy: sureEnough(({ entropy }) => entropy < entropyThreshold, { order: 'entropy' }),
   });
+}
+
+/** Without its delayed cache, which is approximate. @param isDream the one for Dream is stricter by a sign, and by a rule */
+export function planD3llm(request: Request, isDream = false): OfficialRun {
+  const { prompt, values, eos } = request;
+  const { maxTokens, blockLength, entropyThreshold, activateAt, earlyStop } = values;
+  mustDivide(maxTokens, blockLength, 'maxTokens / blockLength');
+  const P = prompt.length;
+  const ends = earlyStop ? eos : [];
+  return {
+    canvas: appendCanvas(prompt, maxTokens),
+    recipe: {
+      name: 'd3llm',
+      ...createInFlight({
+        blocks: spansFrom(P, P + maxTokens, blockLength),
+        activateAt,
+        isSure: ({ entropy }) => (isDream ? entropy < entropyThreshold : entropy <= entropyThreshold),
+        surestToo: !isDream,
+        eos: ends,
+      }),
+    },
+    result: (ids) => {
+      const at = firstOf(ends, ids, P);
+      return ids.map((id, position) => (at >= 0 && position > at ? ids[at] : id));
+    },
+  };
 }
 
 /** The official code keeps one position back for the end of text and fills it with padding. */

@@ -171,6 +171,35 @@ export function jointEdit({
   };
 }
 
+/**
+ * All whose entropy, with a penalty for each position between them and the first mask, is below the threshold; else the
+ * one with the least (WeDLM).
+ */
+export function nearestSure({
+  entropyThreshold,
+  distancePenalty,
+  windowLength,
+}: {
+  entropyThreshold: number;
+  distancePenalty: number;
+  windowLength: number;
+}): UnmaskPolicy {
+  return {
+    name: 'nearestSure',
+    needs: needsOf('entropy'),
+    choose: ({ candidates, step }) => {
+      // A window stands while its first position is masked, and each step fills another of them.
+      mustProgress(step, windowLength);
+      const first = candidates[0]?.position ?? 0;
+      const adjusted: Score = ({ entropy, position }) => entropy + distancePenalty * (position - first);
+      const sure = candidates.filter((candidate) => adjusted(candidate) < entropyThreshold);
+      return {
+        commit: sure.length > 0 ? sure : best(candidates, 1, (candidate) => -adjusted(candidate)),
+      };
+    },
+  };
+}
+
 /** A falling share of the masks (Dream); all steps are done. */
 export function timesteps(steps: number, eps: number, order: Order): UnmaskPolicy {
   return {
@@ -197,6 +226,38 @@ export function timestepsAtRandom(steps: number, eps: number): UnmaskPolicy {
       const share = step < steps - 1 ? 1 - time(step + 1) / time(step) : 1;
       return { commit: candidates.filter(() => rng.int(2 ** 24) / 2 ** 24 < share) };
     },
+  };
+}
+
+/**
+ * Each mask becomes its token with a probability that the step says, independently (MDLM). Steps in which none does need
+ * no forward, since the model would say the same again, so here they take none. After the last step what is masked gets
+ * its best token.
+ * @param share probability at step 0 to steps − 1 of a block
+ */
+export function ancestral(steps: number, share: (step: number) => number): UnmaskPolicy<{ step: number }> {
+  return {
+    name: 'ancestral',
+    needs: needsOf('confidence'),
+    start: () => ({ step: 0 }),
+    choose: ({ candidates, step, rng }, memory) => {
+      if (step === 0) memory.step = 0;
+      while (memory.step < steps) {
+        const probability = share(memory.step++);
+        const commit = candidates.filter(() => rng.int(2 ** 24) / 2 ** 24 < probability);
+        if (commit.length > 0) return { commit };
+      }
+      return { commit: candidates.map((candidate) => ({ ...candidate, ...candidate.top[0] })) };
+    },
+  };
+}
+
+/** One mask, any of them alike (first hitting, 2409.02908). */
+export function oneAtRandom(): UnmaskPolicy {
+  return {
+    name: 'oneAtRandom',
+    needs: needsOf('confidence'),
+    choose: ({ candidates, rng }) => ({ commit: [candidates[rng.int(candidates.length)]] }),
   };
 }
 

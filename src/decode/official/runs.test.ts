@@ -18,7 +18,12 @@ const B = 4;
 const toyFor = (name: SamplerName): Denoiser => {
   const toy = createToyDenoiser({ layout: SAMPLERS[name].layout, blockLength: B });
   const shift = name === 'fast-dllm-v2' ? 'block' : name.startsWith('dream') ? 'sequence' : 'none';
-  return { ...toy, config: { ...toy.config, logitShift: shift } };
+  const { config } = toy;
+  const reordersKnown = config.layout === 'causal';
+  return {
+    ...toy,
+    config: { ...config, logitShift: shift, reordersKnown, tokens: { ...config.tokens, mask: TOY_MASK } },
+  };
 };
 /** Hashes draw the mask token as any other; how samplers end then is another test's business. */
 const NO_MASK = { [TOY_MASK]: -100 };

@@ -14,7 +14,9 @@ import {
   planSdar,
   planStableDiffcoder,
 } from './block-samplers.ts';
+import { planWedlm, planWedlmBlocks } from './causal-samplers.ts';
 import {
+  planD3llm,
   planDllmMdlm,
   planDparallel,
   planDream,
@@ -25,6 +27,7 @@ import {
   planP2,
   planRnd1,
 } from './full-samplers.ts';
+import { planBd3lm, planMdlm, planMdlmSemiAr } from './research-samplers.ts';
 import type { OfficialRun } from './recipe.ts';
 import type { OfficialValues, Request } from './values.ts';
 
@@ -38,6 +41,8 @@ export const RULES = [
   'joint-edit',
   'entropy-threshold',
   'entropy-schedule',
+  'ddpm',
+  'first-hitting',
 ] as const;
 export type Rule = (typeof RULES)[number];
 
@@ -47,8 +52,8 @@ interface OfficialSampler {
   doc: string;
   /** Where its code is published. */
   source: string;
-  /** Attention that it is for. */
-  layout: 'full' | 'blockCausal';
+  /** Attention that it is for; `causal`: where masks see all known tokens. */
+  layout: 'full' | 'blockCausal' | 'causal';
   /** `steps` of the whole answer or of each block. */
   stepsOf: 'answer' | 'block';
   /** Parameters that it reads, with their published defaults. */
@@ -188,6 +193,24 @@ export const SAMPLERS = {
     defaults: { maxTokens: 256, blockLength: 32, entropyThreshold: 0.45 },
     plan: planDparallel,
   },
+  d3llm: {
+    rule: 'entropy-threshold',
+    doc: 'd3LLM for LLaDA: several blocks in flight, all up to the entropy, and always the surest; no cache',
+    source: 'hao-ai-lab/d3LLM d3llm_llada_generate_util.py (generate_multi_block)',
+    layout: 'full',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 256, blockLength: 32, entropyThreshold: 0.5, activateAt: 0.1, earlyStop: true },
+    plan: (request) => planD3llm(request),
+  },
+  'd3llm-dream': {
+    rule: 'entropy-threshold',
+    doc: 'd3LLM for Dream: several blocks in flight, all under the entropy, one at least in the first; no cache',
+    source: 'hao-ai-lab/d3LLM d3llm_dream_generate_util.py (generate_multi_block)',
+    layout: 'full',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 256, blockLength: 32, entropyThreshold: 0.5, activateAt: 0.1, earlyStop: true },
+    plan: (request) => planD3llm(request, true),
+  },
   rnd1: {
     rule: 'entropy-schedule',
     doc: 'RND1: the positions with the highest entropies stay masked, fewer from step to step',
@@ -239,6 +262,51 @@ export const SAMPLERS = {
     defaults: { maxTokens: 512, steps: null, blockLength: 4, threshold: 0.95 },
     plan: planStableDiffcoder,
   },
+  wedlm: {
+    rule: 'entropy-threshold',
+    doc: 'WeDLM: a window from the first mask on; all under the entropy, the nearer ones sooner',
+    source: 'Tencent/WeDLM wedlm/engine',
+    layout: 'causal',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 64, windowLength: 16, entropyThreshold: 0.4, distancePenalty: 0.02 },
+    plan: planWedlm,
+  },
+  'wedlm-blocks': {
+    rule: 'threshold',
+    doc: "WeDLM's generate beside the weights: standing blocks, at least the threshold, else the surest",
+    source: 'Tencent/WeDLM hf_compat/modeling_wedlm.py',
+    layout: 'causal',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 64, blockLength: 16, threshold: 2 },
+    plan: planWedlmBlocks,
+  },
+  mdlm: {
+    rule: 'ddpm',
+    doc: 'MDLM: each mask becomes a token with a probability that rises; made for --temperature 1',
+    source: 'kuleshov-group/mdlm diffusion.py (ddpm_cache)',
+    layout: 'full',
+    stepsOf: 'answer',
+    defaults: { maxTokens: 1024, steps: 128, eps: 1e-5 },
+    plan: planMdlm,
+  },
+  'mdlm-semi-ar': {
+    rule: 'ddpm',
+    doc: 'MDLM in strides from left to right; made for --temperature 1',
+    source: 'kuleshov-group/mdlm diffusion.py (sample_subs_guidance)',
+    layout: 'full',
+    stepsOf: 'block',
+    defaults: { maxTokens: 1024, steps: 1000, blockLength: 512 },
+    plan: planMdlmSemiAr,
+  },
+  bd3lm: {
+    rule: 'first-hitting',
+    doc: 'BD3-LM: blocks from position 0, one mask a forward, any of them alike; made for --temperature 1',
+    source: 'kuleshov-group/bd3lms diffusion.py (semi_ar, first_hitting)',
+    layout: 'blockCausal',
+    stepsOf: 'block',
+    defaults: { maxTokens: 1024, blockLength: 4, earlyStop: false },
+    plan: planBd3lm,
+  },
 } satisfies Record<string, OfficialSampler>;
 
 export type SamplerName = keyof typeof SAMPLERS;
@@ -263,6 +331,9 @@ const UNREAD: OfficialValues = {
   cache: 'none',
   subBlockLength: 8,
   entropyThreshold: 0,
+  activateAt: 1,
+  distancePenalty: 0,
+  windowLength: 16,
   guidance: 0,
   earlyStop: false,
   minCommit: 1,
@@ -270,10 +341,21 @@ const UNREAD: OfficialValues = {
   confidenceTopK: 0,
 };
 
+/** Whether a sampler is made for a model's attention. */
+export function suits(name: SamplerName, { layout, reordersKnown = false, tokens }: ModelConfig): boolean {
+  const { layout: wanted }: OfficialSampler = SAMPLERS[name];
+  return tokens.mask !== null && layout === wanted && (layout !== 'causal' || reordersKnown);
+}
+
+/** The same sampler serves checkpoints of several block lengths. */
+const ownBlocks = (name: SamplerName, { layout, blockLength }: ModelConfig): Partial<OfficialValues> =>
+  layout === 'blockCausal' && SAMPLERS[name].layout === layout ? { blockLength } : {};
+
 /** The published length of an answer, or half the context of a small model, in whole blocks. */
-export function defaultLength(name: SamplerName, { contextLength }: ModelConfig): number {
+export function defaultLength(name: SamplerName, config: ModelConfig): number {
+  const { contextLength } = config;
   const { defaults }: OfficialSampler = SAMPLERS[name];
-  const { maxTokens, blockLength } = { ...UNREAD, blockLength: 1, ...defaults };
+  const { maxTokens, blockLength } = { ...UNREAD, blockLength: 1, ...defaults, ...ownBlocks(name, config) };
   const room = Math.max(1, Math.floor(contextLength / 2));
   return maxTokens <= room ? maxTokens : Math.max(Math.min(room, blockLength), room - (room % blockLength));
 }
@@ -286,17 +368,22 @@ export function planOfficial(
   options: OfficialOptions = {},
 ): OfficialRun {
   const sampler: OfficialSampler = SAMPLERS[name];
-  if (config.tokens.mask === null || config.layout !== sampler.layout) {
+  if (!suits(name, config)) {
     throw new TintypeError('bad_option', {
       what: `the sampler ${name} is not for this model`,
       got: `a model with layout ${config.layout}`,
       wanted: `layout ${sampler.layout}`,
-      next: `use ${SAMPLER_NAMES.filter((other) => SAMPLERS[other].layout === config.layout).join(', ') || 'a policy'}`,
+      next: `use ${SAMPLER_NAMES.filter((other) => suits(other, config)).join(', ') || 'a policy'}`,
     });
   }
   const { eos = config.tokens.eos, padId = config.tokens.pad ?? eos[0] ?? null, ...said } = options;
   const read = Object.keys(sampler.defaults);
   const given = Object.entries(said).filter(([key, value]) => read.includes(key) && value !== undefined);
-  const values: OfficialValues = { ...UNREAD, ...sampler.defaults, ...Object.fromEntries(given) };
+  const values: OfficialValues = {
+    ...UNREAD,
+    ...sampler.defaults,
+    ...ownBlocks(name, config),
+    ...Object.fromEntries(given),
+  };
   return sampler.plan({ config, prompt, values, eos, padId });
 }

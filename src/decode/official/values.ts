@@ -26,6 +26,12 @@ export interface OfficialValues {
   subBlockLength: number;
   /** Nats. */
   entropyThreshold: number;
+  /** A block joins when this share of the one before it is written. */
+  activateAt: number;
+  /** Nats that each position between the first mask and another adds to the other's entropy. */
+  distancePenalty: number;
+  /** Positions of a window that begins at the first mask. */
+  windowLength: number;
   /** Classifier-free guidance; 0: none. */
   guidance: number;
   /** Ends as soon as the text before an end of text is complete. */
@@ -50,6 +56,13 @@ export const SAMPLER_PARAMETERS = {
     doc: 'positions of a block that are filled before its next',
   },
   entropyThreshold: { type: 'number', min: 0, max: 64, doc: 'nats under which a mask is committed' },
+  distancePenalty: {
+    type: 'number',
+    min: 0,
+    max: 64,
+    doc: 'nats of entropy added for each position behind the first mask',
+  },
+  windowLength: { type: 'integer', min: 1, max: 65_536, doc: 'positions of a window from the first mask on' },
   guidance: {
     type: 'number',
     min: 0,
