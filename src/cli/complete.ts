@@ -17,7 +17,7 @@ import { interruptSignal } from './interrupt.ts';
 import { addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
 import { toInteger } from './options.ts';
 import { printJson } from './output.ts';
-import { drawRun } from './picture.ts';
+import { drawRun } from '../decode/picture.ts';
 import { createFrameView, surroundings } from './show.ts';
 import type { FrameView } from './show.ts';
 import { bundledModel, openTextModel } from './text-model.ts';

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { codeTokenizer } from '../../tests/text-model.ts';
 import { MASKED } from '../decode/canvas.ts';
 import type { Cell, CellState, Frame } from '../decode/film.ts';
-import { drawRun } from './picture.ts';
 import { createFrameView, surroundings } from './show.ts';
 
 const tokenizer = codeTokenizer();
@@ -107,30 +106,5 @@ describe('surroundings', () => {
   it('are the lines next to the gap', () => {
     expect(surroundings('1\n2\n3\n4\n5', '\n6\n7\n8')).toEqual({ before: '2\n3\n4\n5', after: '\n6\n7' });
     expect(surroundings('', null)).toEqual({ before: '', after: '' });
-  });
-});
-
-describe('drawRun', () => {
-  it('draws a row for each frame and a cell for each token', () => {
-    const svg = drawRun([FRAME, LAST], tokenizer, 'a < b & "c"');
-    expect(svg).toMatch(/^<svg xmlns="http:\/\/www.w3.org\/2000\/svg" /);
-    expect(svg).toContain('<title>a &#60; b &#38; &#34;c&#34;</title>');
-    expect(svg).toContain(' 3 denoise</text>');
-    // The legend has one of each state.
-    for (const [state, count] of [
-      ['masked', 2],
-      ['fresh', 2],
-      ['held', 2],
-      ['settled', 4],
-    ]) {
-      expect(svg.split(`<g class="${state}">`)).toHaveLength((count as number) + 1);
-    }
-    expect(svg).not.toMatch(/(href|src|url\()/);
-  });
-
-  it('goes on below where the picture would be too wide', () => {
-    const cells = Array.from({ length: 80 }, (_, position) => cell('a', 'settled', position));
-    const [, width] = /viewBox="0 0 (\d+) /.exec(drawRun([frame(...cells)], tokenizer, 'wide'))!;
-    expect(Number(width)).toBeLessThan(1200);
   });
 });

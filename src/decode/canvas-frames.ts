@@ -71,21 +71,33 @@ export function createCanvasFrames(
  * Cells as pieces of whole characters. Tokens that share a character are one piece; bytes of a character that is not
  * whole yet are shown as a mask.
  */
-export function piecesOf(cells: readonly Cell[], tokenizer: Pick<Tokenizer, 'bytes'>): CanvasPiece[] {
-  const pieces: CanvasPiece[] = [];
+export const piecesOf = (cells: readonly Cell[], tokenizer: Pick<Tokenizer, 'bytes'>): CanvasPiece[] =>
+  groupCells(cells, tokenizer).map(({ piece }) => piece);
+
+/** A piece, and the cells that it is made of. */
+export interface CellGroup {
+  piece: CanvasPiece;
+  cells: readonly Cell[];
+}
+
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** `piecesOf` with what each piece is made of; cells that are no text, such as special tokens, are in none. */
+export function groupCells(cells: readonly Cell[], tokenizer: Pick<Tokenizer, 'bytes'>): CellGroup[] {
+  const groups: CellGroup[] = [];
   let open: Cell[] = [];
   let bytes: number[] = [];
-  const masks = (count: number): void => {
-    for (let i = 0; i < count; i++) pieces.push({ text: '', state: 'masked', confidence: null });
+  const mask = (cell: Cell): void => {
+    groups.push({ piece: { text: '', state: 'masked', confidence: null }, cells: [cell] });
   };
   const giveUp = (): void => {
-    masks(open.length);
+    open.forEach(mask);
     [open, bytes] = [[], []];
   };
   for (const cell of cells) {
     if (cell.id === MASKED) {
       giveUp();
-      masks(1);
+      mask(cell);
       continue;
     }
     const own = tokenizer.bytes(cell.id);
@@ -93,12 +105,12 @@ export function piecesOf(cells: readonly Cell[], tokenizer: Pick<Tokenizer, 'byt
     open.push(cell);
     bytes.push(...own);
     if (endsInsideCharacter(bytes)) continue;
-    const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(bytes));
-    pieces.push({ text, state: leastSettled(open), confidence: confidenceOf(open) });
+    const text = utf8.decode(Uint8Array.from(bytes));
+    groups.push({ piece: { text, state: leastSettled(open), confidence: confidenceOf(open) }, cells: open });
     [open, bytes] = [[], []];
   }
   giveUp();
-  return pieces;
+  return groups;
 }
 
 /** Whether the last bytes begin a UTF-8 character that needs more. */

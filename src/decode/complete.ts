@@ -2,7 +2,7 @@
 import { TintypeError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Denoiser } from '../model/denoiser.ts';
-import { fimPrompt, isContinuation } from '../text/fim.ts';
+import { fimPrompt, HOLE, isContinuation } from '../text/fim.ts';
 import type { FimPrompt } from '../text/fim.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { appendCanvas } from './canvas.ts';
@@ -227,8 +227,7 @@ export async function completeText(
   };
 }
 
-/** Marks a gap in a text. */
-export const HOLE = '<|hole|>';
+export { HOLE };
 
 export interface FilledHole {
   /** Of the hole, from 0. */

@@ -24,6 +24,7 @@ import type { CommittedToken, DecodeEvent, DoneEvent } from './events.ts';
 import { planLayout } from './layouts.ts';
 import { resolveOptions } from './options.ts';
 import type { DecodeOptions } from './options.ts';
+import { chooseFrom } from './policies/policy.ts';
 import type { Candidate, UnmaskPolicy } from './policies/policy.ts';
 import { createSampler } from './sampling.ts';
 import { createVerifiedContext } from './verified.ts';
@@ -217,6 +218,7 @@ export async function* decode(
         step,
         masksAtStart,
         mustCommit: i === 0 && !plan.slides,
+        slides: plan.slides,
       }));
 
       // ---- check
@@ -236,23 +238,12 @@ export async function* decode(
         for (const [i, block] of active.entries()) {
           const seen = candidates.slice(at, (at += asked[i].length));
           const masks = seen.filter(({ current }) => current === null);
-          const choice = policy.choose(
-            {
-              candidates: masks,
-              committed: seen.filter(({ current }) => current !== null),
-              step: block.step,
-              masksAtStart: block.masksAtStart,
-              mustCommit: i === 0 && !plan.slides,
-              rng,
-            },
-            memory,
-          );
-          const lead = plan.slides ? seen[0] : undefined;
-          const others = choice.commit.filter(({ position }) => position !== lead?.position);
+          const choice = chooseFrom(policy, memory, blocksLooked[i], seen, rng);
           const remask = choice.remask ?? [];
-          let commit = bias.agree(lead ? [lead, ...others] : others);
+          let commit = bias.agree(choice.commit);
           // A constraint may refuse all that the policy chose, but never what the model says of the first mask.
-          if (commit.length === 0 && others.length > 0 && i === 0) commit = bias.agree(masks.slice(0, 1));
+          if (commit.length === 0 && choice.commit.length > 0 && i === 0)
+            commit = bias.agree(masks.slice(0, 1));
           assert(
             commit.length > 0 || i > 0 || masks.length === 0 || policy.finished,
             `${policy.name} chose nothing, which would never end`,
@@ -279,7 +270,10 @@ export async function* decode(
         masksLeft: masksLeft.length,
         elapsedMs,
       };
-      if (inspect !== undefined) yield { type: 'look', nfe: nfe(), blocks: blocksLooked, candidates };
+      if (inspect !== undefined) {
+        const { blockLength } = settings;
+        yield { type: 'look', nfe: nfe(), blockLength, blocks: blocksLooked, candidates };
+      }
       yield* events;
       if (recipe) {
         const block = active[0].span;

@@ -37,12 +37,16 @@ export interface LookedBlock {
   step: number;
   masksAtStart: number;
   mustCommit: boolean;
+  /** A window that moves with the settled text: its first position is committed whatever the policy says. */
+  slides: boolean;
 }
 
 /** What the model said in the forward of the `step` before it, only when asked for (`DecodeOptions.inspect`). */
 export interface LookEvent {
   type: 'look';
   nfe: number;
+  /** As it was set, or the model's own; `steps` of a policy are so many by default. */
+  blockLength: number;
   blocks: LookedBlock[];
   /** Of every position that was looked at: masks, drafts that are checked, committed tokens under review. */
   candidates: Candidate[];

@@ -12,6 +12,8 @@ import type { Canvas } from './canvas.ts';
 import type { TokenAutomaton } from './constraints/tokens.ts';
 import { CACHE_MODES } from './context.ts';
 import type { CacheSettings } from './context.ts';
+import { MODES, POSSIBLE_MODES } from './modes.ts';
+import type { Mode } from './modes.ts';
 import { namedPolicy, POLICIES, POLICY_PARAMETERS } from './policies/index.ts';
 import type { PolicyName, PolicyParameter, PolicyValues } from './policies/index.ts';
 import type { UnmaskPolicy } from './policies/policy.ts';
@@ -63,8 +65,8 @@ const samplerParameters = Object.fromEntries(
   [N in keyof typeof SAMPLER_PARAMETERS]: z.ZodOptional<z.ZodType<OfficialValues[N], OfficialValues[N]>>;
 };
 
-export const MODES = ['diffusion', 'verify', 'ar'] as const;
-export type Mode = (typeof MODES)[number];
+export { MODES };
+export type { Mode };
 
 export const decodeOptionsSchema = z.strictObject({
   /**
@@ -287,14 +289,9 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
 
 /** What each layout can do. */
 function checkMode(mode: Mode, layout: ModelConfig['layout']): void {
-  const possible: Record<ModelConfig['layout'], readonly Mode[]> = {
-    causal: ['ar'],
-    causalContext: ['diffusion', 'verify', 'ar'],
-    blockCausal: ['diffusion', 'ar'],
-    full: ['diffusion', 'ar'],
-  };
-  if (possible[layout].includes(mode)) return;
-  throw badOption('mode', mode, `${possible[layout].join(' or ')} for a model with layout ${layout}`);
+  const possible = POSSIBLE_MODES[layout];
+  if (possible.includes(mode)) return;
+  throw badOption('mode', mode, `${possible.join(' or ')} for a model with layout ${layout}`);
 }
 
 /** Parses by a schema; the first thing wrong becomes a `bad_option` that names the option and its range. */

@@ -1,10 +1,12 @@
 /**
  * A run as others can replay it: the canvas, the events, and how each token of them reads. Plain JSON in the order in
- * which it happens; the microscope, the race and links to a run are made of it.
+ * which it happens; the microscope, the race and links to a run are made of it. Probabilities and entropies have six
+ * digits, which is what the float32 logits behind them carry; milliseconds have three decimals.
  */
 import type { Tokenizer } from '../text/tokenizer.ts';
 import type { Canvas } from './canvas.ts';
-import type { DecodeEvent, DoneEvent } from './events.ts';
+import type { CommittedToken, DecodeEvent, DoneEvent } from './events.ts';
+import type { Candidate } from './policies/policy.ts';
 
 export type TraceLine =
   /** The first one. `MASKED` (-1) where undecided; what stands before `answerStart` is the prompt. */
@@ -48,7 +50,7 @@ export function createTrace(canvas: Canvas, tokenizer: Tokenizer, text: (done: D
     ],
     push(event) {
       const last: TraceLine[] = event.type === 'done' ? [{ type: 'text', text: text(event) }] : [];
-      return [...vocabulary(idsOf(event)), event, ...last];
+      return [...vocabulary(idsOf(event)), rounded(event), ...last];
     },
   };
 }
@@ -67,6 +69,35 @@ function idsOf(event: DecodeEvent): number[] {
       return [];
   }
 }
+
+const digits = (value: number): number => Number(value.toPrecision(6));
+const thousandths = (ms: number): number => Math.round(ms * 1000) / 1000;
+
+function rounded(event: DecodeEvent): DecodeEvent {
+  switch (event.type) {
+    case 'step':
+      return { ...event, elapsedMs: thousandths(event.elapsedMs) };
+    case 'look':
+      return { ...event, candidates: event.candidates.map(roundedCandidate) };
+    case 'commit': {
+      const round = (token: CommittedToken) => ({ ...token, probability: digits(token.probability) });
+      return { ...event, tokens: event.tokens.map(round) };
+    }
+    case 'done':
+      return { ...event, elapsedMs: thousandths(event.elapsedMs), prefillMs: thousandths(event.prefillMs) };
+    case 'block':
+    case 'remask':
+      return event;
+  }
+}
+
+const roundedCandidate = (candidate: Candidate): Candidate => ({
+  ...candidate,
+  probability: digits(candidate.probability),
+  runnerUp: digits(candidate.runnerUp),
+  entropy: digits(candidate.entropy),
+  top: candidate.top.map(({ id, probability }) => ({ id, probability: digits(probability) })),
+});
 
 function wholeText(bytes: Uint8Array): string | null {
   try {

@@ -9,6 +9,9 @@
 import { TintypeError } from '../errors.ts';
 import type { SpecialToken, Tokenizer } from './tokenizer.ts';
 
+/** Marks a gap in a text that people write. */
+export const HOLE = '<|hole|>';
+
 export type FimFormat = 'psm' | 'spm';
 
 export interface FimIds {

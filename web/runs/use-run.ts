@@ -3,6 +3,7 @@ import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { source } from '../state.ts';
 import type { Frame, Recording } from './recording.ts';
 import { createRecording } from './recording.ts';
+import { createBreath } from './breathe.ts';
 import type { RunRequest, RunSource } from './run.ts';
 import { RunError } from './run.ts';
 
@@ -53,9 +54,12 @@ export function useRun(): RunHandle {
       show('running');
       try {
         if (!from) throw new RunError('offline', 'nothing that runs models is there yet');
+        const breathe = createBreath();
         for await (const line of from.run(request, own.signal)) {
           frame = recording.push(line) ?? frame;
           draw();
+          // Lines that came together would otherwise be one long task.
+          await breathe();
         }
         cancelAnimationFrame(scheduled);
         show('finished');

@@ -77,6 +77,43 @@ export interface UnmaskPolicy<M = unknown> {
   choose(view: StepView, memory: M): Choice;
 }
 
+/**
+ * What a policy makes of one block, from all that was looked at in it. It sees no more than it asked for, so that what
+ * somebody else wanted to be told never changes a choice. In a window that slides the first position is what one token
+ * at a time would write next: it is committed whatever the policy says.
+ * @param seen the block's positions, ascending; of committed ones those that the policy needs
+ */
+export function chooseFrom<M>(
+  policy: UnmaskPolicy<M>,
+  memory: M,
+  block: Pick<StepView, 'step' | 'masksAtStart' | 'mustCommit'> & { slides: boolean },
+  seen: readonly Candidate[],
+  rng: Rng,
+): Choice {
+  const { topK, entropy } = policy.needs;
+  const asked = seen.map((candidate) => ({
+    ...candidate,
+    runnerUp: topK > 1 ? candidate.runnerUp : 0,
+    entropy: entropy ? candidate.entropy : NaN,
+    top: candidate.top.slice(0, topK),
+  }));
+  const { step, masksAtStart, mustCommit } = block;
+  const choice = policy.choose(
+    {
+      candidates: asked.filter(({ current }) => current === null),
+      committed: asked.filter(({ current }) => current !== null),
+      step,
+      masksAtStart,
+      mustCommit,
+      rng,
+    },
+    memory,
+  );
+  if (!block.slides) return choice;
+  const [lead] = asked;
+  return { ...choice, commit: [lead, ...choice.commit.filter(({ position }) => position !== lead.position)] };
+}
+
 /** How many positions step `step` of `steps` commits so that all `masks` are gone after exactly `steps` of them. */
 export function evenShare(masks: number, steps: number, step: number): number {
   // The remainder goes to the first steps, as in LLaDA's `get_num_transfer_tokens`.
