@@ -112,6 +112,7 @@ async function serve(options: ServeOptions): Promise<void> {
     logger,
     shutdown: overdue.signal,
     page: builtPage(),
+    pageModels: builtPage() === undefined ? undefined : bundledModels(),
     ...accounts.parts,
     guards: [...(telemetry ? [telemetry.guard] : []), ...(accounts.parts.guards ?? [])],
     ...(telemetry ? { onFinished: (record) => telemetry.onFinished(record) } : {}),
