@@ -8,8 +8,8 @@ import type { Inbox } from './inbox.ts';
 
 export interface EngineClient {
   /** See `CompletionEngine`. */
-  stream(request: CompletionRequest): AsyncGenerator<EngineEvent, void, void>;
-  statistics(): EngineStatistics;
+  stream: (request: CompletionRequest) => AsyncGenerator<EngineEvent, void, void>;
+  statistics: () => EngineStatistics;
   /** Takes what the thread says. */
   receive(message: FromHost): void;
   /** Nothing is answered any more: what is under way fails with this, and whatever is asked later. */

@@ -10,7 +10,9 @@ import { featuresOf } from '../../src/decode/engine-types.ts';
 import type { CompletionRequest, ServedModel } from '../../src/decode/engine-types.ts';
 import type { ModelInfo, RunLine, RunRequest, RunSource } from '../runs/run.ts';
 import { RunError } from '../runs/run.ts';
+import { isStatic } from '../state.ts';
 import type { FromTab, ToTab } from './messages.ts';
+import { keepPage } from './offline.ts';
 import { device, download, tabState } from './state.ts';
 
 /** What the server does where a request does not say. */
@@ -36,8 +38,10 @@ function start(): Promise<Engine> {
   return engine;
 }
 
-function open(): Promise<Engine> {
+async function open(): Promise<Engine> {
   tabState.value = { phase: 'opening' };
+  // What the worker loads is then kept too.
+  if (isStatic) await keepPage();
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
   const send = (message: ToTab): void => worker.postMessage(message);
   const client = createEngineClient(send);
