@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Page } from 'playwright-core';
+import type { JSHandle, Page } from 'playwright-core';
 import { createRng } from '../../src/rng.ts';
 import type { RunLine, RunRequest, RunSource } from '../../web/runs/run.ts';
 
@@ -12,33 +12,31 @@ export interface Finished {
 }
 
 /** The page's module that runs models in the tab, which it has fetched once the tab was chosen. */
-async function sourceUrl(page: Page): Promise<string> {
+async function sourceOf(page: Page): Promise<JSHandle<{ tabSource: RunSource }>> {
   const found = await page.waitForFunction(() => {
     const names = performance.getEntriesByType('resource').map(({ name }) => name);
     return names.find((name) => /\/assets\/source-[\w-]+\.js$/.test(name));
   });
-  return (await found.jsonValue())!;
+  // As text, since tests rewrite what they import; the browser gives the module that is running.
+  return page.evaluateHandle(`import(${JSON.stringify(await found.jsonValue())})`);
 }
 
 /** All lines of a run in the tab. */
 export async function runInTab(page: Page, request: RunRequest): Promise<Finished> {
-  const lines = await page.evaluate(
-    async ([url, asked]) => {
-      const { tabSource } = (await import(url)) as { tabSource: RunSource };
-      const got: RunLine[] = [];
-      for await (const line of tabSource.run(asked, new AbortController().signal)) got.push(line);
-      return got;
-    },
-    [await sourceUrl(page), request] as const,
-  );
+  const source = await sourceOf(page);
+  const lines = await source.evaluate(async ({ tabSource }, asked) => {
+    const got: RunLine[] = [];
+    for await (const line of tabSource.run(asked, new AbortController().signal)) got.push(line);
+    return got;
+  }, request);
   return { ids: idsOf(lines), lines };
 }
 
 /** Stops a run after its first line of this type; the code of the error that it ends with. */
 export async function stopInTab(page: Page, request: RunRequest, after: RunLine['type']): Promise<string> {
-  return page.evaluate(
-    async ([url, asked, type]) => {
-      const { tabSource } = (await import(url)) as { tabSource: RunSource };
+  const source = await sourceOf(page);
+  return source.evaluate(
+    async ({ tabSource }, [asked, type]) => {
       const controller = new AbortController();
       try {
         for await (const line of tabSource.run(asked, controller.signal)) {
@@ -49,7 +47,7 @@ export async function stopInTab(page: Page, request: RunRequest, after: RunLine[
         return (error as { code?: string }).code ?? String(error);
       }
     },
-    [await sourceUrl(page), request, after] as const,
+    [request, after] as const,
   );
 }
 
@@ -81,8 +79,8 @@ function idsOf(lines: readonly RunLine[]): number[] {
   return Array.from(done.ids);
 }
 
-/** Gaps in the sources of this repository: always the same, as many as asked for. */
-export function gaps(count: number): { prompt: string; suffix: string }[] {
+/** Gaps in the sources of this repository, always the same, with so many characters around each. */
+export function gaps(count: number, around = 1100): { prompt: string; suffix: string }[] {
   const root = fileURLToPath(new URL('../../src/', import.meta.url));
   const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
@@ -92,9 +90,10 @@ export function gaps(count: number): { prompt: string; suffix: string }[] {
     const text = readFileSync(join(root, files[rng.int(files.length)]), 'utf8');
     const at = rng.int(text.length);
     const length = 10 + rng.int(60);
+    const [before, after] = [Math.round(around * 0.7), Math.round(around * 0.3)];
     return {
-      prompt: text.slice(Math.max(0, at - 800), at),
-      suffix: text.slice(at + length, at + length + 300),
+      prompt: text.slice(Math.max(0, at - before), at),
+      suffix: text.slice(at + length, at + length + after),
     };
   });
 }
