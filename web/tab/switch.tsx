@@ -129,7 +129,7 @@ function Stored() {
       <span>
         {bytes === null
           ? 'The list of weights is out of reach'
-          : `Weights kept by this browser: ${megabytes(bytes.stored)} of ${megabytes(bytes.all)}`}
+          : `Weights kept: ${(bytes.stored / 1e6).toFixed(1)} of ${megabytes(bytes.all)}`}
       </span>
       <button
         type="button"
