@@ -1,7 +1,8 @@
 /** What the page does before anything is clicked: finds out who answers, and which models there are. */
-import { effect } from '@preact/signals';
+import { computed, effect } from '@preact/signals';
 import { serverSource, watchServer } from './runs/server.ts';
 import { isStatic, models, notice, serverState, source, where } from './state.ts';
+import { tabState } from './tab/state.ts';
 
 export function begin(): void {
   if (!isStatic) void watchServer();
@@ -9,8 +10,14 @@ export function begin(): void {
     if (where.value === 'tab') void useTab();
     else source.value = serverSource;
   });
+  const tabIsReady = computed(() => tabState.value.phase === 'ready');
   effect(() => {
-    if (source.value?.kind === 'tab' || serverState.value === 'ready') void listModels();
+    const isTab = source.value?.kind === 'tab';
+    // Once more when a tab that could not start was started anew.
+    const isReady = isTab
+      ? tabIsReady.value || tabState.peek().phase === 'off'
+      : serverState.value === 'ready';
+    if (isReady) void listModels();
   });
 }
 

@@ -75,8 +75,8 @@ const folder = (path: string): string => fileURLToPath(new URL(path, import.meta
  */
 export default defineConfig(({ mode }) => ({
   root: folder('.'),
-  // Relative, so that the page works from any folder.
-  base: './',
+  // Relative where nobody knows in which folder of a host it will stand.
+  base: mode === 'static' ? './' : '/',
   // ONNX Runtime with its loader and binary as files of their own: threads load them by address.
   resolve: { conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions] },
   worker: { format: 'es' },

@@ -45,7 +45,7 @@ beforeAll(async () => {
   const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
   const args = ['build', '--config', 'web/vite.config.ts', '--mode', 'static', '--outDir', folder];
   const built = runNode([vite, ...args, '--emptyOutDir', '--logLevel', 'error']);
-  expect(built.status).toBe(0);
+  if (built.status !== 0) throw new Error('the static build failed');
   host = serveFolder();
   await new Promise<void>((resolve) => host.listen(0, '127.0.0.1', resolve));
   const { port } = host.address() as AddressInfo;
