@@ -15,6 +15,11 @@ export interface Opened {
 /** More threads wait for each other longer than they compute, at the size of the bundled models. */
 const MOST_THREADS = 4;
 
+const NOT_ISOLATED =
+  'One thread only: whoever serves this page does not isolate it from other sites (the headers COOP and COEP).';
+const NOT_SECURE =
+  'One thread only, and the weights are fetched on every visit: this page came over plain http from another machine.';
+
 interface GraphicsProcessor {
   requestAdapter(): Promise<{ info?: { isFallbackAdapter?: boolean } } | null>;
 }
@@ -44,12 +49,9 @@ export async function openRuntime(wanted: WantedDevice, failed: string | null = 
   const { env, InferenceSession, Tensor } = await import('onnxruntime-web/wasm');
   const threads = crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
   prepare(env, { mjs: wasmLoader, wasm: wasmBinary }, threads);
-  const reasons = [
-    why,
-    crossOriginIsolated
-      ? ''
-      : 'One thread only: whoever serves this page does not isolate it from other sites (the headers COOP and COEP).',
-  ].filter((reason) => reason !== '');
+  const reasons = [why, crossOriginIsolated ? '' : isSecureContext ? NOT_ISOLATED : NOT_SECURE].filter(
+    (reason) => reason !== '',
+  );
   return { runtime: { InferenceSession, Tensor }, compute: { device: 'wasm', threads, reasons } };
 }
 

@@ -39,7 +39,10 @@ export function TabStatus() {
   return (
     <div class="status" data-state={state}>
       <button type="button" class="quiet" popovertarget="tab-details" aria-expanded={isOpen}>
-        <span role="status">{tabText.value}</span>
+        {/* A download changes by the moment, which is to be seen and not to be read out. */}
+        <span role="status" aria-live={download.value ? 'off' : 'polite'}>
+          {tabText.value}
+        </span>
       </button>
       <div
         id="tab-details"
