@@ -52,7 +52,7 @@ describe('models in the tab', () => {
   });
 
   it('write the tokens that the server writes, greedily', async () => {
-    for (const [seed, source] of gaps(12, 240).entries()) {
+    for (const [seed, source] of gaps(12, 160).entries()) {
       const request = { model: 'tintype-code', source, maxTokens: 6, seed };
       const [here, there] = [await runInTab(tab.page, request), await runOnServer(rig.url, request)];
       expect(here.ids, source.prompt.slice(-60)).toEqual(there.ids);
