@@ -6,6 +6,7 @@ import {
   ALLOWED,
   NODE_FILES,
   checkArrows,
+  checkBrowserGraph,
   checkBrowserRooms,
   checkLengths,
   checkText,
@@ -33,6 +34,14 @@ describe('the house', () => {
 
   it('keeps node: modules out of the rooms that a browser runs', () => {
     expect(checkBrowserRooms(sources)).toEqual([]);
+  });
+
+  it('loads nothing of Node in a browser, from the page or from the worker of its tab on', () => {
+    const { violations, reached } = checkBrowserGraph(sources);
+    expect(violations).toEqual([]);
+    expect(reached).toContain('src/decode/decode.ts');
+    expect(reached).toContain('src/model/transformer.ts');
+    expect(reached).toContain('web/tab/source.ts');
   });
 
   it('lists as Node files only files that exist and need it', () => {
@@ -119,6 +128,22 @@ describe('the checks', () => {
     expect(checkBrowserRooms([file('src/decode/a.ts', text)])).toHaveLength(1);
     expect(checkBrowserRooms([file('src/decode/a.ts', text)], ['src/decode/a.ts'])).toEqual([]);
     expect(checkBrowserRooms([file('src/decode/a.test.ts', text), file('src/eval/a.ts', text)])).toEqual([]);
+  });
+
+  it('follow what a browser loads, types aside, and say how it comes to Node', () => {
+    const files = [
+      file('web/main.tsx', `import type { A } from './types.ts'; const x = await import('./a.ts');`),
+      file('web/a.ts', `import { type B, b } from '../src/b.ts'; import { type C } from '../src/c.ts';`),
+      file('web/types.ts', `import 'node:path';`),
+      file('src/b.ts', `import type { D } from './d.ts'; export * from './d.ts';`),
+      file('src/c.ts', `import 'node:path';`),
+      file('src/d.ts', `import fs from 'node:fs';`),
+    ];
+    expect(checkBrowserGraph(files, ['web/main.tsx'])).toEqual({
+      violations: ['web/main.tsx -> web/a.ts -> src/b.ts -> src/d.ts: imports node:fs'],
+      reached: ['web/main.tsx', 'web/a.ts', 'src/b.ts', 'src/d.ts'],
+    });
+    expect(checkBrowserGraph([], ['web/main.tsx']).violations).toHaveLength(1);
   });
 
   it('refuse the line after the last one allowed', () => {

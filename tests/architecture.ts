@@ -111,6 +111,56 @@ export function checkBrowserRooms(files: readonly SourceFile[], nodeFiles = NODE
     );
 }
 
+/** Where code starts to run in a browser: the page, and the worker of its tab. */
+export const BROWSER_ENTRIES: readonly string[] = ['web/main.tsx', 'web/tab/worker.ts'];
+
+const NODE_ONLY = /^(node:|onnxruntime-node$|@hono\/node-server)/;
+
+/** Specifiers that are still there when the types are gone. */
+function loadedBy(file: SourceFile): string[] {
+  const { program } = parseSync(file.path, file.text);
+  const types = program.body.flatMap((node) => {
+    const isType =
+      (node.type === 'ImportDeclaration' &&
+        (node.importKind === 'type' ||
+          (node.specifiers.length > 0 &&
+            node.specifiers.every(
+              (each) => each.type === 'ImportSpecifier' && each.importKind === 'type',
+            )))) ||
+      ((node.type === 'ExportNamedDeclaration' || node.type === 'ExportAllDeclaration') &&
+        node.exportKind === 'type');
+    return isType && node.source ? [node.source.value] : [];
+  });
+  const loaded = importsOf(file);
+  // A module may be imported for its types in one line and for its values in another.
+  for (const specifier of types) loaded.splice(loaded.indexOf(specifier), 1);
+  return loaded;
+}
+
+/** Everything that a browser loads from these entries on: what of it is there in Node only, and how it is reached. */
+export function checkBrowserGraph(
+  files: readonly SourceFile[],
+  entries: readonly string[] = BROWSER_ENTRIES,
+): { violations: Violation[]; reached: string[] } {
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const chains = new Map(entries.map((entry) => [entry, [entry]]));
+  const violations: Violation[] = [];
+  for (const [path, chain] of chains) {
+    const file = byPath.get(path);
+    if (!file) {
+      violations.push(`${chain.join(' -> ')}: there is no such file`);
+      continue;
+    }
+    for (const specifier of loadedBy(file)) {
+      if (NODE_ONLY.test(specifier)) violations.push(`${chain.join(' -> ')}: imports ${specifier}`);
+      if (!specifier.startsWith('.') || !/\.tsx?$/.test(specifier)) continue;
+      const target = posix.join(posix.dirname(path), specifier);
+      if (!chains.has(target)) chains.set(target, [...chain, target]);
+    }
+  }
+  return { violations, reached: [...chains.keys()] };
+}
+
 /** Files too long to hold in the head. */
 export function checkLengths(files: readonly SourceFile[]): Violation[] {
   return files

@@ -4,8 +4,9 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { PAGES } from './pages.ts';
 import type { Page } from './pages.ts';
 import { linkTo, place } from './route.ts';
-import { apiKey, notice, serverState, source, theme } from './state.ts';
+import { apiKey, notice, serverState, theme, where } from './state.ts';
 import { watchServer } from './runs/server.ts';
+import { TabStatus, WhereSwitch } from './tab/switch.tsx';
 
 export function App() {
   const current = PAGES.find(({ id }) => id === place.value.page) ?? PAGES[0];
@@ -32,7 +33,8 @@ export function App() {
           ))}
         </nav>
         <div class="bar-end">
-          <Status />
+          <WhereSwitch />
+          {where.value === 'tab' ? <TabStatus /> : <Status />}
           <ThemeSwitch />
         </div>
       </header>
@@ -90,13 +92,11 @@ const STATES = {
 
 function Status() {
   const state = serverState.value;
-  const isTab = source.value?.kind === 'tab';
   const input = useRef<HTMLInputElement>(null);
-  const text = isTab ? 'Running in this tab' : STATES[state];
   return (
-    <div class="status" data-state={isTab ? 'ready' : state}>
-      <span role="status">{text}</span>
-      {!isTab && state === 'locked' && (
+    <div class="status" data-state={state}>
+      <span role="status">{STATES[state]}</span>
+      {state === 'locked' && (
         <form
           class="key"
           onSubmit={(event) => {

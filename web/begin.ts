@@ -1,20 +1,42 @@
 /** What the page does before anything is clicked: finds out who answers, and which models there are. */
-import { effect } from '@preact/signals';
+import { computed, effect } from '@preact/signals';
 import { serverSource, watchServer } from './runs/server.ts';
-import { models, serverState, source } from './state.ts';
+import { isStatic, models, notice, serverState, source, where } from './state.ts';
+import { tabState } from './tab/state.ts';
 
 export function begin(): void {
-  source.value = serverSource;
-  void watchServer();
+  if (!isStatic) void watchServer();
   effect(() => {
-    if (serverState.value === 'ready') void listModels();
+    if (where.value === 'tab') void useTab();
+    else source.value = serverSource;
+  });
+  const tabIsReady = computed(() => tabState.value.phase === 'ready');
+  effect(() => {
+    const isTab = source.value?.kind === 'tab';
+    // Once more when a tab that could not start was started anew.
+    const isReady = isTab
+      ? tabIsReady.value || tabState.peek().phase === 'off'
+      : serverState.value === 'ready';
+    if (isReady) void listModels();
   });
 }
 
-export async function listModels(): Promise<void> {
+/** What runs models in the tab is fetched when it is first wanted. */
+async function useTab(): Promise<void> {
   try {
-    models.value = (await source.value?.models()) ?? [];
+    const { tabSource } = await import('./tab/source.ts');
+    if (where.value === 'tab') source.value = tabSource;
+  } catch (error) {
+    notice.value = `What runs models in this tab could not be fetched: ${String(error)}`;
+  }
+}
+
+export async function listModels(): Promise<void> {
+  const asked = source.value;
+  try {
+    const listed = (await asked?.models()) ?? [];
+    if (source.value === asked) models.value = listed;
   } catch {
-    // The state of the server says why; it is asked again when it is back.
+    // The state of the source says why; it is asked again when it is back.
   }
 }

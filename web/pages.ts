@@ -1,5 +1,6 @@
 /** The views, in the order of the navigation. Each is fetched when it is first opened. */
 import type { ComponentType } from 'preact';
+import { isStatic } from './state.ts';
 
 export interface Page {
   id: string;
@@ -11,7 +12,7 @@ export interface Page {
   load: () => Promise<{ default: ComponentType }>;
 }
 
-export const PAGES: readonly Page[] = [
+const ALL: readonly Page[] = [
   {
     id: 'write',
     label: 'Write',
@@ -62,3 +63,5 @@ export const PAGES: readonly Page[] = [
     load: () => import('./pages/dashboard/index.tsx'),
   },
 ];
+
+export const PAGES: readonly Page[] = ALL.filter(({ standalone }) => standalone || !isStatic);

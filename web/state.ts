@@ -41,6 +41,14 @@ effect(() => {
   else dataset.theme = theme.value;
 });
 
+/** Built without a server (`npm run build:static`): models run in the tab, always. */
+export const isStatic: boolean = import.meta.env.MODE === 'static';
+
+/** Where the person wants runs to be computed. */
+export const where = isStatic
+  ? signal<'server' | 'tab'>('tab')
+  : remembered<'server' | 'tab'>('where', 'server');
+
 /** Where runs are computed. */
 export const source = signal<RunSource | null>(null);
 export const models = signal<ModelInfo[]>([]);

@@ -126,6 +126,7 @@ async function serve(options: ServeOptions): Promise<void> {
     logger,
     shutdown: overdue.signal,
     page: builtPage(),
+    pageModels: builtPage() === undefined ? undefined : bundledModels(),
     ...accounts.parts,
     routes: [...(accounts.parts.routes ?? []), ...page.routes],
     guards: [...(telemetry ? [telemetry.guard] : []), ...(accounts.parts.guards ?? [])],

@@ -36,7 +36,8 @@ export interface EngineModel extends TextModel, PoolModel {
 export interface Surroundings {
   pool: ModelPool<EngineModel>;
   schedule: Schedule;
-  compiler: CompileThread;
+  /** Null: constraints are compiled here. */
+  compiler: CompileThread | null;
   signal: AbortSignal;
 }
 
@@ -94,12 +95,12 @@ function joinedDeltas(tell: (event: EngineEvent) => void): (event: EngineEvent) 
 async function withConstraint(
   { tokenizer, denoiser, defaults }: EngineModel,
   options: CompleteOptions,
-  compiler: CompileThread,
+  compiler: CompileThread | null,
   signal: AbortSignal,
 ): Promise<CompleteOptions> {
   const { schema, regex } = withDefaults(options, defaults);
   if (!isConstraint({ schema, regex })) return options;
-  const grammar = await compiler.compile({ schema, regex }, signal);
+  const grammar = await compiler?.compile({ schema, regex }, signal);
   const constraint = constraintOf(tokenizer, denoiser.config, { schema, regex }, grammar);
   return { ...options, schema: undefined, regex: undefined, constraint };
 }

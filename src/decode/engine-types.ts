@@ -135,6 +135,16 @@ export interface ServedModel {
   infill: boolean;
 }
 
+/** What a model can do, in the words of `/v1/models`. */
+export const featuresOf = ({ chat, infill }: Pick<ServedModel, 'chat' | 'infill'>): string[] => [
+  ...(chat ? ['chat', 'tools'] : []),
+  ...(infill ? ['fim', 'edit'] : []),
+  'completions',
+  'json_mode',
+  'structured_outputs',
+  'diffusing',
+];
+
 export interface EngineStatistics {
   running: number;
   waiting: number;

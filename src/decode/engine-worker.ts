@@ -1,7 +1,4 @@
-/**
- * The thread behind `engine.ts`: loads models and answers requests. Those for one model that are under way together
- * share their forwards (`batch.ts`); the others wait for their turn (`schedule.ts`).
- */
+/** The thread behind `engine.ts`: the models of folders, in a host. */
 import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -10,18 +7,13 @@ import { describeCheckpoint } from '../model/hf.ts';
 import { modelPath } from '../model/library.ts';
 import { loadDenoiser } from '../model/load.ts';
 import { createTokenizer } from '../text/json.ts';
-import { createBatch } from './batch.ts';
 import { createCompileThread } from './constraints/compile-thread.ts';
 import { chatFormatOf } from './conversation.ts';
-import { streamPrompt } from './complete.ts';
 import type { ServedModel } from './engine-types.ts';
-import type { EngineOptions, FromWorker, ToWorker } from './engine.ts';
-import { answer, NOTHING_DROPPED } from './engine-answer.ts';
-import type { EngineModel } from './engine-answer.ts';
-import { collect } from './events.ts';
-import { createModelPool } from './model-pool.ts';
-import { createPrefixCache } from './prefix-cache.ts';
-import { createSchedule } from './schedule.ts';
+import type { EngineOptions } from './engine.ts';
+import { createEngineHost } from './engine-host.ts';
+import type { HostModel } from './engine-host.ts';
+import type { FromWorker, ToWorker } from './engine-messages.ts';
 import { sentError } from './sent-error.ts';
 
 const {
@@ -36,13 +28,6 @@ const {
 assert(parentPort !== null, 'this file is the entry of a worker thread');
 const port = parentPort;
 const send = (message: FromWorker): void => port.postMessage(message);
-
-/** Requests of one model that share their forwards: more rows cost more than they save on few cores. */
-const MOST_TOGETHER = 8;
-/** Keys and values of earlier prompts, for each model. */
-const PREFIX_CACHE_BYTES = 256 * 2 ** 20;
-/** Keys and values of running requests, over all models. */
-const RUNNING_CACHE_BYTES = 1024 * 2 ** 20;
 
 interface Folder {
   /** Or a GGUF file. */
@@ -82,7 +67,7 @@ async function readFolders(): Promise<Map<string, Folder>> {
   return folders;
 }
 
-async function load(id: string, path: string): Promise<EngineModel> {
+async function load(id: string, path: string): Promise<HostModel> {
   let told = -1;
   const onProgress = (done: number, total: number): void => {
     const percent = 10 * Math.floor((10 * done) / total);
@@ -96,92 +81,35 @@ async function load(id: string, path: string): Promise<EngineModel> {
     onProgress,
   });
   assert(tokenizer !== null, 'folders without a tokenizer are refused at the start');
-  const own = defaults[id] ?? {};
-  // The first forward builds the session, which the first request should not wait for.
-  const { bos, eos } = denoiser.config.tokens;
-  const prompt = { ids: [bos ?? eos[0] ?? 0], dropped: NOTHING_DROPPED };
-  await collect(streamPrompt({ denoiser, tokenizer }, prompt, { ...own, maxTokens: 2 }).events);
   return {
-    id,
     denoiser,
     tokenizer,
-    defaults: own,
-    batch: createBatch(denoiser),
-    prefixCache: createPrefixCache({ maxBytes: PREFIX_CACHE_BYTES }),
+    defaults: defaults[id],
     chat: chatFormatOf(description.tokenizerFiles, description.tokenizerJson!, tokenizer),
-    weightBytes: denoiser.memory?.weightBytes ?? 0,
-    close: () => denoiser.close(),
   };
 }
 
 try {
   const folders = await readFolders();
-  /** Those whose prefix caches count. */
-  const models = new Map<string, EngineModel>();
-  const pool = createModelPool<EngineModel>({
+  const host = createEngineHost({
     sizes: Object.fromEntries([...folders].map(([id, { sizeBytes }]) => [id, sizeBytes])),
-    maxBytes: memoryBytes,
-    async load(id) {
-      const model = await load(id, folders.get(id)!.path);
-      models.set(id, model);
-      return {
-        ...model,
-        close: () => {
-          models.delete(id);
-          return model.close();
-        },
-      };
-    },
+    memoryBytes,
+    compiler: createCompileThread(),
+    load: (id) => load(id, folders.get(id)!.path),
+    send,
   });
-  const compiler = createCompileThread();
-  const schedule = createSchedule({
-    mostTogether: MOST_TOGETHER,
-    maxBytes: RUNNING_CACHE_BYTES,
-    onStart: () => tellStatistics(),
-  });
-
-  /** Requests that wait or run. */
-  const controllers = new Map<number, AbortController>();
-  const underWay = new Set<Promise<void>>();
-  const tellStatistics = (): void => {
-    const cacheBytes = [...models.values()].reduce((sum, { prefixCache }) => sum + prefixCache.sizeBytes, 0);
-    const cacheMaxBytes = models.size * PREFIX_CACHE_BYTES;
-    send({ type: 'statistics', running: schedule.running, cacheBytes, cacheMaxBytes });
-  };
 
   // As many as fit are loaded at once; a folder that cannot be loaded is an error of the start.
   let usedBytes = 0;
-  for (const [id, { sizeBytes }] of folders) {
+  for (const [index, [id, { sizeBytes }]] of [...folders].entries()) {
     usedBytes += sizeBytes;
-    if (models.size > 0 && usedBytes > memoryBytes) break;
-    await pool.acquire(id, new AbortController().signal);
-    pool.release(id);
+    if (index > 0 && usedBytes > memoryBytes) break;
+    await host.warm(id);
   }
 
   port.on('message', (message: ToWorker) => {
-    if (message.type === 'abort') {
-      controllers.get(message.id)?.abort();
-    } else if (message.type === 'ask') {
-      const { id, request } = message;
-      const controller = new AbortController();
-      controllers.set(id, controller);
-      const answered = answer(request, { pool, schedule, compiler, signal: controller.signal }, (event) => {
-        send({ type: 'event', id, event });
-      })
-        .catch((error: unknown) => send({ type: 'failed', id, error: sentError(error) }))
-        .finally(() => {
-          controllers.delete(id);
-          underWay.delete(answered);
-          tellStatistics();
-        });
-      underWay.add(answered);
-      tellStatistics();
-    } else {
-      for (const controller of controllers.values()) controller.abort();
-      void Promise.all(underWay)
-        .then(() => Promise.all([pool.close(), compiler.close()]))
-        .then(() => port.close());
-    }
+    if (message.type === 'close') void host.close().then(() => port.close());
+    else host.receive(message);
   });
   send({ type: 'loaded', models: [...folders.values()].map(({ served }) => served) });
 } catch (error) {

@@ -14,7 +14,7 @@ import { QUANTS } from './gguf-quants.ts';
 import { type GgufEntry, type GgufHeader, readGgufHeader } from './gguf-read.ts';
 import { tokenizerConfigFromGguf, tokenizerFromGguf } from './gguf-tokenizer.ts';
 import type { FloatDtype, TensorEntry } from './safetensors.ts';
-import type { StoredTensor } from './weights.ts';
+import type { StoredTensor } from './stored-tensors.ts';
 
 export const isGgufPath = (path: string): boolean => path.toLowerCase().endsWith('.gguf');
 

@@ -12,7 +12,7 @@ import { type Json, namesOf } from './family.ts';
 import { commitFiles, type Disk, settle, verifyHashes } from './files.ts';
 import { joined } from './join.ts';
 import { storedName, storedShapes } from './names.ts';
-import { CONFIG, readTokenizer, resolveTexts, type Texts } from './folder-texts.ts';
+import { readTokenizer } from './folder-texts.ts';
 import { isGgufPath, openGguf } from './gguf-folder.ts';
 import { type Precision, PRECISIONS } from './quantize.ts';
 import {
@@ -23,16 +23,9 @@ import {
   type SafetensorsHeader,
   safetensorsChunks,
 } from './safetensors.ts';
-import {
-  EMBEDDING,
-  hasOtherHead,
-  HEAD,
-  mainDtype,
-  openWeights,
-  readJson,
-  type StoredTensor,
-  WEIGHTS,
-} from './weights.ts';
+import { EMBEDDING, HEAD, mainDtype, type StoredTensor } from './stored-tensors.ts';
+import { CONFIG, resolveTexts, type Texts } from './texts.ts';
+import { hasOtherHead, openWeights, readJson, WEIGHTS } from './weights.ts';
 
 export interface Tensor {
   shape: readonly number[];

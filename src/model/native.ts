@@ -31,6 +31,7 @@ export const plainVariant: SteppingVariant = {
   idle: false,
   masked: true,
   inPlace: true,
+  portable: false,
   several: false,
   entropy: false,
   sample: false,
@@ -42,6 +43,8 @@ export interface DenoiserOptions extends SessionOptions {
   precision?: Precision | undefined;
   /** The graph writes keys and values behind the cache itself. Default: on the CPU, where it can. */
   inPlace?: boolean | undefined;
+  /** See `SteppingVariant`. Default: off the CPU. */
+  portable?: boolean | undefined;
   /** Weights from which on graphs are shared rather than special, for tests. Default 256 MB. */
   largeBytes?: number | undefined;
 }
@@ -51,10 +54,11 @@ export function createDenoiser(
   runtime: Runtime,
   config: ModelConfig,
   tensors: Weights,
-  { precision = 'f32', inPlace: asked, largeBytes, ...options }: DenoiserOptions = {},
+  { precision = 'f32', inPlace: asked, portable: isPortable, largeBytes, ...options }: DenoiserOptions = {},
 ): Denoiser {
   // Only the CPU's kernels read and write the memory of JavaScript itself.
   const inPlace = asked ?? options.device !== 'webgpu';
+  const portable = isPortable ?? options.device === 'webgpu';
   const isFloat = ![...tensors.values()].some(isQuantized);
   const weights = isFloat ? quantizeWeights(config, tensors as Tensors, precision) : tensors;
   const weightBytes = [...weights.values()].reduce((sum, weight) => sum + bytesOf(weight), 0);
@@ -89,6 +93,7 @@ export function createDenoiser(
       idle: isLarge,
       masked,
       inPlace,
+      portable,
       several: isLarge || topK > 1,
       entropy: isLarge || want.entropy,
       sample: isLarge || want.sample !== undefined,

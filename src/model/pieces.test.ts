@@ -4,7 +4,13 @@ import { tinyConfig } from '../../tests/tiny.ts';
 import { nodeRuntime } from '../graph/node.ts';
 import { createRng } from '../rng.ts';
 import { createCache } from './cache.ts';
-import { positionsFrom, type AttentionPattern, type Denoiser, type ForwardRun } from './denoiser.ts';
+import {
+  positionsFrom,
+  type AttentionPattern,
+  type Denoiser,
+  type ForwardRun,
+  type Statistics,
+} from './denoiser.ts';
 import { createDenoiser, type DenoiserOptions } from './native.ts';
 import { createParameters, initialise, toTensors } from './parameters.ts';
 import { piecesOf } from './pieces.ts';
@@ -177,35 +183,49 @@ describe('runs that share a cache', () => {
   });
 });
 
-describe('a graph that does not write caches in place', () => {
-  it('gives the same bits', async () => {
-    const [inPlace, joined] = [await tiny(), await tiny({ inPlace: false })];
-    const ids = tokens(60);
-    const answers = [];
-    for (const denoiser of [inPlace, joined]) {
-      const cache = denoiser.createCache();
-      const run = { ids: ids.slice(0, 50), positions: positionsFrom(0, 50), cache, write: 50 };
-      const first = await denoiser.forward(
-        [{ ...run, attention: { kind: 'causal' }, query: Int32Array.of(49) }],
-        WANT,
-      );
-      const next = {
-        ids: ids.slice(50),
-        positions: positionsFrom(50, 10),
-        write: 0,
-        query: positionsFrom(0, 10),
-      };
-      const both = await denoiser.forward(
-        [
-          { ...next, attention: { kind: 'full' }, cache },
-          { ...next, attention: { kind: 'full' }, cache: cache.clone() },
-        ],
-        WANT,
-      );
-      answers.push([...first, ...both]);
-      await denoiser.close();
+describe('a graph for other devices than the CPU', () => {
+  const ids = tokens(60);
+
+  /** A prompt, then two sequences over it. */
+  async function answersOf(denoiser: Denoiser): Promise<Statistics[]> {
+    const cache = denoiser.createCache();
+    const run = { ids: ids.slice(0, 50), positions: positionsFrom(0, 50), cache, write: 50 };
+    const first = await denoiser.forward(
+      [{ ...run, attention: { kind: 'causal' }, query: Int32Array.of(49) }],
+      WANT,
+    );
+    const next = {
+      ids: ids.slice(50),
+      positions: positionsFrom(50, 10),
+      attention: { kind: 'full' as const },
+      write: 0,
+      query: positionsFrom(0, 10),
+    };
+    const both = await denoiser.forward(
+      [
+        { ...next, cache },
+        { ...next, cache: cache.clone() },
+      ],
+      WANT,
+    );
+    await denoiser.close();
+    return [...first, ...both];
+  }
+
+  it('gives the same bits where it does not write caches in place', async () => {
+    expect(await answersOf(await tiny({ inPlace: false }))).toEqual(await answersOf(await tiny()));
+  });
+
+  it('gives the same numbers where norms have one row of weights', async () => {
+    const [plain, portable] = [
+      await answersOf(await tiny()),
+      await answersOf(await tiny({ portable: true })),
+    ];
+    for (const [index, { ids, logits, entropy }] of portable.entries()) {
+      expect(ids).toEqual(plain[index].ids);
+      for (const [row, logit] of logits.entries()) expect(logit).toBeCloseTo(plain[index].logits[row], 4);
+      for (const [row, nats] of entropy.entries()) expect(nats).toBeCloseTo(plain[index].entropy[row], 4);
     }
-    expect(answers[1]).toEqual(answers[0]);
   });
 });
 

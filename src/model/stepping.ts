@@ -35,6 +35,8 @@ export interface SteppingVariant extends StatisticsVariant {
   masked: boolean;
   /** Keys and values are written behind the cache in place; else the graph joins them. */
   inPlace: boolean;
+  /** Does without what only the CPU's kernels take: a row of norm weights for each head. */
+  portable: boolean;
 }
 
 /** Names of a sequence's inputs and outputs. */
@@ -65,7 +67,7 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
   const graph = new Graph();
   const { heads: H, kvHeads: K, headDim: d, width: D, contextLength, normEps } = config;
   const G = H / K;
-  const { runs, idle, masked, inPlace } = variant;
+  const { runs, idle, masked, inPlace, portable } = variant;
   const ids = graph.input('ids', 'int32', [1, 'N']);
   const positions = graph.input('positions', 'int64', [1, 'N']);
   const rows = graph.input('rows', 'int32', ['M']);
@@ -114,13 +116,18 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
     return concat([mul(q, scale), k], 2);
   };
 
+  /** [N, H + K, d], each head normalised */
+  const normHeads = (heads: Value, layer: number): Value => {
+    if (!portable) return rmsNorm(heads, headNorm(layer), normEps);
+    const ones = graph.constant(`headOnes${layer}`, new Float32Array(d).fill(1), [d]);
+    return mul(rmsNorm(heads, ones, normEps), headNorm(layer));
+  };
+
   const attention: Attention = (x, layer) => {
     const [products] = project(x, projections(layer, QKV), { join: true }) as [Value];
     const joined = config.qkvBias ? add(products, bias(qkvBiases(layer))) : products;
     const [qk, v] = split(joined, 2, [(H + K) * d, K * d]) as [Value, Value];
-    const heads = hasQkNorm(config)
-      ? reshape(rmsNorm(reshape(qk, ['N', H + K, d]), headNorm(layer), normEps), qk.shape)
-      : qk;
+    const heads = hasQkNorm(config) ? reshape(normHeads(reshape(qk, ['N', H + K, d]), layer), qk.shape) : qk;
     const placed = scaled(rope(heads, rotary, H + K));
     if (runs === 1) {
       const [q, k] = split(placed, 2, [H * d, K * d]) as [Value, Value];

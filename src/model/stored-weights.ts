@@ -18,7 +18,7 @@ import {
   type Weights,
 } from './quantize.ts';
 import type { Dtype } from './safetensors.ts';
-import type { StoredTensor } from './weights.ts';
+import type { StoredTensor } from './stored-tensors.ts';
 
 /** What is joined into one product is asked for twice, its numbers and then its scales: q, k and v are three. */
 const KEPT = 3;

@@ -12,6 +12,7 @@ import type { Ctx, Deps, Env, RequestRecord, Route } from './deps.ts';
 import { HttpError, toHttpError } from './errors.ts';
 import { createMetrics } from './metrics.ts';
 import { createPage } from './page.ts';
+import { createPageModels } from './page-models.ts';
 import { routeOf } from './route-of.ts';
 import { ROUTES } from './routes/index.ts';
 
@@ -32,6 +33,8 @@ export interface AppOptions {
   routes?: readonly Route[];
   /** Folder with the files of the page, served under `/`. */
   page?: string | undefined;
+  /** Folders of models that the page may load into its tab. */
+  pageModels?: readonly string[] | undefined;
   /** Paths whose bodies may have another size. */
   bodyBytes?: Readonly<Record<string, number>>;
   /** Money for one token of a model. */
@@ -126,6 +129,7 @@ export function createApp(options: AppOptions): Hono<Env> {
     for (const each of [path, ...aliases]) app.on(method, each, handler);
   }
 
+  if (options.pageModels) app.use('/page/models/*', createPageModels(options.pageModels));
   if (options.page !== undefined) app.use(createPage(options.page));
 
   app.notFound(() => {

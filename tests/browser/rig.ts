@@ -31,14 +31,18 @@ export interface OpenPage {
 }
 
 /** The server with the bundled models, unless arguments say otherwise, and a browser. */
-export async function openRig(args: readonly string[] = [], serverUrl?: string): Promise<PageRig> {
+export async function openRig(
+  args: readonly string[] = [],
+  serverUrl?: string,
+  browserArgs: readonly string[] = [],
+): Promise<PageRig> {
   const executablePath = await findChromium();
   if (executablePath === null) {
     throw new Error('no Chromium here; run: npx playwright-core install --with-deps chromium');
   }
   const served = serverUrl === undefined ? await serve(['--port', '0', ...args]) : null;
   const url = serverUrl ?? served!.url;
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', ...browserArgs] });
   return {
     browser,
     url,

@@ -1,4 +1,5 @@
 /** Models, health, metrics, and the description of all routes. */
+import { featuresOf } from '../../decode/engine-types.ts';
 import type { ServedModel } from '../../decode/engine-types.ts';
 import { route } from '../deps.ts';
 import type { Ctx, Deps, Route } from '../deps.ts';
@@ -17,14 +18,7 @@ const modelOf = ({ id, layout, contextLength, chat, infill }: ServedModel, { sta
   context_length: contextLength,
   max_output_length: contextLength - 1,
   pricing: pricing(id),
-  supported_features: [
-    ...(chat ? ['chat', 'tools'] : []),
-    ...(infill ? ['fim', 'edit'] : []),
-    'completions',
-    'json_mode',
-    'structured_outputs',
-    'diffusing',
-  ],
+  supported_features: featuresOf({ chat, infill }),
 });
 
 function health(c: Ctx, { engine }: Deps): Response {
