@@ -1,0 +1,117 @@
+/** What each cell of a puzzle shows after so many forwards of a run, and what is wrong with it. */
+import { MASKED } from '../../../src/decode/canvas.ts';
+import type { LookEvent } from '../../../src/decode/events.ts';
+import type { CellState, Frame } from '../../../src/decode/film.ts';
+import { decodeGrid } from '../../../src/train/sudoku-source.ts';
+import type { Grid, SudokuSize } from '../../../src/train/sudoku.ts';
+import { clashes } from '../../../src/train/sudoku.ts';
+import type { Recording } from '../../runs/recording.ts';
+
+export interface Sudoku {
+  size: SudokuSize;
+  givens: Grid;
+  /** The only one; null where there is none, or more. */
+  solution: Grid | null;
+}
+
+/**
+ * `clash`: the same digit stands twice in a row, column or box; `changed`: it stands where another digit was given;
+ * `different`: no clash yet, but the only solution has another digit there.
+ */
+export type Fault = 'clash' | 'changed' | 'different';
+
+export interface BoardCell {
+  /** 0 where masked. */
+  digit: number;
+  state: CellState | 'given';
+  /** Of the digit when it was committed; of a masked cell: of the digit that leads there. */
+  probability: number | null;
+  fault: Fault | null;
+  /** A digit stood here until this forward: masked again, or replaced at once. */
+  takenBack: number | null;
+}
+
+export interface Board {
+  cells: BoardCell[];
+  clashes: [number, number][];
+  committed: number;
+}
+
+/** Grid of a frame: 0 where masked, and where an autoregressive model has not been yet. */
+const gridOf = (frame: Frame, size: SudokuSize): Grid =>
+  decodeGrid(
+    Array.from({ length: size * size }, (_, cell) => frame.cells[cell]?.id ?? MASKED),
+    size,
+  );
+
+/** The board after `forwards` of them; before the first one, and without a run, the puzzle itself. */
+export function boardAt(sudoku: Sudoku, run: Recording | null, forwards: number): Board {
+  const { size, givens } = sudoku;
+  const past = run?.frames.filter(({ step }) => step !== null && step.nfe <= forwards) ?? [];
+  const frame = past.at(-1);
+  if (!run || !frame)
+    return judge(sudoku, givens, (cell) => ({ state: stateOf(givens[cell]), probability: null }));
+  const before = past.length > 1 ? gridOf(past.at(-2)!, size) : givens;
+  const isNow = frame.step?.nfe === forwards;
+  const look = run.looks.get(forwards);
+  const grid = gridOf(frame, size);
+  return judge(sudoku, grid, (cell) => {
+    const { id, state, probability } = frame.cells[cell] ?? {
+      id: MASKED,
+      state: 'masked',
+      probability: null,
+    };
+    const shown = givens[cell] !== 0 && probability === null ? stateOf(givens[cell]) : state;
+    return {
+      state: shown === 'fresh' && !isNow ? 'held' : shown,
+      probability: id === MASKED ? leading(look, frame.cells[0].position + cell) : probability,
+      takenBack: isNow && before[cell] !== 0 && before[cell] !== grid[cell] ? before[cell] : null,
+    };
+  });
+}
+
+const stateOf = (given: number): 'given' | 'masked' => (given === 0 ? 'masked' : 'given');
+
+const leading = (look: LookEvent | undefined, position: number): number | null =>
+  look?.candidates.find((candidate) => candidate.position === position)?.probability ?? null;
+
+type Shown = Pick<BoardCell, 'state' | 'probability'> & Partial<Pick<BoardCell, 'takenBack'>>;
+
+function judge({ size, givens, solution }: Sudoku, grid: Grid, show: (cell: number) => Shown): Board {
+  const pairs = clashes(grid, size);
+  const clashing = new Set(pairs.flat());
+  const fault = (cell: number): Fault | null => {
+    const digit = grid[cell];
+    if (digit === 0) return null;
+    if (givens[cell] !== 0 && digit !== givens[cell]) return 'changed';
+    if (clashing.has(cell)) return 'clash';
+    return solution !== null && digit !== solution[cell] ? 'different' : null;
+  };
+  const cells = Array.from(grid, (digit, cell): BoardCell => {
+    const shown = show(cell);
+    return {
+      takenBack: null,
+      ...shown,
+      // What a twin has not written yet is blank even where a digit is given.
+      state: digit === 0 ? 'masked' : shown.state,
+      digit,
+      fault: fault(cell),
+    };
+  });
+  return { cells, clashes: pairs, committed: cells.filter(({ state }) => state === 'fresh').length };
+}
+
+/** Digits that the model thought of at a cell in the last forward, the likeliest first. */
+export function thoughtsOf(
+  run: Recording,
+  forwards: number,
+  cell: number,
+): { digit: number; probability: number }[] {
+  const position = (run.frames[0]?.cells[0].position ?? 0) + cell;
+  const top =
+    run.looks.get(forwards)?.candidates.find((candidate) => candidate.position === position)?.top ?? [];
+  return top.flatMap(({ id, probability }) => {
+    const digit = Number(run.vocabulary.show(id));
+    return digit > 0 ? [{ digit, probability }] : [];
+  });
+}

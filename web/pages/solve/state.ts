@@ -1,0 +1,185 @@
+/** The puzzle, how it is to be solved, and the runs that did; kept while other views are looked at. */
+import { computed, effect, signal } from '@preact/signals';
+import type { CompleteOptions } from '../../../src/decode/complete.ts';
+import { MASKED } from '../../../src/decode/canvas.ts';
+import { createRng } from '../../../src/rng.ts';
+import { encodePuzzle, sudokuLength } from '../../../src/train/sudoku-source.ts';
+import type { SudokuLayout } from '../../../src/train/sudoku-source.ts';
+import {
+  countSolutions,
+  createPuzzle,
+  formatGrid,
+  onlySolution,
+  SUDOKU_SIZES,
+} from '../../../src/train/sudoku.ts';
+import type { Grid, SudokuSize } from '../../../src/train/sudoku.ts';
+import type { ModelInfo, RunError, RunRequest } from '../../runs/run.ts';
+import { RunError as Failure } from '../../runs/run.ts';
+import type { TimedRun } from '../../runs/timed.ts';
+import { timedRun } from '../../runs/timed.ts';
+import { models, notice, remembered } from '../../state.ts';
+import type { Sudoku } from './board.ts';
+
+/** A model that solves puzzles, by its name and the length of its rows. */
+export interface Solver {
+  model: string;
+  size: SudokuSize;
+  layout: SudokuLayout;
+}
+
+export function solversAmong(listed: readonly ModelInfo[]): Solver[] {
+  return listed.flatMap(({ id, layout, contextLength }): Solver[] => {
+    if (!/sudoku/i.test(id) || (layout !== 'full' && layout !== 'causal')) return [];
+    const size = SUDOKU_SIZES.find((one) => sudokuLength(one, layout) === contextLength);
+    return size === undefined ? [] : [{ model: id, size, layout }];
+  });
+}
+
+/** The row that a solver is given, masks where it answers. */
+export function puzzleCanvas(givens: Grid, { layout }: Solver): { ids: number[]; answerStart: number } {
+  const row = Array.from(encodePuzzle({ givens }, layout));
+  return layout === 'full'
+    ? { ids: row.map((id, at) => (at > 0 && givens[at - 1] === 0 ? MASKED : id)), answerStart: 1 }
+    : { ids: [...row, ...Array<number>(givens.length).fill(MASKED)], answerStart: row.length };
+}
+
+/** What text says of a puzzle: digits row by row; `.`, `0`, `_` or `*` for a blank; spaces and lines are ignored. */
+export function readPuzzle(text: string, size: SudokuSize): Grid | { problem: string } {
+  const signs = text.replaceAll(/[\s|+-]/g, '');
+  const alien = /[^\d._*]/u.exec(signs)?.[0];
+  if (alien !== undefined) {
+    return { problem: `“${alien}” is no digit. Wanted: 1 to ${size}, and a dot for a blank.` };
+  }
+  if (signs.length !== size * size) {
+    return {
+      problem: `That is ${signs.length} cells. Wanted: ${size * size}, row by row, a dot for a blank.`,
+    };
+  }
+  const high = Array.from(signs).find((sign) => Number(sign) > size);
+  if (high !== undefined)
+    return { problem: `There is no ${high} in a ${size}x${size} puzzle. Wanted: 1 to ${size}.` };
+  return Uint8Array.from(signs, (sign) => Number(sign) || 0);
+}
+
+/** New for every drawn puzzle; a puzzle can be drawn again by its number. */
+export const drawSeed = (): number => crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
+
+const solvers = computed(() => solversAmong(models.value));
+export const diffusionSolvers = computed(() => solvers.value.filter(({ layout }) => layout === 'full'));
+export const chosenModel = signal<string | null>(null);
+export const solver = computed(
+  () =>
+    diffusionSolvers.value.find(({ model }) => model === chosenModel.value) ??
+    diffusionSolvers.value[0] ??
+    null,
+);
+/** An autoregressive model for the same puzzles: of the same name, or any. */
+export const twin = computed(() => {
+  const others = solvers.value.filter(
+    ({ layout, size }) => layout === 'causal' && size === solver.value?.size,
+  );
+  return others.find(({ model }) => model === `${solver.value?.model}-ar`) ?? others[0] ?? null;
+});
+
+/** How many givens are wanted; null: the generator draws the number. */
+export const wantedGivens = remembered<number | null>('solve.wanted', null);
+const FIRST_PUZZLE = 7;
+/** The number that the puzzle was drawn by; null when it was typed. */
+export const puzzleSeed = signal<number | null>(FIRST_PUZZLE);
+
+/** What was typed outlives the tab. */
+const keptPuzzle = remembered<string | null>('solve.puzzle', null);
+
+function firstPuzzle(size: SudokuSize): Grid {
+  const kept = keptPuzzle.value === null ? null : readPuzzle(keptPuzzle.value, size);
+  if (kept instanceof Uint8Array) {
+    puzzleSeed.value = null;
+    return kept;
+  }
+  return createPuzzle(size, createRng(FIRST_PUZZLE, 'page'), wantedGivens.value ?? undefined).givens;
+}
+
+const size = computed<SudokuSize>(() => solver.value?.size ?? 6);
+export const givens = signal<Grid>(firstPuzzle(size.value));
+effect(() => {
+  if (givens.peek().length !== size.value ** 2) setGivens(firstPuzzle(size.value), puzzleSeed.peek());
+});
+
+export const solutions = computed(() => countSolutions(givens.value, size.value, 2));
+export const sudoku = computed<Sudoku>(() => ({
+  size: size.value,
+  givens: givens.value,
+  solution: onlySolution(givens.value, size.value),
+}));
+
+export function setGivens(grid: Grid, seed: number | null = null): void {
+  forget();
+  givens.value = grid;
+  puzzleSeed.value = seed;
+  keptPuzzle.value = seed === null ? formatGrid(grid) : null;
+}
+
+export function newPuzzle(seed = drawSeed()): void {
+  const { givens: drawn } = createPuzzle(
+    size.value,
+    createRng(seed, 'page'),
+    wantedGivens.value ?? undefined,
+  );
+  setGivens(drawn, seed);
+}
+
+/** Policy and its parameters, as `tintype` options. */
+export const strategy = remembered<CompleteOptions>('solve.strategy', { policy: 'confidenceThreshold' });
+export const drawnSeed = remembered('solve.seed', 1);
+export const wantsTwin = remembered('solve.twin', false);
+
+export interface Solving {
+  status: 'idle' | 'running' | 'waiting' | 'finished' | 'failed';
+  run: TimedRun | null;
+  twin: TimedRun | null;
+  error: RunError | null;
+}
+const IDLE: Solving = { status: 'idle', run: null, twin: null, error: null };
+export const solving = signal<Solving>(IDLE);
+
+let controller: AbortController | null = null;
+
+/** What was solved belongs to the puzzle and the settings of then. */
+export function forget(): void {
+  controller?.abort();
+  controller = null;
+  solving.value = IDLE;
+}
+
+/** One after the other, so that neither has the machine of the other. */
+export async function solveNow(): Promise<boolean> {
+  const [by, other] = [solver.value, wantsTwin.value ? twin.value : null];
+  if (by === null) return false;
+  forget();
+  const own = new AbortController();
+  controller = own;
+  const request = (one: Solver): RunRequest => ({
+    model: one.model,
+    source: { canvas: puzzleCanvas(givens.value, one) },
+    seed: drawnSeed.value,
+    candidates: one.size,
+    ...(one.layout === 'full' && { options: strategy.value }),
+  });
+  const watcher = {
+    started: () => (solving.value = { ...solving.value, status: 'running', error: null }),
+    waiting: (error: RunError) => (solving.value = { ...solving.value, status: 'waiting', error }),
+  };
+  try {
+    const run = await timedRun(request(by), own.signal, watcher);
+    const beside = other && (await timedRun(request(other), own.signal, watcher));
+    if (controller !== own) return false;
+    solving.value = { status: 'finished', run, twin: beside, error: null };
+    return true;
+  } catch (error) {
+    if (controller !== own) return false;
+    const known = error instanceof Failure ? error : new Failure('failed', String(error));
+    solving.value = { ...IDLE, status: known.code === 'aborted' ? 'idle' : 'failed', error: known };
+    if (known.code !== 'aborted') notice.value = `Not solved: ${known.message}`;
+    return false;
+  }
+}
