@@ -1,6 +1,5 @@
 /** Sudoku, all cells at once: a puzzle drawn, typed or pasted, solved by denoising, played back forward by forward. */
 import { useEffect, useState } from 'preact/hooks';
-import type { CompleteOptions } from '../../../src/decode/complete.ts';
 import { formatGrid } from '../../../src/train/sudoku.ts';
 import { place } from '../../route.ts';
 import { models, notice, prefersStill } from '../../state.ts';
@@ -30,26 +29,8 @@ import {
   twin,
   wantedGivens,
   wantsTwin,
+  WAYS,
 } from './state.ts';
-
-/** Three ways to go about it, of which the last two err on purpose. */
-const WAYS: { label: string; about: string; options: CompleteOptions }[] = [
-  {
-    label: 'Sure cells first',
-    about: 'Each forward fills every cell that the model is sure of',
-    options: { policy: 'confidenceThreshold', threshold: 0.9 },
-  },
-  {
-    label: 'Guess and repair',
-    about: 'Fills more than is sure, masks some of it again, thinks twice',
-    options: { policy: 'remdm', steps: 16, remask: 'rescale', eta: 0.5 },
-  },
-  {
-    label: 'All in one go',
-    about: 'One forward for the whole grid: cells cannot agree with each other',
-    options: { policy: 'fixedSteps', steps: 1 },
-  },
-];
 
 export default function Solve() {
   const [selected, select] = useState(0);
@@ -109,9 +90,51 @@ export default function Solve() {
         Every blank is a mask. Each forward looks at all of them at once and fills those that the policy
         picks, wherever they are.
       </p>
+      <div class="row actions">
+        {busy ? (
+          <button type="button" class="primary" onClick={forget}>
+            Stop
+          </button>
+        ) : (
+          <button
+            type="button"
+            class="primary"
+            disabled={solver.value === null || blanks === 0}
+            onClick={() => void start()}
+          >
+            Solve
+          </button>
+        )}
+        <button type="button" disabled={busy} onClick={() => draw()}>
+          New puzzle
+        </button>
+        <label>
+          <input
+            type="checkbox"
+            checked={wantsTwin.value}
+            disabled={twin.value === null || busy}
+            onChange={({ currentTarget }) => {
+              wantsTwin.value = currentTarget.checked;
+              if (currentTarget.checked && run !== null) void start();
+            }}
+          />
+          Twin beside it
+        </label>
+      </div>
+      <Standing blanks={blanks} />
+      {status === 'waiting' && (
+        <p class="error" role="alert">
+          The server does not answer. The puzzle is kept, and is asked again as soon as it is back.
+        </p>
+      )}
+      {status === 'failed' && (
+        <p class="error" role="alert">
+          Not solved: {error?.message}
+        </p>
+      )}
       <div class="solve-layout">
-        <section class="stack" aria-label="Puzzle">
-          <div class="boards" data-count={wantsTwin.value ? 2 : 1}>
+        <section class="stage" aria-label="Puzzle" data-boards={wantsTwin.value ? 2 : 1}>
+          <div class="boards">
             <figure class="board">
               <figcaption>
                 <b>Diffusion</b> <span class="soft">{solver.value?.model ?? 'no model yet'}</span>
@@ -139,41 +162,15 @@ export default function Solve() {
             )}
           </div>
           <Player at={at} last={last} set={setAt} playing={playing} setPlaying={setPlaying} run={run} />
-          <StepReport board={board} size={size} run={run} at={at} />
-          <Thoughts run={run} at={at} cell={selected} size={size} board={board} />
+          <div class="aside">
+            <StepReport board={board} size={size} run={run} at={at} />
+            <Thoughts run={run} at={at} cell={selected} size={size} board={board} />
+            <SudokuLegend />
+          </div>
         </section>
 
         <div class="stack">
-          <section class="card stack" aria-label="Controls">
-            <div class="row">
-              <button
-                type="button"
-                class="primary"
-                disabled={solver.value === null || blanks === 0 || busy}
-                onClick={() => void start()}
-              >
-                {status === 'running' ? 'Solving …' : 'Solve'}
-              </button>
-              <button type="button" disabled={busy} onClick={() => draw()}>
-                New puzzle
-              </button>
-              {busy && (
-                <button type="button" onClick={forget}>
-                  Stop
-                </button>
-              )}
-            </div>
-            <Standing blanks={blanks} />
-            {status === 'waiting' && (
-              <p class="error" role="alert">
-                The server does not answer. The puzzle is kept, and is asked again as soon as it is back.
-              </p>
-            )}
-            {status === 'failed' && (
-              <p class="error" role="alert">
-                Not solved: {error?.message}
-              </p>
-            )}
+          <section class="card stack" aria-label="Ways to solve">
             <div class="ways" role="group" aria-label="Way to solve">
               {WAYS.map(({ label, about, options }) => (
                 <button
@@ -192,18 +189,6 @@ export default function Solve() {
                 </button>
               ))}
             </div>
-            <label>
-              <input
-                type="checkbox"
-                checked={wantsTwin.value}
-                disabled={twin.value === null}
-                onChange={({ currentTarget }) => {
-                  wantsTwin.value = currentTarget.checked;
-                  if (currentTarget.checked && run !== null) void start();
-                }}
-              />
-              The autoregressive twin beside it
-            </label>
           </section>
 
           <details class="card">
@@ -318,7 +303,6 @@ export default function Solve() {
               </span>
             </div>
           </details>
-          <SudokuLegend />
         </div>
       </div>
       {models.value.length > 0 && solver.value === null && (

@@ -37,7 +37,7 @@ export function Player({
     <div class="player" role="group" aria-label="Forwards">
       <div class="row">
         <button type="button" disabled={none} onClick={() => go(0)} aria-label="To the start">
-          ⏮
+          |◀
         </button>
         <button type="button" disabled={none} onClick={() => go(at - 1)} aria-label="One forward back">
           ◀
@@ -57,7 +57,7 @@ export function Player({
           ▶
         </button>
         <button type="button" disabled={none} onClick={() => go(last)} aria-label="To the end">
-          ⏭
+          ▶|
         </button>
         <label class="speed">
           <span class="sr-only">Forwards a second</span>

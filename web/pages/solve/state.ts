@@ -128,8 +128,27 @@ export function newPuzzle(seed = drawSeed()): void {
   setGivens(drawn, seed);
 }
 
+/** Three ways to go about it, of which the last two err on purpose. */
+export const WAYS: { label: string; about: string; options: CompleteOptions }[] = [
+  {
+    label: 'Sure cells first',
+    about: 'Each forward fills every cell that the model is sure of',
+    options: { policy: 'confidenceThreshold', threshold: 0.9 },
+  },
+  {
+    label: 'Guess and repair',
+    about: 'Fills more than is sure, masks some of it again, thinks twice',
+    options: { policy: 'remdm', steps: 16, remask: 'rescale', eta: 0.5 },
+  },
+  {
+    label: 'All in one go',
+    about: 'One forward for the whole grid: cells cannot agree with each other',
+    options: { policy: 'fixedSteps', steps: 1 },
+  },
+];
+
 /** Policy and its parameters, as `tintype` options. */
-export const strategy = remembered<CompleteOptions>('solve.strategy', { policy: 'confidenceThreshold' });
+export const strategy = remembered<CompleteOptions>('solve.strategy', WAYS[0].options);
 export const drawnSeed = remembered('solve.seed', 1);
 export const wantsTwin = remembered('solve.twin', false);
 
