@@ -7,6 +7,7 @@ import { boardAt } from './board.ts';
 import type { Board } from './board.ts';
 import { SudokuGrid, SudokuLegend } from './grid.tsx';
 import { Player } from './player.tsx';
+import { readPuzzle } from './puzzle.ts';
 import { PolicyFields } from './policy-fields.tsx';
 import { Cost, StepReport, Thoughts } from './report.tsx';
 import './solve.css';
@@ -18,7 +19,6 @@ import {
   givens,
   newPuzzle,
   puzzleSeed,
-  readPuzzle,
   setGivens,
   solutions,
   solveNow,
