@@ -56,8 +56,11 @@ export default function Race() {
   const isEmpty = prompt.kind === 'code' && prompt.prefix.trim() === '';
   const recordings = racers.flatMap(({ id }) => lanes[id]?.recording ?? []);
   const longestDecodeMs = Math.max(1, ...recordings.map(({ done }) => done?.elapsedMs ?? 0));
-  const longestMs =
-    replayMs !== null ? longestDecodeMs : Math.max(1, ...racers.map(({ id }) => lanes[id]?.clockMs ?? 0));
+  const clocks = [
+    ...state.results.map(({ wallMs }) => wallMs),
+    ...racers.map(({ id }) => lanes[id]?.clockMs ?? 0),
+  ];
+  const longestMs = replayMs === null ? Math.max(1, ...clocks) : longestDecodeMs;
 
   const changed =
     <T,>(set: (value: T) => void) =>
@@ -156,9 +159,22 @@ export default function Race() {
         </label>
       </div>
       {chosenPrompt.value === 'own' && <OwnPrompt busy={busy} changed={changed} />}
-      <p class="race-progress" role="status">
-        {progress(state)}
-      </p>
+      <div class="race-bar">
+        <p role="status">{progress(state)}</p>
+        {status === 'finished' && recordings.length > 0 && (
+          <Replay
+            at={replayMs}
+            longestMs={longestDecodeMs}
+            playing={playing}
+            set={setReplayMs}
+            setPlaying={(next) => {
+              // Without motion the slider does it.
+              if (next && prefersStill()) setReplayMs(longestDecodeMs);
+              setPlaying(next && !prefersStill());
+            }}
+          />
+        )}
+      </div>
 
       <div class="lanes" data-count={racers.length}>
         {racers.map((racer) => (
@@ -181,19 +197,6 @@ export default function Race() {
               ? `None of the models can run on this prompt.`
               : 'Nobody runs: choose at least one below.'}
         </p>
-      )}
-      {status === 'finished' && recordings.length > 0 && (
-        <Replay
-          at={replayMs}
-          longestMs={longestDecodeMs}
-          playing={playing}
-          set={setReplayMs}
-          setPlaying={(next) => {
-            // Without motion the slider does it.
-            if (next && prefersStill()) setReplayMs(longestDecodeMs);
-            setPlaying(next && !prefersStill());
-          }}
-        />
       )}
       <Outcome state={state} />
 

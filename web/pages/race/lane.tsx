@@ -107,6 +107,7 @@ const SAID: Record<Lane['status'], string> = {
   waiting: 'the server is away; it starts again when it is back',
   done: 'the whole request',
   failed: '',
+  stopped: 'stopped',
 };
 
 const said = (lane: Lane | null): string =>
@@ -141,7 +142,7 @@ function Answer({
       {frame && recording ? (
         <CanvasText pieces={recording.pieces(frame)} label={`${label} wrote`} />
       ) : (
-        <span class="gap" aria-label="the gap">
+        <span class="gap" role="img" aria-label="the gap">
           ◌
         </span>
       )}

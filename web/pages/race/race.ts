@@ -51,7 +51,7 @@ export interface Result {
 }
 
 export interface Lane {
-  status: 'ready' | 'warming' | 'running' | 'waiting' | 'done' | 'failed';
+  status: 'ready' | 'warming' | 'running' | 'waiting' | 'done' | 'failed' | 'stopped';
   prompt: Prompt | null;
   recording: Recording | null;
   frame: Frame | null;
@@ -131,6 +131,10 @@ export async function startRace(plan: RacePlan): Promise<void> {
   } catch (error) {
     if (controller !== own) return;
     race.value = { ...race.value, status: 'stopped' };
+    for (const id of ids) {
+      const { status } = race.value.lanes[id] ?? READY;
+      if (status !== 'done' && status !== 'failed') setLane(id, { status: 'stopped' });
+    }
     if (!own.signal.aborted) notice.value = `The race broke off: ${String(error)}`;
   }
 }

@@ -38,42 +38,17 @@ export function Replay({
     return () => cancelAnimationFrame(drawing);
   }, [playing, speed, longestMs]);
   return (
-    <div class="card replay" role="group" aria-label="Replay">
-      <div class="row">
-        <button
-          type="button"
-          onClick={() => {
-            if (!playing && (at === null || at >= longestMs)) set(0);
-            setPlaying(!playing);
-          }}
-        >
-          {playing ? 'Pause' : 'Replay the last round side by side'}
-        </button>
-        <label>
-          Speed
-          <select
-            value={speed}
-            onChange={({ currentTarget }) => (speedOfReplay.value = Number(currentTarget.value))}
-          >
-            {SPEEDS.map((one) => (
-              <option key={one} value={one}>
-                {one === 1 ? 'as it ran' : `${Math.round(1 / one)} times slower`}
-              </option>
-            ))}
-          </select>
-        </label>
-        <button
-          type="button"
-          class="quiet"
-          disabled={at === null}
-          onClick={() => {
-            setPlaying(false);
-            set(null);
-          }}
-        >
-          Back to the result
-        </button>
-      </div>
+    <div class="replay" role="group" aria-label="Replay of the last round">
+      <button
+        type="button"
+        class="play"
+        onClick={() => {
+          if (!playing && (at === null || at >= longestMs)) set(0);
+          setPlaying(!playing);
+        }}
+      >
+        {playing ? 'Pause' : 'Replay side by side'}
+      </button>
       <input
         type="range"
         min="0"
@@ -87,6 +62,28 @@ export function Replay({
           set(currentTarget.valueAsNumber);
         }}
       />
+      <select
+        value={speed}
+        aria-label="Speed of the replay"
+        onChange={({ currentTarget }) => (speedOfReplay.value = Number(currentTarget.value))}
+      >
+        {SPEEDS.map((one) => (
+          <option key={one} value={one}>
+            {one === 1 ? 'as it ran' : `${Math.round(1 / one)} times slower`}
+          </option>
+        ))}
+      </select>
+      <button
+        type="button"
+        class="quiet"
+        disabled={at === null}
+        onClick={() => {
+          setPlaying(false);
+          set(null);
+        }}
+      >
+        Back to the result
+      </button>
     </div>
   );
 }

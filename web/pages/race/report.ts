@@ -138,13 +138,7 @@ export function tableOf(prompt: Prompt): Row[] {
 }
 
 const share = (some: number, all: number): string =>
-  some === all
-    ? all === 1
-      ? 'yes'
-      : `yes, ${all} of ${all}`
-    : some === 0
-      ? `no, 0 of ${all}`
-      : `${some} of ${all}`;
+  all === 1 ? (some === 1 ? 'yes' : 'no') : `${some} of ${all}`;
 
 /** Where and how it was run. */
 export function conditionsOf({ plan, orders, startedAt }: RaceState): Record<string, unknown> {

@@ -5,6 +5,7 @@ import { SUDOKU_BOXES } from '../../../src/train/sudoku.ts';
 import { MASK_GLYPH } from '../../../src/decode/canvas-frames.ts';
 import { doubtOf } from '../../views/canvas.tsx';
 import type { Board, BoardCell, Fault } from './board.ts';
+import './grid.css';
 
 interface Editing {
   selected: number;
