@@ -84,19 +84,21 @@ export function SudokuGrid({
                 data-edge-below={(row + 1) % boxRows === 0 && row + 1 < size ? '' : undefined}
                 {...(editing && {
                   role: 'gridcell',
-                  'aria-label': nameOf(cell, row, column),
                   'aria-selected': editing.selected === index,
                   tabIndex: editing.selected === index ? 0 : -1,
                   onClick: () => move(index),
                   onFocus: () => editing.select(index),
                 })}
               >
-                <span class="sudoku-digit">{cell.digit === 0 ? MASK_GLYPH : cell.digit}</span>
-                {cell.state !== 'given' && cell.probability !== null && (
-                  <span class="sudoku-sure">{percent(cell.probability)}</span>
-                )}
-                {cell.fault && <span class="sudoku-sign">{SIGNS[cell.fault]}</span>}
-                {cell.takenBack !== null && <s class="sudoku-taken">{cell.takenBack}</s>}
+                {editing && <span class="sr-only">{nameOf(cell, row, column)}</span>}
+                <span aria-hidden="true">
+                  <span class="sudoku-digit">{cell.digit === 0 ? MASK_GLYPH : cell.digit}</span>
+                  {cell.state !== 'given' && cell.probability !== null && (
+                    <span class="sudoku-sure">{percent(cell.probability)}</span>
+                  )}
+                  {cell.fault && <span class="sudoku-sign">{SIGNS[cell.fault]}</span>}
+                  {cell.takenBack !== null && <s class="sudoku-taken">{cell.takenBack}</s>}
+                </span>
               </div>
             );
           })}

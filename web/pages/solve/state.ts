@@ -2,6 +2,7 @@
 import { computed, effect, signal } from '@preact/signals';
 import type { CompleteOptions } from '../../../src/decode/complete.ts';
 import { createRng } from '../../../src/rng.ts';
+import { SUDOKU_TOKENS } from '../../../src/train/sudoku-source.ts';
 import { countSolutions, createPuzzle, formatGrid, onlySolution } from '../../../src/train/sudoku.ts';
 import type { Grid, SudokuSize } from '../../../src/train/sudoku.ts';
 import type { RunError, RunRequest } from '../../runs/run.ts';
@@ -130,7 +131,8 @@ export async function solveNow(): Promise<boolean> {
     model: one.model,
     source: { canvas: puzzleCanvas(givens.value, one) },
     seed: drawnSeed.value,
-    candidates: one.size,
+    // All of them, so that every digit is among them.
+    candidates: SUDOKU_TOKENS.vocabSize - 1,
     ...(one.layout === 'full' && { options: strategy.value }),
   });
   const watcher = {
