@@ -108,6 +108,8 @@ describe('fair turns', () => {
 describe('a race', () => {
   it('starts with two clicks, runs one at a time, and shows figures that are those of its runs', async () => {
     const { page, problems, close } = await rig.open('', CLIPBOARD);
+    await page.evaluate(() => localStorage.setItem('tintype.race.maxTokens', '16'));
+    await page.reload();
     let [inFlight, most, asked] = [0, 0, 0];
     page.on('request', (request) => {
       if (!request.url().endsWith('/v1/trace')) return;

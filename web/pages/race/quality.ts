@@ -1,6 +1,6 @@
 /** Whether what was written is any good, where that can be checked by rule. */
 import { validGrid, solves } from '../../../src/train/sudoku.ts';
-import { decodeGrid } from '../../../src/train/sudoku-source.ts';
+import { decodeGrid } from '../../../src/train/sudoku-rows.ts';
 import type { Recording } from '../../runs/recording.ts';
 import type { Prompt } from './racers.ts';
 
@@ -16,7 +16,7 @@ export async function qualityOf(prompt: Prompt, { text, frames }: Recording): Pr
   }
   const { size } = prompt.sudoku;
   const cells = frames.at(-1)?.cells.map(({ id }) => id) ?? [];
-  const grid = cells.length === size * size ? decodeGrid(cells, size) : [];
+  const grid = cells.length >= size * size ? decodeGrid(cells, size) : [];
   return { kind: 'puzzle', solved: solves(prompt.sudoku, grid), valid: validGrid(grid, size) };
 }
 

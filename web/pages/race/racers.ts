@@ -6,7 +6,7 @@ import { createPuzzle, onlySolution } from '../../../src/train/sudoku.ts';
 import type { SudokuSize } from '../../../src/train/sudoku.ts';
 import type { ModelInfo, RunRequest } from '../../runs/run.ts';
 import type { Sudoku } from '../solve/board.ts';
-import { puzzleCanvas, solversAmong } from '../solve/puzzle.ts';
+import { requestCanvas, solversAmong } from '../solve/puzzle.ts';
 
 export const RACER_IDS = ['diffusion', 'verify', 'twin', 'ar'] as const;
 export type RacerId = (typeof RACER_IDS)[number];
@@ -107,11 +107,10 @@ export function requestFor(racer: Racer, prompt: Prompt, maxTokens: number, seed
     const source = { prompt: prompt.prefix, suffix: prompt.suffix === '' ? null : prompt.suffix };
     return { model, source, maxTokens, temperature: 0, seed, options };
   }
-  const { size, givens } = prompt.sudoku;
   const layout = racer.layout === 'causal' ? 'causal' : 'full';
   return {
     model,
-    source: { canvas: puzzleCanvas(givens, { model, size, layout }) },
+    source: { canvas: requestCanvas(prompt.sudoku.givens, layout) },
     temperature: 0,
     seed,
     options,

@@ -1,8 +1,7 @@
 /** What each cell of a puzzle shows after so many forwards of a run, and what is wrong with it. */
 import { MASKED } from '../../../src/decode/canvas.ts';
-import type { LookEvent } from '../../../src/decode/events.ts';
-import type { CellState, Frame } from '../../../src/decode/film.ts';
-import { decodeGrid } from '../../../src/train/sudoku-source.ts';
+import type { Cell, CellState, Frame } from '../../../src/decode/film.ts';
+import { decodeGrid } from '../../../src/train/sudoku-rows.ts';
 import type { Grid, SudokuSize } from '../../../src/train/sudoku.ts';
 import { clashes } from '../../../src/train/sudoku.ts';
 import type { Recording } from '../../runs/recording.ts';
@@ -37,10 +36,16 @@ export interface Board {
   committed: number;
 }
 
-/** Grid of a frame: 0 where masked, and where an autoregressive model has not been yet. */
-const gridOf = (frame: Frame, size: SudokuSize): Grid =>
+/** What a frame holds in each cell: the last positions of the canvas are the grid; null where the run has not been. */
+function cellsOf(frame: Frame, { lines }: Recording, size: SudokuSize): (Cell | null)[] {
+  const canvas = lines.find((line) => line.type === 'canvas')!;
+  const first = canvas.ids.length - size * size - canvas.answerStart;
+  return Array.from({ length: size * size }, (_, cell) => frame.cells[first + cell] ?? null);
+}
+
+const gridOf = (cells: readonly (Cell | null)[], size: SudokuSize): Grid =>
   decodeGrid(
-    Array.from({ length: size * size }, (_, cell) => frame.cells[cell]?.id ?? MASKED),
+    cells.map((cell) => cell?.id ?? MASKED),
     size,
   );
 
@@ -51,29 +56,23 @@ export function boardAt(sudoku: Sudoku, run: Recording | null, forwards: number)
   const frame = past.at(-1);
   if (!run || !frame)
     return judge(sudoku, givens, (cell) => ({ state: stateOf(givens[cell]), probability: null }));
-  const before = past.length > 1 ? gridOf(past.at(-2)!, size) : givens;
   const isNow = frame.step?.nfe === forwards;
-  const look = run.looks.get(forwards);
-  const grid = gridOf(frame, size);
-  return judge(sudoku, grid, (cell) => {
-    const { id, state, probability } = frame.cells[cell] ?? {
-      id: MASKED,
-      state: 'masked',
-      probability: null,
-    };
-    const shown = givens[cell] !== 0 && probability === null ? stateOf(givens[cell]) : state;
+  const cells = cellsOf(frame, run, size);
+  const grid = gridOf(cells, size);
+  const before = past.length > 1 ? gridOf(cellsOf(past.at(-2)!, run, size), size) : givens;
+  return judge(sudoku, grid, (at) => {
+    const { state, probability } = cells[at] ?? { state: 'masked', probability: null };
+    const shown = givens[at] !== 0 && probability === null ? stateOf(givens[at]) : state;
     return {
       state: shown === 'fresh' && !isNow ? 'held' : shown,
-      probability: id === MASKED ? leading(look, frame.cells[0].position + cell) : probability,
-      takenBack: isNow && before[cell] !== 0 && before[cell] !== grid[cell] ? before[cell] : null,
+      probability:
+        grid[at] === 0 ? (thoughtsOf(run, forwards, at, size)[0]?.probability ?? null) : probability,
+      takenBack: isNow && before[at] !== 0 && before[at] !== grid[at] ? before[at] : null,
     };
   });
 }
 
 const stateOf = (given: number): 'given' | 'masked' => (given === 0 ? 'masked' : 'given');
-
-const leading = (look: LookEvent | undefined, position: number): number | null =>
-  look?.candidates.find((candidate) => candidate.position === position)?.probability ?? null;
 
 type Shown = Pick<BoardCell, 'state' | 'probability'> & Partial<Pick<BoardCell, 'takenBack'>>;
 
@@ -101,16 +100,17 @@ function judge({ size, givens, solution }: Sudoku, grid: Grid, show: (cell: numb
   return { cells, clashes: pairs, committed: cells.filter(({ state }) => state === 'fresh').length };
 }
 
-/** Digits that the model thought of at a cell in the last forward, the likeliest first. */
+/** Digits that the model thought of at a cell in a forward, the likeliest first; none where it did not look. */
 export function thoughtsOf(
   run: Recording,
   forwards: number,
   cell: number,
+  size: SudokuSize,
 ): { digit: number; probability: number }[] {
-  const position = (run.frames[0]?.cells[0].position ?? 0) + cell;
-  const top =
-    run.looks.get(forwards)?.candidates.find((candidate) => candidate.position === position)?.top ?? [];
-  return top.flatMap(({ id, probability }) => {
+  const canvas = run.lines.find((line) => line.type === 'canvas');
+  const position = (canvas?.ids.length ?? 0) - size * size + cell;
+  const looked = run.looks.get(forwards)?.candidates.find((candidate) => candidate.position === position);
+  return (looked?.top ?? []).flatMap(({ id, probability }) => {
     const digit = Number(run.vocabulary.show(id));
     return digit > 0 ? [{ digit, probability }] : [];
   });

@@ -1,7 +1,7 @@
 /** Which models solve puzzles, and what they are given; puzzles as text. */
-import { MASKED } from '../../../src/decode/canvas.ts';
-import { encodePuzzle, sudokuLength } from '../../../src/train/sudoku-source.ts';
-import type { SudokuLayout } from '../../../src/train/sudoku-source.ts';
+import { puzzleCanvas } from '../../../src/eval/sudoku-canvas.ts';
+import { sudokuLength } from '../../../src/train/sudoku-rows.ts';
+import type { SudokuLayout } from '../../../src/train/sudoku-rows.ts';
 import { SUDOKU_SIZES } from '../../../src/train/sudoku.ts';
 import type { Grid, SudokuSize } from '../../../src/train/sudoku.ts';
 import type { ModelInfo } from '../../runs/run.ts';
@@ -21,12 +21,10 @@ export function solversAmong(listed: readonly ModelInfo[]): Solver[] {
   });
 }
 
-/** The row that a solver is given, masks where it answers. */
-export function puzzleCanvas(givens: Grid, { layout }: Solver): { ids: number[]; answerStart: number } {
-  const row = Array.from(encodePuzzle({ givens }, layout));
-  return layout === 'full'
-    ? { ids: row.map((id, at) => (at > 0 && givens[at - 1] === 0 ? MASKED : id)), answerStart: 1 }
-    : { ids: [...row, ...Array<number>(givens.length).fill(MASKED)], answerStart: row.length };
+/** What a solver is asked to fill. */
+export function requestCanvas(givens: Grid, layout: SudokuLayout): { ids: number[]; answerStart: number } {
+  const { ids, answerStart } = puzzleCanvas({ givens }, layout);
+  return { ids: Array.from(ids), answerStart };
 }
 
 /** What text says of a puzzle: digits row by row; `.`, `0`, `_` or `*` for a blank; spaces and lines are ignored. */

@@ -91,7 +91,7 @@ export function Thoughts({
   size: SudokuSize;
   board: Board;
 }) {
-  const thoughts = run === null ? [] : thoughtsOf(run.recording, at, cell);
+  const thoughts = run === null ? [] : thoughtsOf(run.recording, at, cell, size);
   const byDigit = new Map(thoughts.map(({ digit, probability }) => [digit, probability]));
   const { state, probability, digit } = board.cells[cell] ?? board.cells[0];
   const said =

@@ -2,7 +2,7 @@
 import { computed, effect, signal } from '@preact/signals';
 import type { CompleteOptions } from '../../../src/decode/complete.ts';
 import { createRng } from '../../../src/rng.ts';
-import { SUDOKU_TOKENS } from '../../../src/train/sudoku-source.ts';
+import { SUDOKU_TOKENS } from '../../../src/train/sudoku-rows.ts';
 import { countSolutions, createPuzzle, formatGrid, onlySolution } from '../../../src/train/sudoku.ts';
 import type { Grid, SudokuSize } from '../../../src/train/sudoku.ts';
 import type { RunError, RunRequest } from '../../runs/run.ts';
@@ -11,7 +11,7 @@ import type { TimedRun } from '../../runs/timed.ts';
 import { timedRun } from '../../runs/timed.ts';
 import { models, notice, remembered } from '../../state.ts';
 import type { Sudoku } from './board.ts';
-import { drawSeed, puzzleCanvas, readPuzzle, solversAmong } from './puzzle.ts';
+import { drawSeed, readPuzzle, requestCanvas, solversAmong } from './puzzle.ts';
 import type { Solver } from './puzzle.ts';
 
 const solvers = computed(() => solversAmong(models.value));
@@ -129,7 +129,7 @@ export async function solveNow(): Promise<boolean> {
   controller = own;
   const request = (one: Solver): RunRequest => ({
     model: one.model,
-    source: { canvas: puzzleCanvas(givens.value, one) },
+    source: { canvas: requestCanvas(givens.value, one.layout) },
     seed: drawnSeed.value,
     // All of them, so that every digit is among them.
     candidates: SUDOKU_TOKENS.vocabSize - 1,
