@@ -28,8 +28,8 @@ export async function timedRun(
   { started, waiting }: RunWatcher = {},
 ): Promise<TimedRun> {
   for (;;) {
+    const from = source.value;
     try {
-      const from = source.value;
       if (from === null) throw new RunError('offline', 'nothing that runs models is there yet');
       const recording = createRecording(request);
       const startedMs = performance.now();
@@ -43,7 +43,8 @@ export async function timedRun(
     } catch (error) {
       const reason = error instanceof RunError ? error : new RunError('failed', String(error));
       if (signal.aborted) throw new RunError('aborted', 'given up');
-      if (!['offline', 'loading'].includes(reason.code)) throw reason;
+      // Only a server can come back by itself.
+      if (from?.kind === 'tab' || !['offline', 'loading'].includes(reason.code)) throw reason;
       waiting?.(reason);
       await Promise.race([watchServer(), aborted(signal)]);
     }

@@ -1,6 +1,6 @@
 /** Diffusion, verify and the twin on one prompt, one after another on the same machine. */
 import { signal } from '@preact/signals';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useMemo, useState } from 'preact/hooks';
 import { models, prefersStill, remembered } from '../../state.ts';
 import { drawSeed } from '../solve/puzzle.ts';
 import { LaneCard } from './lane.tsx';
@@ -61,6 +61,9 @@ export default function Race() {
     ...racers.map(({ id }) => lanes[id]?.clockMs ?? 0),
   ];
   const longestMs = replayMs === null ? Math.max(1, ...clocks) : longestDecodeMs;
+
+  // The clocks tick without it.
+  const outcome = useMemo(() => <Outcome state={state} />, [state.plan, state.results, status]);
 
   const changed =
     <T,>(set: (value: T) => void) =>
@@ -198,7 +201,7 @@ export default function Race() {
               : 'Nobody runs: choose at least one below.'}
         </p>
       )}
-      <Outcome state={state} />
+      {outcome}
 
       <div class="stack race-more">
         <details class="card">

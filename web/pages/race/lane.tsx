@@ -1,4 +1,5 @@
 /** One racer: its clock, its counts, its canvas as it develops. */
+import { useMemo } from 'preact/hooks';
 import type { Frame, Recording } from '../../runs/recording.ts';
 import { CanvasText } from '../../views/canvas.tsx';
 import { boardAt } from '../solve/board.ts';
@@ -34,6 +35,12 @@ export function LaneCard({
   const done = recording?.done ?? null;
   const isReplay = replayMs !== null && recording !== null && done !== null;
   const frame = isReplay ? frameAt(recording, replayMs) : (lane?.frame ?? null);
+  const gap = lane?.prompt ?? prompt;
+  // Drawn anew only when it changes: the clock beside it ticks with the screen, on the machine that runs the race.
+  const answer = useMemo(
+    () => <Answer frame={frame} recording={recording} prompt={gap} label={racer.label} />,
+    [frame, recording, gap, racer.label],
+  );
   const clockMs = isReplay ? Math.min(replayMs, done.elapsedMs) : (lane?.clockMs ?? 0);
   const forwards = isReplay
     ? recording.steps.filter(({ elapsedMs }) => elapsedMs <= replayMs).length
@@ -63,7 +70,7 @@ export function LaneCard({
       <div class="lane-bar" aria-hidden="true">
         <span style={{ inlineSize: `${Math.min(100, (clockMs / Math.max(1, longestMs)) * 100)}%` }} />
       </div>
-      <Answer frame={frame} recording={recording} prompt={lane?.prompt ?? prompt} label={racer.label} />
+      {answer}
       <p class="lane-counts figures soft">
         {forwards} forwards
         {done && !isReplay && (

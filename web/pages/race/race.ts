@@ -8,7 +8,7 @@ import type { Frame, Recording } from '../../runs/recording.ts';
 import { RunError } from '../../runs/run.ts';
 import type { TimedRun } from '../../runs/timed.ts';
 import { timedRun } from '../../runs/timed.ts';
-import { notice } from '../../state.ts';
+import { notice, source } from '../../state.ts';
 import type { Prompt, Racer, RacerId } from './racers.ts';
 import { drawOrders, drawPuzzle, marked, requestFor } from './racers.ts';
 import { qualityOf } from './quality.ts';
@@ -70,6 +70,8 @@ export interface RaceState {
   lanes: Partial<Record<RacerId, Lane>>;
   /** ISO 8601. */
   startedAt: string;
+  /** In words. */
+  computedBy: string;
 }
 
 const READY: Lane = { status: 'ready', prompt: null, recording: null, frame: null, clockMs: 0, error: null };
@@ -81,6 +83,7 @@ const IDLE: RaceState = {
   results: [],
   lanes: {},
   startedAt: '',
+  computedBy: '',
 };
 export const race = signal<RaceState>(IDLE);
 
@@ -114,6 +117,7 @@ export async function startRace(plan: RacePlan): Promise<void> {
     orders,
     lanes: readyLanes(),
     startedAt: new Date().toISOString(),
+    computedBy: source.value?.kind === 'tab' ? 'this browser tab' : `the server at ${location.host}`,
   };
   try {
     for (const racer of orders[0].map((id) => plan.racers.find((one) => one.id === id)!)) {

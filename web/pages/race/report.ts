@@ -141,10 +141,10 @@ const share = (some: number, all: number): string =>
   all === 1 ? (some === 1 ? 'yes' : 'no') : `${some} of ${all}`;
 
 /** Where and how it was run. */
-export function conditionsOf({ plan, orders, startedAt }: RaceState): Record<string, unknown> {
+export function conditionsOf({ plan, orders, startedAt, computedBy }: RaceState): Record<string, unknown> {
   return {
     startedAt,
-    page: location.host,
+    computedBy,
     browser: navigator.userAgent,
     cores: navigator.hardwareConcurrency,
     rounds: plan?.rounds,
