@@ -155,7 +155,8 @@ describe('solving', () => {
     for (const forward of [1, 2, 3]) {
       await page.keyboard.press('ArrowRight');
       const twin = page.getByRole('img', { name: 'What the twin has written' });
-      expect(await twin.locator('.sudoku-cell:not([data-state=masked])').count()).toBe(forward);
+      expect(await twin.locator('.sudoku-cell:not([data-state=unwritten])').count()).toBe(forward);
+      expect(await twin.locator('[data-taken-back]').count()).toBe(0);
     }
     await close();
   });

@@ -22,7 +22,8 @@ export type Fault = 'clash' | 'changed' | 'different';
 export interface BoardCell {
   /** 0 where masked. */
   digit: number;
-  state: CellState | 'given';
+  /** `unwritten`: an autoregressive model has not been there yet. */
+  state: CellState | 'given' | 'unwritten';
   /** Of the digit when it was committed; of a masked cell: of the digit that leads there. */
   probability: number | null;
   fault: Fault | null;
@@ -59,9 +60,12 @@ export function boardAt(sudoku: Sudoku, run: Recording | null, forwards: number)
   const isNow = frame.step?.nfe === forwards;
   const cells = cellsOf(frame, run, size);
   const grid = gridOf(cells, size);
-  const before = past.length > 1 ? gridOf(cellsOf(past.at(-2)!, run, size), size) : givens;
+  const before =
+    past.length > 1 ? gridOf(cellsOf(past.at(-2)!, run, size), size) : new Uint8Array(givens.length);
   return judge(sudoku, grid, (at) => {
-    const { state, probability } = cells[at] ?? { state: 'masked', probability: null };
+    const cell = cells[at];
+    if (cell === null) return { state: 'unwritten', probability: null };
+    const { state, probability } = cell;
     const shown = givens[at] !== 0 && probability === null ? stateOf(givens[at]) : state;
     return {
       state: shown === 'fresh' && !isNow ? 'held' : shown,
@@ -91,14 +95,20 @@ function judge({ size, givens, solution }: Sudoku, grid: Grid, show: (cell: numb
     return {
       takenBack: null,
       ...shown,
-      // What a twin has not written yet is blank even where a digit is given.
-      state: digit === 0 ? 'masked' : shown.state,
+      state: digit === 0 && shown.state !== 'unwritten' ? 'masked' : shown.state,
       digit,
       fault: fault(cell),
     };
   });
   return { cells, clashes: pairs, committed: cells.filter(({ state }) => state === 'fresh').length };
 }
+
+/** Before an autoregressive model has written anything: it writes givens too. */
+export const emptySheet = ({ size, givens }: Sudoku): Board =>
+  judge({ size, givens, solution: null }, new Uint8Array(givens.length), () => ({
+    state: 'unwritten',
+    probability: null,
+  }));
 
 /** Digits that the model thought of at a cell in a forward, the likeliest first; none where it did not look. */
 export function thoughtsOf(

@@ -92,7 +92,7 @@ export function SudokuGrid({
               >
                 {editing && <span class="sr-only">{nameOf(cell, row, column)}</span>}
                 <span aria-hidden="true">
-                  <span class="sudoku-digit">{cell.digit === 0 ? MASK_GLYPH : cell.digit}</span>
+                  <span class="sudoku-digit">{glyphOf(cell)}</span>
                   {cell.state !== 'given' && cell.probability !== null && (
                     <span class="sudoku-sure">{percent(cell.probability)}</span>
                   )}
@@ -108,6 +108,9 @@ export function SudokuGrid({
   );
 }
 
+const glyphOf = ({ digit, state }: BoardCell): string =>
+  state === 'unwritten' ? '' : digit === 0 ? MASK_GLYPH : String(digit);
+
 /** In the corner of a cell. */
 export const SIGNS: Record<Fault, string> = { clash: '✕', changed: '!', different: '≠' };
 const FAULTS: Record<Fault, string> = {
@@ -118,6 +121,7 @@ const FAULTS: Record<Fault, string> = {
 const STATES: Record<BoardCell['state'], string> = {
   given: 'given',
   masked: 'masked',
+  unwritten: 'not written yet',
   fresh: 'new',
   held: 'filled',
   settled: 'settled',
@@ -134,7 +138,7 @@ function nameOf(
 ): string {
   const parts = [
     `row ${row + 1}, column ${column + 1}:`,
-    digit === 0 ? 'masked' : `${digit}, ${STATES[state]}`,
+    digit === 0 ? STATES[state] : `${digit}, ${STATES[state]}`,
     ...(state !== 'given' && probability !== null ? [`${percent(probability)} % sure`] : []),
     ...(takenBack === null ? [] : [`${takenBack} was taken back`]),
     ...(fault ? [FAULTS[fault]] : []),
@@ -143,9 +147,9 @@ function nameOf(
 }
 
 function spoken({ cells }: Board): string {
-  const masks = cells.filter(({ digit }) => digit === 0).length;
+  const open = cells.filter(({ digit }) => digit === 0).length;
   const faults = cells.filter(({ fault }) => fault !== null).length;
-  return `${masks} of ${cells.length} cells masked, ${faults} wrong`;
+  return `${open} of ${cells.length} cells open, ${faults} wrong`;
 }
 
 /** What the signs mean. */

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { formatGrid } from '../../../src/train/sudoku.ts';
 import { place } from '../../route.ts';
 import { models, notice, prefersStill } from '../../state.ts';
-import { boardAt } from './board.ts';
+import { boardAt, emptySheet } from './board.ts';
 import type { Board } from './board.ts';
 import { SudokuGrid, SudokuLegend } from './grid.tsx';
 import { Player } from './player.tsx';
@@ -314,13 +314,9 @@ export default function Solve() {
   );
 }
 
-/** The twin starts with an empty sheet: it writes givens too. */
 function twinBoard(at: number): Board {
-  const puzzle = sudoku.value;
-  const empty = { ...puzzle, givens: new Uint8Array(puzzle.givens.length) };
   const recording = solving.value.twin?.recording ?? null;
-  const frames = recording !== null && at > 0;
-  return boardAt(frames ? puzzle : empty, recording, at);
+  return recording === null || at === 0 ? emptySheet(sudoku.value) : boardAt(sudoku.value, recording, at);
 }
 
 /** Below about a fifth of the cells no puzzle has one solution. */

@@ -27,6 +27,10 @@ export function Cost({ run, at }: { run: TimedRun | null; at: number }) {
 const cellName = (cell: number, size: SudokuSize): string =>
   `row ${Math.floor(cell / size) + 1} column ${(cell % size) + 1}`;
 
+/** The first few; the board shows all. */
+const listed = (items: readonly string[], most: number): string =>
+  items.slice(0, most).join('; ') + (items.length > most ? `; and ${items.length - most} more` : '');
+
 export function StepReport({
   board,
   size,
@@ -47,6 +51,9 @@ export function StepReport({
   const different = cells.flatMap(({ fault, digit }, cell) =>
     fault === 'different' ? [`${digit} in ${cellName(cell, size)}`] : [],
   );
+  const clashing = clashes.map(
+    ([a, b]) => `${cells[a].digit} in ${cellName(a, size)} and ${cellName(b, size)}`,
+  );
   const changed = cells.filter(({ fault }) => fault === 'changed').length;
   const masks = cells.filter(({ digit }) => digit === 0).length;
   const isSolved = masks === 0 && cells.every(({ fault }) => fault === null);
@@ -61,17 +68,9 @@ export function StepReport({
           `${committed} committed, ${masks} still masked.`
         )}
       </li>
-      {taken.length > 0 && <li>↺ Taken back: {taken.join('; ')}.</li>}
-      {clashes.length > 0 && (
-        <li class="error">
-          ✕ Clash:{' '}
-          {clashes
-            .map(([a, b]) => `${cells[a].digit} in ${cellName(a, size)} and ${cellName(b, size)}`)
-            .join('; ')}
-          .
-        </li>
-      )}
-      {different.length > 0 && <li class="error">≠ Not the solution: {different.join('; ')}.</li>}
+      {taken.length > 0 && <li>↺ Taken back: {listed(taken, 4)}.</li>}
+      {clashes.length > 0 && <li class="error">✕ Clash: {listed(clashing, 2)}.</li>}
+      {different.length > 0 && <li class="error">≠ Not the solution: {listed(different, 3)}.</li>}
       {changed > 0 && <li class="error">! {changed} givens changed.</li>}
     </ul>
   );
