@@ -162,8 +162,10 @@ export default function Race() {
         </label>
       </div>
       {chosenPrompt.value === 'own' && <OwnPrompt busy={busy} changed={changed} />}
-      <div class="race-bar">
-        <p role="status">{progress(state)}</p>
+      <div class="race-stage">
+        <p class="race-progress" role="status">
+          {progress(state)}
+        </p>
         {status === 'finished' && recordings.length > 0 && (
           <Replay
             at={replayMs}
@@ -177,20 +179,21 @@ export default function Race() {
             }}
           />
         )}
-      </div>
-
-      <div class="lanes" data-count={racers.length}>
-        {racers.map((racer) => (
-          <LaneCard
-            key={racer.id}
-            racer={racer}
-            lane={lanes[racer.id] ?? null}
-            prompt={state.plan?.prompt ?? prompt}
-            result={state.results.find((one) => one.racer === racer.id && one.round === state.round) ?? null}
-            replayMs={replayMs}
-            longestMs={longestMs}
-          />
-        ))}
+        <div class="lanes" data-count={racers.length}>
+          {racers.map((racer) => (
+            <LaneCard
+              key={racer.id}
+              racer={racer}
+              lane={lanes[racer.id] ?? null}
+              prompt={state.plan?.prompt ?? prompt}
+              result={
+                state.results.find((one) => one.racer === racer.id && one.round === state.round) ?? null
+              }
+              replayMs={replayMs}
+              longestMs={longestMs}
+            />
+          ))}
+        </div>
       </div>
       {racers.length === 0 && (
         <p class="error">

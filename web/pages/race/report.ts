@@ -118,7 +118,7 @@ export function tableOf(prompt: Prompt): Row[] {
       name: 'Prompt from cache',
       about: 'Prompt tokens whose keys and values were there already',
       cell: ({ cachedTokens, promptTokens }) => ({
-        value: `${counted(cachedTokens)} of ${counted(promptTokens)}`,
+        value: promptTokens === 0 ? '–' : `${counted(cachedTokens)} of ${counted(promptTokens)}`,
       }),
     },
     {

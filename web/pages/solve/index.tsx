@@ -281,7 +281,7 @@ export default function Solve() {
                   draw(puzzleSeed.value ?? undefined);
                 }}
               >
-                <option value="">as in training, a third to a half</option>
+                <option value="">as in training</option>
                 {givenCounts(size).map((count) => (
                   <option key={count} value={count}>
                     {count}
