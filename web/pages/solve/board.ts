@@ -120,8 +120,10 @@ export function thoughtsOf(
   const canvas = run.lines.find((line) => line.type === 'canvas');
   const position = (canvas?.ids.length ?? 0) - size * size + cell;
   const looked = run.looks.get(forwards)?.candidates.find((candidate) => candidate.position === position);
-  return (looked?.top ?? []).flatMap(({ id, probability }) => {
-    const digit = Number(run.vocabulary.show(id));
-    return digit > 0 ? [{ digit, probability }] : [];
-  });
+  const top = looked?.top ?? [];
+  const digits = decodeGrid(
+    top.map(({ id }) => id),
+    size,
+  );
+  return top.flatMap(({ probability }, i) => (digits[i] > 0 ? [{ digit: digits[i], probability }] : []));
 }
