@@ -1,5 +1,6 @@
 /** One run with the page's own clock on it. While the server is away it waits, and then asks again from the beginning. */
 import { source } from '../state.ts';
+import { createBreath } from './breathe.ts';
 import { createRecording } from './recording.ts';
 import type { Recording } from './recording.ts';
 import { RunError } from './run.ts';
@@ -35,9 +36,11 @@ export async function timedRun(
       const startedMs = performance.now();
       let firstTextMs: number | null = null;
       started?.(recording, startedMs);
+      const breathe = createBreath();
       for await (const line of from.run(request, signal)) {
         recording.push(line);
         if (line.type === 'block' && line.ids.length > 0) firstTextMs ??= performance.now() - startedMs;
+        await breathe();
       }
       return { recording, wallMs: performance.now() - startedMs, firstTextMs };
     } catch (error) {
