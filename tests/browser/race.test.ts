@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Page } from 'playwright-core';
+import type { Page, Request } from 'playwright-core';
 import { createRng } from '../../src/rng.ts';
 import { drawOrders, fieldFor, marked } from '../../web/pages/race/racers.ts';
 import { median } from '../../web/pages/race/report.ts';
@@ -116,10 +116,15 @@ describe('a race', () => {
       asked++;
       most = Math.max(most, ++inFlight);
     });
-    page.on('requestfinished', (request) => {
+    const ended = (request: Request): void => {
       if (request.url().endsWith('/v1/trace')) inFlight--;
-    });
+    };
+    page.on('requestfinished', ended);
+    page.on('requestfailed', ended);
     await page.getByRole('link', { name: 'Race' }).click();
+    await start(page).waitFor();
+    // The editor of the first screen asks as well.
+    [most, asked] = [0, 0];
     await start(page).click();
     await page.locator('.lane .piece').first().waitFor();
     await finished(page);
