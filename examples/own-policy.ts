@@ -6,10 +6,11 @@
  * Two cells that are guessed in the same step do not see each other. In a sudoku that matters most where they share a
  * row or a column, so `apart` takes what is nearly certain as it is, and of the rest one cell a row and column.
  */
-import { puzzleCanvas } from '../src/eval/sudoku.ts';
+import { puzzleCanvas } from '../src/eval/sudoku-canvas.ts';
 import { collect, confidenceThreshold, decode, loadDenoiser } from '../src/index.ts';
 import type { UnmaskPolicy } from '../src/index.ts';
-import { decodeGrid, evaluationPuzzles } from '../src/train/sudoku-source.ts';
+import { decodeGrid } from '../src/train/sudoku-rows.ts';
+import { evaluationPuzzles } from '../src/train/sudoku-source.ts';
 import { validGrid } from '../src/train/sudoku.ts';
 
 const SIZE = 6;

@@ -16,9 +16,10 @@ import { readInfillRows } from '../src/eval/documents.ts';
 import { evaluateFim } from '../src/eval/fim.ts';
 import { createInfill } from '../src/eval/infill.ts';
 import { mean } from '../src/eval/metrics.ts';
-import { puzzleCanvas } from '../src/eval/sudoku.ts';
+import { puzzleCanvas } from '../src/eval/sudoku-canvas.ts';
 import { loadDenoiser } from '../src/model/load.ts';
-import { decodeGrid, evaluationPuzzles } from '../src/train/sudoku-source.ts';
+import { decodeGrid } from '../src/train/sudoku-rows.ts';
+import { evaluationPuzzles } from '../src/train/sudoku-source.ts';
 import { validGrid } from '../src/train/sudoku.ts';
 
 type Row = [PolicyName, Partial<PolicyValues>];

@@ -10,7 +10,7 @@ import type { ModelConfig } from '../model/config.ts';
 import { describeCheckpoint } from '../model/hf.ts';
 import { parseTrainConfig, type TrainConfig } from '../train/config.ts';
 import { PRESETS } from '../train/presets.ts';
-import { SUDOKU_TOKENS } from '../train/sudoku-source.ts';
+import { SUDOKU_TOKENS } from '../train/sudoku-rows.ts';
 import { whole } from './options.ts';
 import { addRunOptions, resumedConfig, runInWorker, type RunFlags } from './train.ts';
 

@@ -8,7 +8,7 @@ import type { ModelConfig } from '../model/config.ts';
 import { saveCheckpoint } from '../model/hf.ts';
 import { createParameters, initialise, toTensors } from '../model/parameters.ts';
 import { createRng } from '../rng.ts';
-import { SUDOKU_TOKENS, sudokuTokenizer } from '../train/sudoku-source.ts';
+import { SUDOKU_TOKENS, sudokuTokenizer } from '../train/sudoku-rows.ts';
 import { addSudoku, formatSudoku } from './eval-sudoku.ts';
 
 let dir: string;

@@ -8,7 +8,7 @@ import { type ModelConfig, parameterCount } from '../model/config.ts';
 import { createDenoiser } from '../model/native.ts';
 import { createParameters, initialise, toTensors } from '../model/parameters.ts';
 import { createRng } from '../rng.ts';
-import { SUDOKU_TOKENS } from '../train/sudoku-source.ts';
+import { SUDOKU_TOKENS } from '../train/sudoku-rows.ts';
 import type { BenchResult, BenchRun } from './bench.ts';
 import { decoderConfiguration, llamaConfiguration, settledMs, weightBytes } from './bench-configurations.ts';
 import { planBench } from './bench-plan.ts';

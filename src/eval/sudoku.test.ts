@@ -3,15 +3,11 @@ import { MASKED } from '../decode/canvas.ts';
 import { TintypeError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Denoiser } from '../model/denoiser.ts';
-import {
-  encodePuzzle,
-  evaluationPuzzles,
-  SUDOKU_TOKENS,
-  sudokuLength,
-  type SudokuLayout,
-} from '../train/sudoku-source.ts';
+import { encodePuzzle, SUDOKU_TOKENS, sudokuLength, type SudokuLayout } from '../train/sudoku-rows.ts';
+import { evaluationPuzzles } from '../train/sudoku-source.ts';
 import { solves, validGrid, type Puzzle } from '../train/sudoku.ts';
-import { evaluateSudoku, puzzleCanvas } from './sudoku.ts';
+import { puzzleCanvas } from './sudoku-canvas.ts';
+import { evaluateSudoku } from './sudoku.ts';
 
 const SIZE = 4;
 const CELLS = SIZE * SIZE;

@@ -8,23 +8,17 @@
  * - `causal`: the twin reads the puzzle and writes the grid from left to right, one forward a cell, whatever the
  *   budget. A valid grid may be one of another puzzle: `solvedRate` tells.
  */
-import { appendCanvas, fixedCanvas, MASKED, type Canvas } from '../decode/canvas.ts';
 import { decode } from '../decode/decode.ts';
 import { collect } from '../decode/events.ts';
 import type { DecodeOptions } from '../decode/options.ts';
 import { TintypeError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Denoiser } from '../model/denoiser.ts';
-import {
-  decodeGrid,
-  encodePuzzle,
-  evaluationPuzzles,
-  SUDOKU_TOKENS,
-  sudokuLength,
-  type SudokuLayout,
-} from '../train/sudoku-source.ts';
+import { decodeGrid, SUDOKU_TOKENS, sudokuLength, type SudokuLayout } from '../train/sudoku-rows.ts';
+import { evaluationPuzzles } from '../train/sudoku-source.ts';
 import { solves, SUDOKU_SIZES, validGrid, type Puzzle, type SudokuSize } from '../train/sudoku.ts';
 import { mean } from './metrics.ts';
+import { puzzleCanvas } from './sudoku-canvas.ts';
 
 export interface SudokuOptions {
   /** Default: the largest that fits the model's context. */
@@ -123,13 +117,6 @@ export async function solveByModel(
 ): Promise<{ grid: Uint8Array; nfe: number }> {
   const { done } = await collect(decode(denoiser, puzzleCanvas(puzzle, layout), options));
   return { grid: decodeGrid(done.ids, puzzle.size), nfe: done.nfe };
-}
-
-/** The canvas that a model of this layout is to fill. */
-export function puzzleCanvas(puzzle: Puzzle, layout: SudokuLayout): Canvas {
-  const ids = encodePuzzle(puzzle, layout);
-  if (layout === 'causal') return appendCanvas(ids, puzzle.givens.length);
-  return fixedCanvas(ids.map((id) => (id === SUDOKU_TOKENS.tokens.mask ? MASKED : id)));
 }
 
 export function sudokuLayout({ layout, vocabSize }: ModelConfig): SudokuLayout {

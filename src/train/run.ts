@@ -18,7 +18,8 @@ import type { BatchSource } from './batch.ts';
 import { modelConfigOf, type TrainConfig } from './config.ts';
 import { createTextSource } from './packing.ts';
 import { openShards } from './shards.ts';
-import { createSudokuSource, sudokuTokenizer, SUDOKU_TOKENS } from './sudoku-source.ts';
+import { sudokuTokenizer, SUDOKU_TOKENS } from './sudoku-rows.ts';
+import { createSudokuSource } from './sudoku-source.ts';
 import { train, type TrainEvent } from './trainer.ts';
 
 export interface RunOptions {

@@ -1,14 +1,8 @@
 import { expect, test } from 'vitest';
 import { createRng } from '../rng.ts';
 import { createTokenizer } from '../text/json.ts';
-import {
-  createSudokuSource,
-  decodeGrid,
-  encodePuzzle,
-  evaluationPuzzles,
-  SUDOKU_TOKENS,
-  sudokuTokenizer,
-} from './sudoku-source.ts';
+import { decodeGrid, encodePuzzle, SUDOKU_TOKENS, sudokuTokenizer } from './sudoku-rows.ts';
+import { createSudokuSource, evaluationPuzzles } from './sudoku-source.ts';
 import { countSolutions, createPuzzle, formatGrid, solves, validGrid } from './sudoku.ts';
 
 const { bos, mask, pad } = SUDOKU_TOKENS.tokens;

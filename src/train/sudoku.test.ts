@@ -2,9 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createRng } from '../rng.ts';
 import {
+  clashes,
   countSolutions,
   createPuzzle,
   formatGrid,
+  onlySolution,
   solves,
   SUDOKU_SIZES,
   validGrid,
@@ -44,6 +46,38 @@ describe.each(SUDOKU_SIZES)('size %i', (size) => {
     const [fewest, most] = [Math.floor((size * size) / 3), Math.floor((size * size) / 2)];
     expect(Math.min(...givenCounts)).toBeGreaterThanOrEqual(fewest);
     expect(new Set(givenCounts).size).toBe(most - fewest + 1);
+  });
+
+  test('a wanted number of givens is met, or come close to where the solution would not stay unique', () => {
+    const count = (wanted: number): number =>
+      createPuzzle(size, createRng(3), wanted).givens.filter((digit) => digit > 0).length;
+    const half = Math.floor((size * size) / 2);
+    expect(count(half + 2)).toBe(half + 2);
+    expect(count(size * size)).toBe(size * size);
+    expect(count(1)).toBeGreaterThan(1);
+  });
+
+  test('the only solution is found from the givens alone', () => {
+    const { givens, solution } = createPuzzle(size, createRng(4));
+    const asGiven = givens.slice();
+    expect(onlySolution(givens, size)).toEqual(solution);
+    expect(givens).toEqual(asGiven);
+    expect(onlySolution(new Uint8Array(size * size), size)).toBeNull();
+    expect(onlySolution(Uint8Array.from([1, 1, ...new Uint8Array(size * size - 2)]), size)).toBeNull();
+  });
+
+  test('a full grid is valid exactly when no two cells clash', () => {
+    const { solution } = createPuzzle(size, createRng(5));
+    expect(clashes(solution, size)).toEqual([]);
+    expect(clashes(new Uint8Array(size * size), size)).toEqual([]);
+    fc.assert(
+      fc.property(fc.nat(size * size - 1), fc.integer({ min: 1, max: size }), (cell, digit) => {
+        const changed = solution.with(cell, digit);
+        const pairs = clashes(changed, size);
+        expect(pairs.length === 0).toBe(validGrid(changed, size));
+        expect(pairs.every((pair) => pair.includes(cell))).toBe(true);
+      }),
+    );
   });
 
   test('a function of the seed', () => {

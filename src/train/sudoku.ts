@@ -26,7 +26,12 @@ interface Board {
   unitsOf: Uint8Array;
 }
 
-const BOXES: Record<SudokuSize, [rows: number, columns: number]> = { 4: [2, 2], 6: [2, 3], 9: [3, 3] };
+/** The shape of a box. */
+export const SUDOKU_BOXES: Record<SudokuSize, [rows: number, columns: number]> = {
+  4: [2, 2],
+  6: [2, 3],
+  9: [3, 3],
+};
 
 const BOARDS = Object.fromEntries(SUDOKU_SIZES.map((size) => [size, createBoard(size)])) as Record<
   SudokuSize,
@@ -34,7 +39,7 @@ const BOARDS = Object.fromEntries(SUDOKU_SIZES.map((size) => [size, createBoard(
 >;
 
 function createBoard(size: SudokuSize): Board {
-  const [boxRows, boxColumns] = BOXES[size];
+  const [boxRows, boxColumns] = SUDOKU_BOXES[size];
   const unitsOf = new Uint8Array(size * size * 3);
   for (let cell = 0; cell < size * size; cell++) {
     const [row, column] = [Math.floor(cell / size), cell % size];
@@ -136,6 +141,27 @@ export function countSolutions(givens: Grid, size: SudokuSize, limit: number): n
   return solve(givens.slice(), BOARDS[size], limit, null);
 }
 
+/** The only grid that agrees with the givens; null when there is none, or more than one. */
+export function onlySolution(givens: Grid, size: SudokuSize): Grid | null {
+  if (countSolutions(givens, size, 2) !== 1) return null;
+  const grid = givens.slice();
+  solve(grid, BOARDS[size], 1, null);
+  return grid;
+}
+
+/** Pairs of cells that hold the same digit in one row, column or box, the lower first; blanks never clash. */
+export function clashes(grid: ArrayLike<number>, size: SudokuSize): [number, number][] {
+  const { unitsOf } = BOARDS[size];
+  const units = Array.from({ length: size * size }, (_, cell) => unitsOf.subarray(cell * 3, cell * 3 + 3));
+  return units.flatMap((own, a) =>
+    units.flatMap((other, b): [number, number][] =>
+      b > a && grid[a] !== 0 && grid[a] === grid[b] && own.some((unit, kind) => unit === other[kind])
+        ? [[a, b]]
+        : [],
+    ),
+  );
+}
+
 /** A random solved grid. Not uniform over all grids (backtracking favours some slightly), but every one can come. */
 export function randomGrid(size: SudokuSize, rng: Rng): Grid {
   const grid = new Uint8Array(size * size);
@@ -145,15 +171,15 @@ export function randomGrid(size: SudokuSize, rng: Rng): Grid {
 
 /**
  * A puzzle with exactly one solution. Cells of a random grid are emptied in random order, each only if the solution
- * stays unique, until as many givens are left as were drawn: from a third to a half of the cells (6x6: 12 to 18).
- * Should the drawn number be out of reach, the puzzle keeps more. About 16,000 (6x6) or 3,000 (9x9) a second.
+ * stays unique, until `wanted` givens are left, or as many as are drawn: from a third to a half of the cells (6x6: 12
+ * to 18). Should the number be out of reach, the puzzle keeps more. About 16,000 (6x6) or 3,000 (9x9) a second.
  */
-export function createPuzzle(size: SudokuSize, rng: Rng): Puzzle {
+export function createPuzzle(size: SudokuSize, rng: Rng, wanted?: number): Puzzle {
   const cells = size * size;
   const solution = randomGrid(size, rng);
   const givens = solution.slice();
   const [fewest, most] = [Math.floor(cells / 3), Math.floor(cells / 2)];
-  const target = fewest + rng.int(most - fewest + 1);
+  const target = wanted ?? fewest + rng.int(most - fewest + 1);
   let left = cells;
   for (const cell of permutation(cells, rng)) {
     if (left === target) break;

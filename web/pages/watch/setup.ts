@@ -90,7 +90,7 @@ async function puzzleSource(puzzle: string, layout: string): Promise<RunRequest[
         (wrong === undefined ? `here are ${cells.length} cells.` : `“${wrong}” is neither.`),
     );
   }
-  const { encodePuzzle } = await import('../../../src/train/sudoku-source.ts');
+  const { encodePuzzle } = await import('../../../src/train/sudoku-rows.ts');
   const givens = Uint8Array.from(cells, (cell) => (cell === '.' ? 0 : Number(cell)));
   if (layout !== 'full') {
     const prompt = encodePuzzle({ givens }, 'causal');
