@@ -110,15 +110,15 @@ describe('a race', () => {
     const { page, problems, close } = await rig.open('', CLIPBOARD);
     await page.evaluate(() => localStorage.setItem('tintype.race.maxTokens', '16'));
     await page.reload();
-    let [inFlight, most, asked] = [0, 0, 0];
+    const inFlight = new Set<Request>();
+    let [most, asked] = [0, 0];
     page.on('request', (request) => {
       if (!request.url().endsWith('/v1/trace')) return;
       asked++;
-      most = Math.max(most, ++inFlight);
+      inFlight.add(request);
+      most = Math.max(most, inFlight.size);
     });
-    const ended = (request: Request): void => {
-      if (request.url().endsWith('/v1/trace')) inFlight--;
-    };
+    const ended = (request: Request): void => void inFlight.delete(request);
     page.on('requestfinished', ended);
     page.on('requestfailed', ended);
     await page.getByRole('link', { name: 'Race' }).click();

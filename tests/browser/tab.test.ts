@@ -21,7 +21,7 @@ const GAP = { model: 'tintype-code', source: gaps(1, 240)[0], seed: 1 };
 
 beforeAll(async () => {
   rig = await openRig();
-  tab = await rig.open('#/write');
+  tab = await rig.open('#/dashboard');
   const { page } = tab;
   await page.getByText('Server ready').waitFor();
   askedBefore = await page.evaluate(() => performance.getEntriesByType('resource').map(({ name }) => name));
@@ -183,7 +183,10 @@ describe('models in the tab', () => {
   it.each(['light', 'dark'] as const)(
     'are chosen by keyboard on a phone, %s, and stay chosen',
     async (scheme) => {
-      const { page, problems, close } = await rig.open('#/write', { colorScheme: scheme, viewport: PHONE });
+      const { page, problems, close } = await rig.open('#/dashboard', {
+        colorScheme: scheme,
+        viewport: PHONE,
+      });
       await page.getByText('Server ready').waitFor();
       await page.getByRole('button', { name: 'This tab' }).focus();
       await page.keyboard.press('Enter');

@@ -316,7 +316,9 @@ describe('ghost text', () => {
     const { settings, type } = {
       settings: page.getByRole('group', { name: 'Settings' }),
       type: async (what: string) => {
-        await page.locator('.cm-content').focus();
+        const before = page.locator('.cm-line').filter({ hasText: 'toArray(): T[] {' });
+        await before.locator('xpath=following-sibling::*[1]').click();
+        await page.keyboard.press('End');
         await page.keyboard.type(what);
       },
     };
@@ -343,14 +345,14 @@ describe('ghost text', () => {
     await expect.poll(() => text(page)).toContain('abone\n');
     expect(await ghost(page).last().innerText()).toBe('two');
 
-    await settings.getByLabel('Mode').selectOption('verify');
+    await settings.getByRole('combobox', { name: /^Mode/ }).selectOption('verify');
     await type('c');
     await expect.poll(() => asked.at(-1)!.tintype.mode).toBe('verify');
-    await settings.getByLabel('Mode').selectOption('ar');
+    await settings.getByRole('combobox', { name: /^Mode/ }).selectOption('ar');
     await type('d');
     await expect.poll(() => asked.at(-1)!.model).toBe('tintype-code-ar');
     await page.reload();
-    await expect.poll(() => settings.getByLabel('Mode').inputValue()).toBe('ar');
+    await expect.poll(() => settings.getByRole('combobox', { name: /^Mode/ }).inputValue()).toBe('ar');
     await close();
   });
 });
@@ -374,7 +376,7 @@ describe('holes', () => {
     await page.locator('.write-figures', { hasText: '5 holes' }).waitFor();
     for (const mode of ['verify', 'ar']) {
       await page.getByRole('button', { name: 'Start over' }).click();
-      await page.getByLabel('Mode').selectOption(mode);
+      await page.getByRole('combobox', { name: /^Mode/ }).selectOption(mode);
       await page.locator('.cm-content').focus();
       const asked = page.waitForRequest('**/v1/trace');
       await page.keyboard.press('Control+Enter');
