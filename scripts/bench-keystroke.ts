@@ -87,7 +87,7 @@ const page = await browser.newPage();
 await page.addInitScript(CLOCK);
 const firstLoad = await load(page);
 await page.getByText('Server ready').waitFor();
-await page.getByLabel('Mode').selectOption(flags.mode);
+await page.getByRole('combobox', { name: /^Mode/ }).selectOption(flags.mode);
 
 page.on('dialog', (dialog) => void dialog.accept());
 

@@ -91,17 +91,17 @@ interface AxeViolation {
 export const overflows = (page: Page): Promise<boolean> =>
   page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
 
-const PICTURES = fileURLToPath(new URL('../../runs/screens/', import.meta.url));
+const FOLDER = fileURLToPath(new URL('../../runs/screens/', import.meta.url));
+const DOCS = fileURLToPath(new URL('../../docs/screens/', import.meta.url));
+/** Those that the README shows. */
+const SHOWN = ['write-filling', 'watch-light', 'race', 'solve-errors'];
 
 /**
- * A picture of the page; into docs/ with TINTYPE_PICTURES=docs, since pixels differ from machine to machine and would
- * change with every run of the tests.
+ * A picture of the page. With TINTYPE_PICTURES=docs those that the README shows are made anew; not with every run of the
+ * tests, since pixels differ from machine to machine.
  */
 export async function picture(page: Page, name: string): Promise<void> {
-  const folder =
-    process.env.TINTYPE_PICTURES === 'docs'
-      ? fileURLToPath(new URL('../../docs/screens/', import.meta.url))
-      : PICTURES;
+  const folder = process.env.TINTYPE_PICTURES === 'docs' && SHOWN.includes(name) ? DOCS : FOLDER;
   await mkdir(folder, { recursive: true });
   await page.screenshot({ path: join(folder, `${name}.png`) });
 }
