@@ -80,6 +80,9 @@ describe('compileJsonSchema', () => {
     ],
     [{ type: 'number', exclusiveMinimum: 0 }, [0.000001, 1, 12_345], [0, -1]],
     [{ type: 'number', multipleOf: 0.25 }, [0.25, 7.5, -1, 3], [0.3, 0.125]],
+    // Beyond, a quotient of doubles is not whole any more.
+    [{ type: 'number', multipleOf: 0.1 }, [0.7, 99999999.9], [444444444444444.4]],
+    [{ type: 'number', multipleOf: 0.1, minimum: 5e11 }, [500000000000.3], [0.7]],
     [{ type: 'string', minLength: 2, maxLength: 3 }, ['ab', 'é\n"', '😀😀'], ['a', 'abcd']],
     [{ type: 'string', pattern: 'b+' }, ['abc', 'b'], ['a', '']],
     [{ type: 'string', pattern: '^a|b$' }, ['ax', 'xb'], ['xa', 'bx']],

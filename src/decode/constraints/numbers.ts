@@ -25,6 +25,8 @@ export interface NumberFacts {
 const DIGITS = 15;
 const LARGEST = 10 ** DIGITS - 1;
 const FRACTION_DIGITS = 6;
+/** Of a quotient by a step that is no whole number. */
+const QUOTIENT_DIGITS = 9;
 /** States that remainders take. */
 const MOST_REMAINDERS = 10_000;
 
@@ -42,6 +44,7 @@ export function numberNode(facts: NumberFacts, integer: boolean, place: Place): 
   const parts = [
     ...(bounded ? [bounded] : multiples.length > 0 ? [PLAIN] : []),
     ...multiples.map((each) => multiplesOf(each, place)),
+    ...multiples.filter((each) => !Number.isInteger(each)).map((each) => divisible(each, [min, max])),
   ];
   return parts.length === 0 ? FREE : intersect(parts, place); // also one part: it comes out smaller
 }
@@ -206,6 +209,16 @@ function atMost({ value, exclusive }: Bound): Node {
     ),
     sequence(literal(whole), fractions),
   );
+}
+
+/**
+ * Numbers so short that readers who divide them by `step` as doubles, and look for a whole quotient within a millionth
+ * (Ajv's `multipleOfPrecision`), find it: 0.1 has no double, and neither has 444444444444444.4. Bounds may ask for more.
+ */
+function divisible(step: number, bounds: readonly (Bound | null)[]): Node {
+  const asked = bounds.map((bound) => (bound ? plainDigits(bound.value).whole.length : 1));
+  const whole = Math.max(QUOTIENT_DIGITS - plainDigits(step).fraction.length, ...asked);
+  return sequence(optional(MINUS), digits(1, whole), optional(sequence(POINT, digits(1, Infinity))));
 }
 
 /**
