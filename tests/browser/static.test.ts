@@ -5,6 +5,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runNode, root } from '../../scripts/setup.mjs';
 import { accessibility, openRig, overflows, PHONE } from './rig.ts';
@@ -57,6 +58,20 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+/** Holes and a puzzle, by the buttons that a person presses. */
+async function fillAndSolve(page: Page): Promise<void> {
+  await page.locator('nav a[href="#/write"]').click();
+  await page.getByRole('button', { name: /^Fill \d holes/ }).click();
+  await page.getByRole('button', { name: 'Start over' }).click({ timeout: 90_000 });
+  await page.getByRole('button', { name: /^Fill \d holes/ }).waitFor();
+  await page.locator('nav a[href="#/solve"]').click();
+  await page.getByRole('button', { name: 'Solve', exact: true }).click();
+  await page
+    .getByText(/\d+ of \d+ forwards/)
+    .first()
+    .waitFor({ timeout: 90_000 });
+}
+
 const GAP = { model: 'tintype-code', source: gaps(1, 240)[0], maxTokens: 8 };
 
 describe('the page without a server', () => {
@@ -79,6 +94,7 @@ describe('the page without a server', () => {
     await page.keyboard.press('Escape');
     const online = await runInTab(page, GAP);
     expect(online.ids.length).toBe(8);
+    await fillAndSolve(page);
 
     await page.context().setOffline(true);
     host.close();
@@ -89,6 +105,7 @@ describe('the page without a server', () => {
     await page.getByText(`WASM, ${threads} thread${threads === 1 ? '' : 's'}`, { exact: true }).waitFor();
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
     expect((await runInTab(page, GAP)).ids).toEqual(online.ids);
+    await fillAndSolve(page);
     for (const view of ['write', 'watch', 'race', 'solve']) {
       await page.locator(`nav a[href="#/${view}"]`).click();
       await page.locator('main h1').first().waitFor();
