@@ -22,7 +22,7 @@ const GRACE_MS = 10_000;
 
 const EXAMPLES = `
 The options of decoding are defaults here, for requests that do not say otherwise: {"tintype": {"mode": "verify", …}} in the
-body of a request takes the same names.
+body of a request takes the same names. They hold for the models of --model; without it, for tintype-code.
 
 Without keys ("tintype keys") the server is open, and listens on this machine only.
 
@@ -176,7 +176,13 @@ async function ownEngine(options: ServeOptions, logger: Logger): Promise<Complet
     modelDirs,
     threads: options.threads,
     overrides: overridesOf(options),
-    defaults: Object.fromEntries(tuned.map((each) => [each.id, decodeOptionsOf(options, each.options)])),
+    defaults: Object.fromEntries(
+      tuned.map((each, i) => [
+        each.id,
+        // Bundled models that nobody named are of several kinds: what fits the first one need not fit them.
+        options.model || i === 0 ? decodeOptionsOf(options, each.options) : each.options,
+      ]),
+    ),
     precisions: Object.fromEntries(tuned.map((each) => [each.id, options.precision ?? each.precision])),
     memoryBytes: options.memory,
     onConvert: (model, percent) => logger.info({ model, percent }, 'converting weights'),

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { finished, start, tintype, type Finished } from './run.ts';
+import { serve as bundled } from './served.ts';
 import { writeTinyModel } from './tiny-model.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'tintype-serve-'));
@@ -76,6 +77,23 @@ describe('tintype serve', () => {
     const long = await post({ prompt: 'x'.repeat(1000) });
     expect(long.status).toBe(400);
     expect((await json(long)).error).toMatchObject({ code: 'context_length_exceeded', param: 'prompt' });
+  });
+
+  it('takes options of decoding for tintype-code, and leaves the other bundled models as they are', async () => {
+    const served = await bundled(['--mode', 'verify', '--block-length', '4']);
+    const { data } = await json(await fetch(`${served.url}/v1/models`));
+    expect(data.map(({ id }: { id: string }) => id)).toEqual([
+      'tintype-code',
+      'tintype-code-ar',
+      'tintype-sudoku',
+      'tintype-sudoku-ar',
+    ]);
+    for (const model of ['tintype-code', 'tintype-code-ar']) {
+      const body = JSON.stringify({ model, prompt: 'let x = ', max_tokens: 4 });
+      expect((await fetch(`${served.url}/v1/completions`, { method: 'POST', body })).status).toBe(200);
+    }
+    served.child.kill('SIGTERM');
+    await served.end;
   });
 
   it('takes its port from TINTYPE_PORT and says what to do when it is taken', async () => {
