@@ -340,7 +340,7 @@ describe('ghost text', () => {
     await page.locator('.cm-ghost-more').waitFor();
     const { model, max_tokens, stop, tintype } = asked.at(-1)!;
     expect([model, max_tokens, stop]).toEqual(['tintype-code', 7, ['\n\n']]);
-    expect(tintype).toEqual({ mode: 'diffusion', threshold: 0.5 });
+    expect(tintype).toEqual({ mode: 'diffusion', threshold: 0.5, blockLength: 4 });
     await page.keyboard.press('Control+ArrowDown');
     await expect.poll(() => text(page)).toContain('abone\n');
     expect(await ghost(page).last().innerText()).toBe('two');
