@@ -96,9 +96,22 @@ describe('chat', () => {
       { permissions: ['clipboard-read', 'clipboard-write'] },
     );
     await composer(page).fill('A long one');
+    // From inside of the page: a tiny model is done before a click from here arrives.
+    const stopped = page.evaluate(
+      () =>
+        new Promise<void>((resolve) => {
+          const observer = new MutationObserver(() => {
+            const stop = [...document.querySelectorAll('button')].find((each) => each.textContent === 'Stop');
+            if (!stop || !document.querySelector('.answer[aria-busy=true] .piece')) return;
+            observer.disconnect();
+            stop.click();
+            resolve();
+          });
+          observer.observe(document.body, { childList: true, subtree: true });
+        }),
+    );
     await page.keyboard.press('Enter');
-    await page.locator('.answer[aria-busy=true] .piece').first().waitFor();
-    await page.getByRole('button', { name: 'Stop' }).click();
+    await stopped;
     await finished(page, 1);
     expect(await answers(page).first().locator('.acts').textContent()).toContain('stopped');
 
@@ -109,7 +122,8 @@ describe('chat', () => {
     await page.getByText('8 tokens').waitFor();
     await say(page, 'Second', 2);
     await page.getByRole('button', { name: 'Edit' }).first().click();
-    await page.keyboard.press('Escape');
+    await page.locator('textarea:focus').waitFor();
+    await page.getByLabel('Your message, to be changed').press('Escape');
     await page.locator('.message.user >> nth=0').locator('button:focus', { hasText: 'Edit' }).waitFor();
     await page.keyboard.press('Enter');
     await page.getByLabel('Your message, to be changed').fill('A short one');
