@@ -356,8 +356,11 @@ describe('other runs', () => {
   it('takes tokens back in a sudoku, and shows where', async () => {
     const { page: other, problems, close } = await rig.open('#/watch');
     await other.getByLabel('Model', { exact: true }).selectOption('tintype-sudoku');
-    await other.getByLabel(/A sudoku, 6 by 6/).waitFor();
-    await other.getByLabel(/A sudoku, 6 by 6/).fill('12');
+    const puzzle = other.getByLabel(/A sudoku, 6 by 6/);
+    // The first one is drawn a moment after the field is there.
+    await expect.poll(async () => (await puzzle.inputValue()).replace(/\s/g, '').length).toBe(36);
+    await puzzle.fill('12');
+    await expect.poll(() => puzzle.inputValue()).toBe('12');
     await other.getByRole('button', { name: 'Run', exact: true }).click();
     await other.getByRole('alert').getByText('here are 2 cells').waitFor();
     await other.getByRole('button', { name: 'Another puzzle' }).click();
