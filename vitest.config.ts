@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 /**
- * Two sets: `unit` lies beside the sources and stays under 30 s; `whole` (tests/) drives the built program,
- * compares with goldens and checks the house. `npm test` runs both.
+ * Three sets: `unit` lies beside the sources; `whole` (tests/) drives the built program, compares with goldens and checks
+ * the house; `browser` (tests/browser/) drives the page. `npm test` runs all.
  */
 export default defineConfig({
   test: {
@@ -22,7 +22,22 @@ export default defineConfig({
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'] } },
       {
         extends: true,
-        test: { name: 'whole', include: ['tests/**/*.test.ts'], globalSetup: 'tests/build.ts' },
+        test: {
+          name: 'whole',
+          include: ['tests/**/*.test.ts'],
+          exclude: ['tests/browser/**'],
+          globalSetup: 'tests/build.ts',
+        },
+      },
+      {
+        extends: true,
+        // A browser, a server and the test are three clocks: what fails once is tried once more, and then has failed.
+        test: {
+          name: 'browser',
+          include: ['tests/browser/**/*.test.ts'],
+          globalSetup: 'tests/build.ts',
+          retry: 1,
+        },
       },
     ],
   },
