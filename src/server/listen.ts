@@ -16,6 +16,8 @@ export interface Listening {
 }
 
 const KEEP_ALIVE_MS = 75_000;
+/** For requests that are cut off to say so. */
+const LAST_WORDS_MS = 1000;
 
 /** Opens the address, or rejects with what to do when it cannot. */
 export function listen(
@@ -39,11 +41,17 @@ export function listen(
 
 function close(server: Server, graceMs: number, onOverdue: () => void): Promise<void> {
   return new Promise((resolve) => {
-    const overdue = setTimeout(onOverdue, graceMs);
+    let last: NodeJS.Timeout | undefined;
+    const overdue = setTimeout(() => {
+      onOverdue();
+      // A connection that its client left in the middle of a stream may count as busy until its keep-alive is over.
+      last = setTimeout(() => server.closeAllConnections(), LAST_WORDS_MS);
+    }, graceMs);
     // A kept-alive connection that becomes idle after `close` would hold the server for seconds.
     const sweep = setInterval(() => server.closeIdleConnections(), 50);
     server.close(() => {
       clearTimeout(overdue);
+      clearTimeout(last);
       clearInterval(sweep);
       resolve();
     });
