@@ -120,13 +120,14 @@ async function serve(options: ServeOptions): Promise<void> {
   const traces = telemetryOptions(process.env);
   const telemetry =
     traces && createTelemetry({ ...traces, onError: (err) => logger.warn({ err }, 'spans are not sent') });
+  const built = builtPage();
   const page = pageParts({ dataDir: options.data, runsDir: options.runs });
   const app = createApp({
     engine: lateEngine(loading),
     logger,
     shutdown: overdue.signal,
-    page: builtPage(),
-    pageModels: builtPage() === undefined ? undefined : bundledModels(),
+    page: built,
+    pageModels: built === undefined ? undefined : bundledModels(),
     ...accounts.parts,
     routes: [...(accounts.parts.routes ?? []), ...page.routes],
     guards: [...(telemetry ? [telemetry.guard] : []), ...(accounts.parts.guards ?? [])],

@@ -1,4 +1,5 @@
 /** The microscope: one run, step by step. */
+import { OpenJson } from './open-json.tsx';
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { groupCells } from '../../../src/decode/canvas-frames.ts';
 import type { Recording } from '../../runs/recording.ts';
@@ -266,25 +267,10 @@ const linesAtEnd = (text: string): string => text.split('\n').slice(-LINES).join
 const linesAtStart = (text: string): string => text.split('\n').slice(0, LINES).join('\n');
 
 function EmptyMicroscope({ isRunning, onOpen }: { isRunning: boolean; onOpen: (file: File) => void }) {
-  const input = useRef<HTMLInputElement>(null);
   return (
     <div class="empty card">
       <p class="soft">{isRunning ? 'Waiting for the first forward …' : EMPTY}</p>
-      <button type="button" onClick={() => input.current!.click()}>
-        Open JSON …
-      </button>
-      <input
-        ref={input}
-        type="file"
-        hidden
-        accept=".json,application/json"
-        aria-label="Transcript to open"
-        onChange={(event) => {
-          const [file] = event.currentTarget.files ?? [];
-          event.currentTarget.value = '';
-          if (file) onOpen(file);
-        }}
-      />
+      <OpenJson onOpen={onOpen} />
     </div>
   );
 }

@@ -1,5 +1,6 @@
 /** A run to give away: as a link that holds it, as a file, as a picture. */
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { OpenJson } from './open-json.tsx';
+import { useEffect, useState } from 'preact/hooks';
 import type { Recording, SavedRun } from '../../runs/recording.ts';
 import { linkTo } from '../../route.ts';
 import { notice } from '../../state.ts';
@@ -21,7 +22,6 @@ export interface ShareProps {
 
 export function Share({ recording, onOpen }: ShareProps) {
   const [result, setResult] = useState<Result | null>(null);
-  const input = useRef<HTMLInputElement>(null);
   useEffect(() => setResult(null), [recording]);
   const isWhole = recording.done !== null;
   const say = (next: Result): void => {
@@ -83,21 +83,7 @@ export function Share({ recording, onOpen }: ShareProps) {
             {kind.toUpperCase()}
           </button>
         ))}
-        <button type="button" onClick={() => input.current!.click()}>
-          Open JSON …
-        </button>
-        <input
-          ref={input}
-          type="file"
-          hidden
-          accept=".json,application/json"
-          aria-label="Transcript to open"
-          onChange={(event) => {
-            const [file] = event.currentTarget.files ?? [];
-            event.currentTarget.value = '';
-            if (file) onOpen(file);
-          }}
-        />
+        <OpenJson onOpen={onOpen} />
       </div>
       {result?.kind === 'link' ? (
         <div class="link">
