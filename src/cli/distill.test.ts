@@ -30,7 +30,7 @@ describe('the recipe of tintype distill', () => {
       ropeTheta: 500,
       blockLength: 16,
     });
-    expect(config.objective).toMatchObject({ kind: 'blockDiffusion', blockLengths: [16] });
+    expect(config.objective).toMatchObject({ kind: 'blockDiffusion', blockLengths: [8, 16] });
     expect(config.data).toMatchObject({ kind: 'text', tokenizer: 'some/dir' });
     expect(config.init).toBe('some/dir');
     // The rate falls from the start of the run to its end, whatever its length.

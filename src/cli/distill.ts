@@ -17,13 +17,13 @@ import { addRunOptions, resumedConfig, runInWorker, type RunFlags } from './trai
 /** What each method changes of the objective. */
 const METHODS = {
   /** Certain of what is right: LLaDA2.0 (2512.15745). */
-  cap: { certainty: { weight: 1, temperature: 1 } },
+  cap: { ownRate: 0, certainty: { weight: 1, temperature: 1 } },
   /** The same, sharper: dParallel (2509.26488). */
-  certainty: { certainty: { weight: 2, temperature: 0.5 } },
-  /** Blocks become what the model itself would write there, token by token. */
-  own: { targets: 'own', certainty: null },
+  certainty: { ownRate: 0, certainty: { weight: 2, temperature: 0.5 } },
+  /** Most blocks become, from nothing, what the model itself would write there token by token. */
+  own: { ownRate: 0.7, certainty: null },
   /** The masks alone. */
-  none: { certainty: null },
+  none: { ownRate: 0, certainty: null },
 } as const;
 
 const MASKINGS = ['exactCount', 'suffix', 'trajectory'] as const;
@@ -105,10 +105,10 @@ export function distillConfig(model: ModelConfig, dir: string, flags: DistillFla
     objective: {
       ...preset.objective,
       // What a block would become token by token is told by causal rows, which this layout lacks.
-      ...(layout === 'blockCausal' ? { targets: 'data', masking: 'trajectory', ...METHODS.cap } : {}),
-      ...(flags.method === undefined ? {} : METHODS[flags.method]),
+      ...(layout === 'blockCausal' ? { masking: 'trajectory', ...METHODS.cap } : {}),
+      ...(flags.method === undefined ? {} : methodFor(layout, flags.method)),
       ...(flags.masking === undefined ? {} : { masking: flags.masking }),
-      ...(layout === 'full' ? {} : { blockLengths: [blockLength] }),
+      ...(layout === 'full' ? {} : { blockLengths: [Math.ceil(blockLength / 2), blockLength] }),
     },
     data:
       data.kind === 'text'
@@ -119,12 +119,18 @@ export function distillConfig(model: ModelConfig, dir: string, flags: DistillFla
       ...schedule,
       warmupTokens: Math.min(schedule.warmupTokens, tokens / 10),
       totalTokens: tokens,
-      decayTokens: tokens,
+      decayTokens: Math.min(schedule.decayTokens, tokens),
     },
     init: dir,
     ...(flags.seed === undefined ? {} : { seed: flags.seed }),
     ...(flags.threads === undefined ? {} : { threads: flags.threads }),
   });
+}
+
+/** Only blocks over a context have a continuation: elsewhere nothing is said of it, or it is refused. */
+function methodFor(layout: ModelConfig['layout'], method: keyof typeof METHODS) {
+  const { ownRate, certainty } = METHODS[method];
+  return layout === 'full' && ownRate === 0 ? { certainty } : { ownRate, certainty };
 }
 
 function presetFor({ layout, modelType, vocabSize }: ModelConfig, dir: string) {

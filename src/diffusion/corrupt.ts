@@ -13,8 +13,9 @@
  * Levels are stratified over the groups of one call: each is uniform, together they cover the range evenly, which
  * takes most of the noise out of the loss (2107.00630, appendix I.1).
  *
- * Two options make the masks those that a decoder meets, and give up the bound for it: with `order` (when a decoder
- * would commit each token) the l masks are the latest and no longer any; with `leastMasked` l has a lower end.
+ * Three options make the masks those that a decoder meets, and give up the bound for it: with `order` (when a decoder
+ * would commit each token) the l masks are the latest and no longer any; with `leastMasked` l has a lower end; groups
+ * that are `whole` are as before the first commit.
  */
 import { assert } from '../errors.ts';
 import { choose, shuffle } from '../rng.ts';
@@ -37,6 +38,8 @@ export interface Corruption {
   order?: Float32Array | null;
   /** `exactCount`: smallest share of a group that is masked, 0 to 1. Default 0: one token. */
   leastMasked?: number;
+  /** `exactCount`: 1 where a group is masked whole, whatever its level. [N] */
+  whole?: Uint8Array | null;
 }
 
 export interface Corrupted {
@@ -71,7 +74,8 @@ export function stratified(n: number, rng: Rng): Float64Array {
 
 /** Masks a batch. @param ids clean tokens, [N] */
 export function corrupt(ids: Int32Array, corruption: Corruption): Corrupted {
-  const { eligible, groups, masking, schedule, maskTokenId, rng, order = null, leastMasked = 0 } = corruption;
+  const { eligible, groups, masking, schedule, maskTokenId, rng, order = null } = corruption;
+  const { leastMasked = 0, whole = null } = corruption;
   assert(
     eligible.length === ids.length && groups.length === ids.length,
     'eligible and groups cover the batch',
@@ -87,7 +91,8 @@ export function corrupt(ids: Int32Array, corruption: Corruption): Corrupted {
       for (const at of positions) if (rng.next() < chance) weightAt[at] = weight;
     } else {
       const L = positions.length;
-      const count = Math.min(L, 1 + Math.floor((leastMasked + (1 - leastMasked) * level) * L));
+      const share = whole?.[positions[0]] ? 1 : leastMasked + (1 - leastMasked) * level;
+      const count = Math.min(L, 1 + Math.floor(share * L));
       const chosen = order ? latest(positions, count, order) : choose(positions, count, rng);
       for (const at of chosen) weightAt[at] = L / count;
     }

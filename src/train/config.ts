@@ -58,11 +58,10 @@ const objectiveSchema = z.discriminatedUnion('kind', [
       .default('exactCount')
       .describe('suffix: the end of a block, with gaps; trajectory: gaps where the model itself is sure'),
     schedule: z.enum(['linear', 'cosine']).default('linear'),
-    targets: z
-      .enum(['data', 'own'])
-      .default('data')
+    ownRate: share
+      .default(0)
       .describe(
-        'what a block is to become: the text, or what the model itself would write there, best token after best token (causalContext)',
+        'share of the blocks that are masked whole and are to become not the text but what the model itself would write there, best token after best token (causalContext)',
       ),
     arWeight: z.number().min(0).default(1).describe('weight of the next-token loss (causalContext)'),
     leastMasked,
@@ -169,15 +168,11 @@ export function parseTrainConfig(input: unknown): TrainConfig {
     });
   }
   const { objective, model } = config;
-  if (
-    objective.kind === 'blockDiffusion' &&
-    objective.targets === 'own' &&
-    model.layout !== 'causalContext'
-  ) {
+  if (objective.kind === 'blockDiffusion' && objective.ownRate > 0 && model.layout !== 'causalContext') {
     throw new TintypeError('bad_config', {
       what: 'only a causal context tells what the model itself would write',
-      got: `objective.targets own with layout ${model.layout}`,
-      wanted: 'layout causalContext, or targets data',
+      got: `objective.ownRate ${objective.ownRate} with layout ${model.layout}`,
+      wanted: 'layout causalContext, or ownRate 0',
     });
   }
   if (config.model.heads % config.model.kvHeads !== 0) {

@@ -129,17 +129,11 @@ export const PRESETS = {
   'code-distill': {
     name: 'tintype-code-distill',
     model: { layout: 'causalContext', blockLength: 8 },
-    objective: {
-      kind: 'blockDiffusion',
-      blockLengths: [8],
-      masking: 'suffix',
-      leastMasked: 0.5,
-      targets: 'own',
-    },
+    objective: { kind: 'blockDiffusion', blockLengths: [4, 8], ownRate: 0.7 },
     data: { ...TEXT, spmRate: 0.8 },
-    batch: { rows: 4, length: 256, microBatches: 4 },
-    optimizer: { kind: 'muon', learningRate: 1.5e-3, muonLearningRate: 2e-3 },
-    schedule: { warmupTokens: 12_000, totalTokens: 300_000, decayTokens: 300_000 },
+    batch: { rows: 2, length: 512, microBatches: 4 },
+    optimizer: { kind: 'muon', learningRate: 3e-3, muonLearningRate: 4.5e-3 },
+    schedule: { warmupTokens: 50_000, totalTokens: 1_700_000, decayTokens: 1_200_000 },
     init: 'models/tintype-code',
   },
   /** Fewer forwards from `sudoku`. */
