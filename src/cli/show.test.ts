@@ -1,33 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { codeTokenizer } from '../../tests/text-model.ts';
-import { MASKED } from '../decode/canvas.ts';
-import type { Cell, CellState, Frame } from '../decode/film.ts';
+import { cell, FRAME, frame, LAST, tokenizer } from '../../tests/frames.ts';
 import { createFrameView, surroundings } from './show.ts';
 
-const tokenizer = codeTokenizer();
 const AROUND = { before: '', after: '' };
-
-/** One token; the tests use texts that are one. */
-const cell = (text: string | null, state: CellState, position = 0): Cell => {
-  const [id, ...more] = text === null ? [MASKED] : tokenizer.encode(text);
-  expect(more).toEqual([]);
-  return { position, id, state, probability: null };
-};
-
-const frame = (...cells: Cell[]): Frame => ({
-  step: {
-    type: 'step',
-    nfe: 3,
-    kind: 'denoise',
-    positions: 4,
-    block: { start: 0, end: 4 },
-    masksLeft: 1,
-    elapsedMs: 12,
-  },
-  cells,
-});
-const FRAME = frame(cell('a', 'settled'), cell('=', 'held'), cell('\n', 'fresh'), cell(null, 'masked'));
-const LAST: Frame = { step: null, cells: [cell('a', 'settled'), cell('=', 'settled')] };
 
 // Built from strings: the lint rule against control characters in patterns is right everywhere else.
 const ESC = '\x1b';

@@ -1,32 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { codeTokenizer } from '../../tests/text-model.ts';
-import { MASKED } from './canvas.ts';
-import type { Cell, CellState, Frame } from './film.ts';
+import { cell, FRAME, frame, LAST, tokenizer } from '../../tests/frames.ts';
 import { drawRun, layOutRun } from './picture.ts';
-
-const tokenizer = codeTokenizer();
-
-/** One token; the tests use texts that are one. */
-const cell = (text: string | null, state: CellState, position = 0): Cell => {
-  const [id, ...more] = text === null ? [MASKED] : tokenizer.encode(text);
-  expect(more).toEqual([]);
-  return { position, id, state, probability: null };
-};
-
-const frame = (...cells: Cell[]): Frame => ({
-  step: {
-    type: 'step',
-    nfe: 3,
-    kind: 'denoise',
-    positions: 4,
-    block: { start: 0, end: 4 },
-    masksLeft: 1,
-    elapsedMs: 12,
-  },
-  cells,
-});
-const FRAME = frame(cell('a', 'settled'), cell('=', 'held'), cell('\n', 'fresh'), cell(null, 'masked'));
-const LAST: Frame = { step: null, cells: [cell('a', 'settled'), cell('=', 'settled')] };
 
 describe('drawRun', () => {
   it('draws a row for each frame and a cell for each token', () => {

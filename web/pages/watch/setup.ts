@@ -90,15 +90,10 @@ async function puzzleSource(puzzle: string, layout: string): Promise<RunRequest[
         (wrong === undefined ? `here are ${cells.length} cells.` : `“${wrong}” is neither.`),
     );
   }
-  const { encodePuzzle } = await import('../../../src/train/sudoku-rows.ts');
+  const { puzzleCanvas } = await import('../../../src/eval/sudoku-canvas.ts');
   const givens = Uint8Array.from(cells, (cell) => (cell === '.' ? 0 : Number(cell)));
-  if (layout !== 'full') {
-    const prompt = encodePuzzle({ givens }, 'causal');
-    const ids = [...prompt, ...cells.map(() => -1)];
-    return { canvas: { ids, answerStart: prompt.length } };
-  }
-  const [first, ...rest] = encodePuzzle({ givens }, 'full');
-  return { canvas: { ids: [first, ...rest.map((id, i) => (givens[i] === 0 ? -1 : id))], answerStart: 1 } };
+  const { ids, answerStart } = puzzleCanvas({ givens }, layout === 'full' ? 'full' : 'causal');
+  return { canvas: { ids: [...ids], answerStart } };
 }
 
 export const modesOf = (model: ModelInfo): readonly Mode[] =>
