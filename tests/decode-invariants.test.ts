@@ -252,6 +252,22 @@ describe.each(MODELS)('$name', ({ name, open, runs }) => {
     });
   });
 
+  it('drafts anew behind each draft that it checks: the same text, cached or not', async () => {
+    if (denoiser.config.layout !== 'causalContext') return;
+    await holds(async (canvas, options) => {
+      fc.pre(canvas.answerStart > 0 && !['fixedSteps', 'random'].includes(options.policy as string));
+      const verify = { ...options, mode: 'verify' } as const;
+      const once = await run(denoiser, canvas, verify);
+      for (const redrafts of [1, 2, 64]) {
+        const again = await run(denoiser, canvas, { ...verify, redrafts });
+        expect(again.done.ids).toEqual(once.done.ids);
+        expect(again.done.reason).toBe(once.done.reason);
+        const slow = await run(denoiser, canvas, { ...verify, redrafts, cache: 'none' });
+        expect(slow.done.ids).toEqual(once.done.ids);
+      }
+    });
+  });
+
   it('takes over the part of a draft that agrees', async () => {
     if (name !== 'toy causalContext, endless') return;
     let [accepted, drafted] = [0, 0];

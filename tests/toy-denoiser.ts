@@ -43,15 +43,31 @@ function isVisible(pattern: AttentionPattern, positions: Int32Array, q: number, 
   if (pattern.kind === 'explicit') throw new Error('the toy has no explicit patterns');
   if (pattern.kind === 'anchored') {
     if (q < pattern.clean) return k <= q;
-    return k >= pattern.clean || positions[k] < positions[pattern.clean];
+    const first = blockStart(pattern, q);
+    return k < pattern.clean ? positions[k] < positions[first] : blockStart(pattern, k) === first;
   }
   const block = (row: number): number => Math.floor((positions[row] - pattern.origin) / pattern.blockLength);
   return block(k) <= block(q);
 }
 
+/** First row of the block that holds row q, behind the clean ones. */
+function blockStart(
+  { clean, blocks = [] }: Extract<AttentionPattern, { kind: 'anchored' }>,
+  q: number,
+): number {
+  let start = clean;
+  for (const rows of blocks) {
+    if (q < start + rows) break;
+    start += rows;
+  }
+  return start;
+}
+
 /** How many places of the cache row q sees. */
 const visiblePlaces = (pattern: AttentionPattern, positions: Int32Array, q: number, length: number): number =>
-  pattern.kind === 'anchored' && q >= pattern.clean ? Math.min(length, positions[pattern.clean]) : length;
+  pattern.kind === 'anchored' && q >= pattern.clean
+    ? Math.min(length, positions[blockStart(pattern, q)])
+    : length;
 
 function createToyCache(states: [number, number][] = []): ToyCache {
   return {

@@ -62,8 +62,9 @@ it less, but with more than one thread it counts cores that spin.
 Useful tokens a second favour the model that writes longer answers, since the prompt costs the same for all. Look at
 --full-length too, where all write as many, for the speed of decoding alone.
 
-Configurations: diffusion and verify at each of --thresholds (above 1: one token a forward), ar (the same file, one token
-at a time), the twin, and the twin in llama.cpp as f32, f16, q8_0 and q4_0 where llama.cpp can be had:
+Configurations: diffusion and verify at each of --thresholds (above 1: one token a forward), verify@0.3+2 (with two
+redrafts), ar (the same file, one token at a time), the twin, and the twin in llama.cpp as f32, f16, q8_0 and q4_0 where
+llama.cpp can be had:
   ${LLAMA_INSTALL}
 or --llama-server PATH, a binary of llama.cpp. It gets the same token ids, threads and stop, greedy, f16 keys and values.
 

@@ -118,6 +118,11 @@ export function addDecodeOptions(command: Command): Command {
   }
   command.addHelpText('after', samplerHelp);
   return command
+    .option(
+      '--redrafts <n>',
+      'verify: draft anew behind so many of the drafts that a forward checks; fewer forwards, of more rows (default: 0)',
+      numberOf,
+    )
     .addOption(
       new Option(
         '--cache <mode>',

@@ -38,7 +38,16 @@ export interface Look {
   window: Span;
   /** Positions to tell about, ascending: masked or committed ones of the window, or ones that the context predicts. */
   query: readonly number[];
+  /**
+   * Further windows, each as if the text ended where it begins and all behind were masked; the first position of each is
+   * for the context to predict, the others are told about, window by window, after those of `query`.
+   */
+  branches?: readonly Span[];
 }
+
+/** What a branch is told about. */
+export const branchQuery = ({ start, end }: Span): number[] =>
+  Array.from({ length: Math.max(0, end - start - 1) }, (_, i) => start + 1 + i);
 
 /** What it found. */
 export interface Looked {
@@ -112,30 +121,36 @@ function createExactContext(
 
   /** Clean rows [start, contextEnd), then the block's rows, which begin with the last clean token. */
   function anchoredRun(
-    { ids, contextEnd, window, query }: Look,
+    { ids, contextEnd, window, query, branches = [] }: Look,
     start: number,
     predicted: number,
   ): ForwardRun {
     const clean = contextEnd - start;
-    const anchor = Math.max(0, contextEnd - 1);
-    const hasBlock = query.length > predicted;
-    const blockEnd = hasBlock ? window.end : anchor;
-    const rows = Int32Array.from([
-      ...positionsFrom(start, clean),
-      ...positionsFrom(anchor, blockEnd - anchor),
-    ]);
+    const rows = [...positionsFrom(start, clean)];
+    const tokens = rows.map((position) => ids[position]);
+    const asked = query.slice(0, predicted).map((position) => position - 1 - start);
+    const blocks: number[] = [];
+    /** A block begins with the last token that is clean for it. */
+    const add = (span: Span, wanted: readonly number[], tokenAt: (position: number) => number): void => {
+      const anchor = Math.max(0, span.start - 1);
+      asked.push(...wanted.map((position) => rows.length + position - anchor));
+      blocks.push(span.end - anchor);
+      tokens.push(...Array.from({ length: span.end - anchor }, (_, i) => tokenAt(anchor + i)));
+      rows.push(...positionsFrom(anchor, span.end - anchor));
+    };
+    if (query.length > predicted) {
+      add({ start: contextEnd, end: window.end }, query.slice(predicted), (position) => ids[position]);
+    }
+    for (const branch of branches) {
+      add(branch, branchQuery(branch), (position) => (position < branch.start ? ids[position] : MASKED));
+    }
     return {
-      ids: runIds(
-        denoiser,
-        rows.map((position) => ids[position]),
-      ),
-      positions: rows,
-      attention: hasBlock ? { kind: 'anchored', clean } : { kind: 'causal' },
+      ids: runIds(denoiser, tokens),
+      positions: Int32Array.from(rows),
+      attention: blocks.length > 0 ? { kind: 'anchored', clean, blocks } : { kind: 'causal' },
       cache,
       write: clean,
-      query: Int32Array.from(query, (position, i) =>
-        i < predicted ? position - 1 - start : clean + position - anchor,
-      ),
+      query: Int32Array.from(asked),
     };
   }
 

@@ -4,7 +4,8 @@
  *   while the answer is not finished
  *     look     one forward: settled text enters the cache, the active positions get their distributions
  *     check    verify only: does each drafted token equal what one token at a time would have written?
- *     choose   the policy commits the positions that it is sure of (and may mask others again)
+ *     choose   the policy commits the positions that it is sure of (and may mask others again), behind the last draft
+ *              that stands
  *     settle   finished text moves behind us for good
  *
  * What differs between models is data: see `layouts.ts` (which positions are active), `context.ts` and `frozen.ts` (what
@@ -18,7 +19,7 @@ import type { Denoiser } from '../model/denoiser.ts';
 import { createBlocks } from './blocks.ts';
 import { checkCanvas, MASKED, maskedPositions, openStart } from './canvas.ts';
 import type { Canvas, Span } from './canvas.ts';
-import { createContext } from './context.ts';
+import { branchQuery, createContext } from './context.ts';
 import type { KeepRequest } from './context.ts';
 import type { CommittedToken, DecodeEvent, DoneEvent } from './events.ts';
 import { planLayout } from './layouts.ts';
@@ -42,7 +43,7 @@ export async function* decode(
   const { config } = denoiser;
   checkCanvas(canvas, config);
   const settings = resolveOptions(options, denoiser, canvas);
-  const { policy, verify, stop, signal, now, rng, bias, prefixCache, recipe, inspect } = settings;
+  const { policy, verify, redrafts, stop, signal, now, rng, bias, prefixCache, recipe, inspect } = settings;
   const ids = canvas.ids.slice();
   const { answerStart } = canvas;
   const plan =
@@ -201,9 +202,11 @@ export async function* decode(
       });
       const tail = visibleEnd < ids.length ? [visibleEnd - 1] : [];
       const query = [...probes, ...asked.flat(), ...tail];
-      const want = { ...sampler.request(query), logitBias: bias.rows(query) };
+      const branches = probes.slice(0, redrafts).map((start) => plan.block(start));
+      const all = [...query, ...branches.flatMap(branchQuery)];
+      const want = { ...sampler.request(all), logitBias: bias.rows(all) };
       const looked = await context.look(
-        { ids: ids.subarray(0, visibleEnd), contextEnd, window, query },
+        { ids: ids.subarray(0, visibleEnd), contextEnd, window, query, branches },
         want,
       );
       signal?.throwIfAborted();
@@ -211,7 +214,8 @@ export async function* decode(
       forwards[kind] += looked.forwards;
       const elapsedMs = now() - startMs;
       if (nfe() === looked.forwards) prefillMs = elapsedMs;
-      const candidates = sampler.read(looked.statistics, query, ids);
+      const read = sampler.read(looked.statistics, all, ids);
+      const candidates = read.slice(0, query.length);
       const events: DecodeEvent[] = [];
       const blocksLooked = active.map(({ span, step, masksAtStart }, i) => ({
         span,
@@ -229,7 +233,21 @@ export async function* decode(
       if (wrong) {
         const from = wrong.position;
         const fallen = range(from, Math.max(window.end, frontier)).filter((p) => ids[p] !== MASKED);
-        events.push(...write([wrong], fallen), ...settle(Math.min(from + 1, answerEnd())));
+        events.push(...write([], fallen));
+        // What a branch drafts was told as if nothing stood from here on.
+        const branch = branches.findIndex(({ start }) => start === from);
+        let at = query.length + branches.slice(0, Math.max(0, branch)).flatMap(branchQuery).length;
+        const drafts = branch === -1 ? [] : branchQuery(branches[branch]).map(() => read[at++]);
+        const seen = [wrong, ...drafts].map((candidate) => ({ ...candidate, current: null }));
+        const block = { span: branches[branch] ?? window, step: 0, masksAtStart: seen.length };
+        const { commit } = chooseFrom(
+          policy,
+          memory,
+          { ...block, mustCommit: false, slides: true },
+          seen,
+          rng,
+        );
+        events.push(...write(commit, []), ...settle(Math.min(from + 1, answerEnd())));
         context.truncate(from);
         confirmedEnd = from + 1;
       } else {

@@ -84,6 +84,11 @@ export const decodeOptionsSchema = z.strictObject({
    */
   sampler: choice(SAMPLER_CHOICES).optional(),
   ...samplerParameters,
+  /**
+   * With `verify`: behind so many of the first drafts that a forward checks it drafts anew, as if the text ended there.
+   * Where one of them is refused, the next drafts are there already: fewer forwards, of more rows.
+   */
+  redrafts: integer(0, 64).default(0),
   /** `block` by default where the layout has an exact cache, else `none`. */
   cache: choice(CACHE_MODES).optional(),
   /** Forwards after which an approximate cache is computed anew; by default only where a block starts. */
@@ -108,6 +113,9 @@ export const decodeOptionsSchema = z.strictObject({
   /** Added to the logits of these tokens: {id: −100 … 100}. */
   logitBias: z.record(z.string(), number(-100, 100)).default({}),
 });
+
+/** Most rows of one forward that draft behind drafts: more would cost more than the forwards that they save. */
+const MOST_REDRAFTED = 256;
 
 const inspectSchema = z.object({ inspect: integer(1, MOST_CANDIDATES - 1).optional() });
 
@@ -166,6 +174,7 @@ export interface DecodeSettings {
   /** Commits are drafts until the causal pass has checked them. */
   verify: boolean;
   verifier: Denoiser | null;
+  redrafts: number;
   policy: UnmaskPolicy;
   cache: CacheSettings;
   activeBlocks: number;
@@ -230,6 +239,9 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     }
     if (constraint) throw badOption('mode', mode, 'diffusion or ar, where the answer is constrained');
   }
+  if (parsed.redrafts > 0 && mode !== 'verify') {
+    throw badOption('redrafts', parsed.redrafts, `0 with mode ${mode}, since only verify refuses drafts`);
+  }
   if (constraint && chosen.needs.committed) {
     throw badOption(
       'policy',
@@ -266,6 +278,7 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     blockLength,
     verify: mode === 'verify',
     verifier: verifier ?? null,
+    redrafts: Math.min(parsed.redrafts, Math.floor(MOST_REDRAFTED / blockLength)),
     policy: chosen,
     cache: { mode: cacheMode, refreshEvery: parsed.refreshEvery ?? Infinity },
     activeBlocks: parsed.activeBlocks,

@@ -5,7 +5,7 @@
 import { TintypeError } from '../errors.ts';
 import type { Denoiser, StatisticsRequest } from '../model/denoiser.ts';
 import { joinStatistics } from '../model/statistics-rows.ts';
-import type { Context } from './context.ts';
+import { branchQuery, type Context } from './context.ts';
 
 /** Throws `bad_option` for a pair that cannot work together. */
 export function checkVerifier(drafter: Denoiser, verifier: Denoiser): void {
@@ -31,17 +31,18 @@ export function createVerifiedContext(drafter: Context, verifier: Context, vocab
       return verifier.length;
     },
     async look(look, want) {
-      const { query, contextEnd } = look;
+      const { query, contextEnd, branches = [] } = look;
       const beyond = query.findIndex((position) => position > contextEnd);
       const own = beyond === -1 ? query.length : beyond;
       const checked = await verifier.look(
-        { ...look, query: query.slice(0, own) },
+        { ...look, query: query.slice(0, own), branches: [] },
         rowsOfRequest(want, 0, own, vocabSize),
       );
-      if (own === query.length) return checked;
+      const all = query.length + branches.flatMap(branchQuery).length;
+      if (own === all) return checked;
       const drafted = await drafter.look(
         { ...look, query: query.slice(own) },
-        rowsOfRequest(want, own, query.length, vocabSize),
+        rowsOfRequest(want, own, all, vocabSize),
       );
       return {
         statistics: joinStatistics([checked.statistics, drafted.statistics]),

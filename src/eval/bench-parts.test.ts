@@ -50,6 +50,17 @@ describe('plans', () => {
       'twin',
     ]);
   });
+
+  it('say how often verify drafts anew', () => {
+    expect(names({ words: ['verify@0.3+2', 'verify+4'] })).toEqual([
+      'verify@0.3+2',
+      'verify@0.5+4',
+      'verify@0.9+4',
+    ]);
+    for (const word of ['diffusion@0.5+2', 'verify@0.5+', 'verify@0.5+99', 'verify@']) {
+      expect(() => names({ words: [word] }), word).toThrow(/--modes has a word|redrafts is not usable/);
+    }
+  });
 });
 
 describe('precisions', () => {

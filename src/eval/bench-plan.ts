@@ -43,7 +43,7 @@ export function planBench(request: PlanRequest): { plans: BenchPlan[]; skipped: 
   const { words, thresholds, precisions } = request;
   const skipped: string[] = [];
   const plans = (words ?? BENCH_MODES).flatMap((word) => {
-    const mode = BENCH_MODES.find((each) => each === word.split(/[@-]/)[0]);
+    const mode = BENCH_MODES.find((each) => each === word.split(/[@+-]/)[0]);
     const detail = mode === undefined ? '' : word.slice(mode.length);
     if (mode === undefined) throw unknown(word);
     const reason = whyNot(mode, request);
@@ -95,14 +95,17 @@ function plansOf(mode: BenchMode, detail: string, thresholds: readonly number[],
     if (detail !== '') throw unknown(word);
     return [{ kind: 'decoder', name: mode, mode, options: { mode: 'ar' }, precision: 'f32' }];
   }
-  if (detail !== '' && !/^@[\d.]+$/.test(detail)) throw unknown(word);
-  return (detail === '' ? thresholds : [Number(detail.slice(1))]).map((threshold) => {
-    parseOptions(decodeOptionsSchema.pick({ threshold: true }), { threshold });
+  const [, said, more] = /^(?:@([\d.]+))?(?:\+(\d+))?$/.exec(detail) ?? [];
+  if ((said ?? more) === undefined && detail !== '') throw unknown(word);
+  if (more !== undefined && mode !== 'verify') throw unknown(word);
+  const redrafts = more === undefined ? {} : { redrafts: Number(more) };
+  return (said === undefined ? thresholds : [Number(said)]).map((threshold) => {
+    parseOptions(decodeOptionsSchema.pick({ threshold: true, redrafts: true }), { threshold, ...redrafts });
     return {
       kind: 'decoder',
-      name: `${mode}@${threshold}`,
+      name: `${mode}@${threshold}${more === undefined ? '' : `+${more}`}`,
       mode,
-      options: { mode, threshold },
+      options: { mode, threshold, ...redrafts },
       precision: 'f32',
     };
   });
@@ -112,5 +115,5 @@ const unknown = (word: string): TintypeError =>
   new TintypeError('bad_option', {
     what: '--modes has a word that is no configuration',
     got: word,
-    wanted: `${BENCH_MODES.join(', ')}; diffusion@0.7; ${GGUF_TYPES.map((type) => `llama-${type}`).join(', ')}`,
+    wanted: `${BENCH_MODES.join(', ')}; diffusion@0.7; verify@0.3+2 (redrafts); ${GGUF_TYPES.map((type) => `llama-${type}`).join(', ')}`,
   });

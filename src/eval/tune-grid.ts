@@ -7,7 +7,10 @@ import type { ModelConfig } from '../model/config.ts';
 import type { Precision } from '../model/quantize.ts';
 
 /** The options that are tuned. */
-export type TunedOptions = Pick<DecodeOptions, 'mode' | 'blockLength' | 'threshold' | 'factor' | 'gamma'> & {
+export type TunedOptions = Pick<
+  DecodeOptions,
+  'mode' | 'blockLength' | 'threshold' | 'redrafts' | 'factor' | 'gamma'
+> & {
   policy?: 'confidenceThreshold' | 'factor' | 'entropyBound' | undefined;
 };
 
@@ -24,14 +27,17 @@ const FACTORS = [0.5, 1, 2];
 const GAMMAS = [0.1, 0.3, 1];
 /** Drafts are checked, so that daring ones may pay. */
 const DRAFT_THRESHOLDS = [0.3, 0.6];
+/** Beside drafts that are drafted once: more rows, fewer forwards. */
+const REDRAFTS = [2, 16];
 const [LEAST_THRESHOLD, MOST_THRESHOLD] = [0.3, 0.95];
 
 export function pointOf(options: TunedOptions, precision: Precision): TunePoint {
-  const { mode = 'diffusion', blockLength, threshold, factor, gamma } = options;
+  const { mode = 'diffusion', blockLength, threshold, redrafts, factor, gamma } = options;
   const parts = [
     mode === 'ar' ? 'one token a step (ar)' : mode,
     blockLength === undefined ? '' : `block ${blockLength}`,
     threshold === undefined ? '' : `threshold ${threshold}`,
+    redrafts === undefined ? '' : `redrafts ${redrafts}`,
     factor === undefined ? '' : `factor ${factor}`,
     gamma === undefined ? '' : `entropy bound ${gamma}`,
     precision,
@@ -83,7 +89,9 @@ export function neighbours({ options, precision }: TunePoint): TunePoint[] {
     return near(gamma / 1.7, gamma * 1.7).map((value) => pointOf({ ...options, gamma: value }, precision));
   }
   if (threshold === undefined || threshold > 1) return [];
-  return near(threshold - 0.1, threshold - 0.05, threshold + 0.05, threshold + 0.1)
+  const thresholds = near(threshold - 0.1, threshold - 0.05, threshold + 0.05, threshold + 0.1)
     .filter((value) => value >= LEAST_THRESHOLD && value <= MOST_THRESHOLD)
     .map((value) => pointOf({ ...options, threshold: value }, precision));
+  if (options.mode !== 'verify' || options.redrafts !== undefined) return thresholds;
+  return [...thresholds, ...REDRAFTS.map((redrafts) => pointOf({ ...options, redrafts }, precision))];
 }

@@ -145,5 +145,12 @@ describe('the grid', () => {
     expect(near({ threshold: 0.9 }).map((each) => each.threshold)).toEqual([0.8, 0.85, 0.95]);
     expect(near({ factor: 1 }).map((each) => each.factor)).toEqual([0.71, 1.4]);
     expect(near({ mode: 'ar' })).toEqual([]);
+    const drafts = near({ mode: 'verify', blockLength: 8, threshold: 0.3 });
+    expect(drafts.map(({ threshold, redrafts }) => [threshold, redrafts])).toEqual([
+      [0.35, undefined],
+      [0.4, undefined],
+      [0.3, 2],
+      [0.3, 16],
+    ]);
   });
 });

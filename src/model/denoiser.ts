@@ -15,9 +15,10 @@ export type AttentionPattern =
   | { kind: 'blockCausal'; blockLength: number; origin: number }
   /**
    * Causal context and active block in one run: the first `clean` rows see their past. The others, the block, see each
-   * other and the clean tokens, cached or not, that stand before the block's first position.
+   * other and the clean tokens, cached or not, that stand before the block's first position. Several blocks, each of so
+   * many rows (`blocks`), do not see one another.
    */
-  | { kind: 'anchored'; clean: number }
+  | { kind: 'anchored'; clean: number; blocks?: readonly number[] }
   /** 1 where row q sees a place of the cache or, behind those, a row of the run. [T, length + T] */
   | { kind: 'explicit'; visible: Uint8Array };
 

@@ -75,5 +75,5 @@ function pieceEnd({ ids, positions, attention }: ForwardRun, start: number, limi
 /** The pattern of the rows from `start` on by themselves. */
 function rest(attention: AttentionPattern, start: number): AttentionPattern {
   if (attention.kind !== 'anchored' || start === 0) return attention;
-  return { kind: 'anchored', clean: attention.clean - start };
+  return { ...attention, clean: attention.clean - start };
 }

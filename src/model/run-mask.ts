@@ -25,16 +25,32 @@ function sight(pattern: Regular, positions: Int32Array, q: number, length: numbe
       return { cached: length, from: 0, to: q + 1, clean: 0 };
     case 'blockCausal':
       return { cached: length, from: 0, to: blockEnd(pattern, positions, q), clean: 0 };
-    case 'anchored':
+    case 'anchored': {
       if (q < pattern.clean) return { cached: length, from: 0, to: q + 1, clean: 0 };
+      const [from, to] = anchoredBlock(pattern, q, T);
       return {
-        cached: Math.min(length, positions[pattern.clean]),
-        from: pattern.clean,
-        to: T,
+        cached: Math.min(length, positions[from]),
+        from,
+        to,
         // A block sees those of the run's clean rows that stand before it.
-        clean: Math.max(0, positions[pattern.clean] - positions[0]),
+        clean: Math.max(0, Math.min(pattern.clean, positions[from] - positions[0])),
       };
+    }
   }
+}
+
+/** The rows [from, to) of the block that holds row q. */
+function anchoredBlock(
+  { clean, blocks }: Extract<AttentionPattern, { kind: 'anchored' }>,
+  q: number,
+  T: number,
+): [from: number, to: number] {
+  let from = clean;
+  for (const rows of blocks ?? []) {
+    if (q < from + rows) return [from, from + rows];
+    from += rows;
+  }
+  return [from, T];
 }
 
 /** One past the last row of the block that holds row q. */
