@@ -186,6 +186,46 @@ describe('an anchored run', () => {
     }
     await denoiser.close();
   });
+
+  it('may have several blocks, which do not see one another', async () => {
+    const denoiser = await tinyDenoiser('causalContext');
+    const V = TINY.vocabSize;
+    const mask = TINY.tokens.mask!;
+    const prompt = Int32Array.of(3, 7, 1, 9, 4);
+    const cache = denoiser.createCache();
+    const starts = [4, 2, 3];
+    const blocks = [4, 3, 2];
+    const blockIds = starts.map((start, i) =>
+      Int32Array.from({ length: blocks[i] }, (_, row) => (row === 0 ? prompt[start] : mask)),
+    );
+    const positions = starts.map((start, i) => positionsFrom(start, blocks[i]));
+    const want = { topK: V, entropy: false };
+    const clean = 4;
+    const [together] = await denoiser.forward(
+      [
+        {
+          ids: Int32Array.from([prompt.subarray(0, 4), ...blockIds].flatMap((ids) => [...ids])),
+          positions: Int32Array.from([positionsFrom(0, 4), ...positions].flatMap((ids) => [...ids])),
+          attention: { kind: 'anchored', clean, blocks },
+          cache,
+          write: clean,
+          query: Int32Array.from({ length: 9 }, (_, row) => clean + row),
+        },
+      ],
+      want,
+    );
+    let row = 0;
+    for (const [i, start] of starts.entries()) {
+      const before = cache.clone();
+      before.truncate(start);
+      const query = everyRow(blocks[i]);
+      const alone = { ids: blockIds[i], positions: positions[i], query, write: 0, cache: before };
+      const [logits] = await denoiser.forward([{ ...alone, attention: { kind: 'full' } }], want);
+      const ours = logitsOf(together, V).slice(row * V, (row += blocks[i]) * V);
+      expect(maxDifference(ours, logitsOf(logits, V))).toBeLessThan(1e-4);
+    }
+    await denoiser.close();
+  });
 });
 
 describe('statistics', () => {
