@@ -38,9 +38,11 @@ const NOTES = `
 - *s a step, estimated*: eight rows over 512 cached tokens in int8 on the two-core machine that the figures of LOG.md are from, scaled from the
   measured step of the 0.6B shape by the weights that a step reads. A step of another model was not timed.
 - WeDLM's samplers are held to their algorithm in plain steps; without one, tintype decodes it a token at a time.
-- *logits alone*: MDLM's and BD3-LM's samplers are draws at temperature 1 (\`--temperature 1\`), tested in distribution. Their
+- *logits alone*: MDLM's, BD3-LM's and SEDD's samplers are draws at temperature 1 (\`--temperature 1\`), tested in distribution. Their
   repositories have no tokenizer: put GPT-2's \`tokenizer.json\` into the folder.
-- Not here: DiffusionGemma, SEDD and whatever else is told a noise level, ModernBERT-chat, vision towers.
+- SEDD is told a noise level in every forward: by its sampler that of each step, by tintype's own policies that of the masks left. It is
+  decoded, not trained or scored. The absorbing models alone, in the files of \`louaaron/\`; \`kuleshov-group/sedd-noeos-owt\` was not seen.
+- Not here: DiffusionGemma, ModernBERT-chat, vision towers.
 `;
 
 const ROWS = 8;

@@ -3,7 +3,7 @@
  * state, and the facts that no key states. Adding a family is adding a row (CHECKPOINTS.md 0.3).
  */
 import type { Family } from './family.ts';
-import { DIT_NAMES, LLADA2_NAMES, LLADA_NAMES, NEMOTRON_NAMES, QWEN_NAMES } from './names.ts';
+import { DIT_NAMES, LLADA2_NAMES, LLADA_NAMES, NEMOTRON_NAMES, QWEN_NAMES, SEDD_NAMES } from './names.ts';
 
 const QWEN_KEYS = {
   width: 'hidden_size',
@@ -61,7 +61,7 @@ const QWEN3_MOE = {
   settings: { ...QWEN3.settings, decoder_sparse_step: [1], mlp_only_layers: [], norm_topk_prob: [true] },
 } as const satisfies Partial<Family>;
 
-/** MDLM's and BD3-LM's diffusion transformer (2.16). Their tokenizer is GPT-2's, with the mask behind its tokens. */
+/** The diffusion transformer of MDLM, BD3-LM and SEDD (2.16). Their tokenizer is GPT-2's, with the mask behind its tokens. */
 const DIT = {
   ...QWEN3,
   keys: {
@@ -375,5 +375,18 @@ export const FAMILIES: readonly Family[] = [
     dit: { condition: 'cond_dim', isConditioned: 'adaln' },
     settings: { ...DIT.settings, causal: [false], cross_attn: [true] },
     extra: { ...DIT.extra, causal: false, cross_attn: true, attn_backend: 'sdpa' },
+  },
+  {
+    // Published files are read by `unwrapped`; these keys are what it makes of them.
+    ...DIT,
+    id: 'sedd',
+    modelType: 'sedd',
+    classes: ['SEDD'],
+    keys: { ...DIT.keys, width: 'hidden_size', contextLength: 'length' },
+    dit: { condition: 'cond_dim', isToldNoise: true },
+    layouts: ['full'],
+    names: SEDD_NAMES,
+    settings: { graph_type: ['absorb'], noise_type: ['loglinear'], scale_by_sigma: [true] },
+    extra: { dropout: 0.1, graph_type: 'absorb', noise_type: 'loglinear', scale_by_sigma: true },
   },
 ];

@@ -47,7 +47,7 @@ const HEAD = 'lm_head.weight';
 const EMBEDDING = 'model.embed_tokens.weight';
 /** Small, and a choice of experts that rounding turns over changes more than a product does. */
 const ROUTER = '.mlp.gate.weight';
-/** What follows from a noise level is computed once. */
+/** What follows from a noise level is computed once, or is small. */
 const CONDITION = /\.(modulation|noise\.first|noise\.second)\.weight$/;
 /**
  * Columns of a block. From 128 on the kernels (AVX-512) take an odd last row another way than paired rows and round it
