@@ -39,7 +39,7 @@ const NOTES = `
   measured step of the 0.6B shape by the weights that a step reads. A step of another model was not timed.
 - WeDLM's samplers are held to their algorithm in plain steps; without one, tintype decodes it a token at a time.
 - *logits alone*: MDLM's, BD3-LM's and SEDD's samplers are draws at temperature 1 (\`--temperature 1\`), tested in distribution. Their
-  repositories have no tokenizer: put GPT-2's \`tokenizer.json\` into the folder.
+  repositories have no tokenizer, so \`pull\` brings GPT-2's as well.
 - SEDD is told a noise level in every forward: by its sampler that of each step, by tintype's own policies that of the masks left. It is
   decoded, not trained or scored. The absorbing models alone, in the files of \`louaaron/\`; \`kuleshov-group/sedd-noeos-owt\` was not seen.
 - Not here: DiffusionGemma, ModernBERT-chat, vision towers.

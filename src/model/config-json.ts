@@ -16,6 +16,8 @@ export interface Overrides {
   maskTokenId?: number | undefined;
   /** All tokens that end a text. */
   eosTokenIds?: readonly number[] | undefined;
+  /** Folder whose tokenizer counts in place of the model's own. */
+  tokenizer?: string | undefined;
 }
 
 /** What stands beside config.json and bears on it. */

@@ -61,7 +61,7 @@ const QWEN3_MOE = {
   settings: { ...QWEN3.settings, decoder_sparse_step: [1], mlp_only_layers: [], norm_topk_prob: [true] },
 } as const satisfies Partial<Family>;
 
-/** The diffusion transformer of MDLM, BD3-LM and SEDD (2.16). Their tokenizer is GPT-2's, with the mask behind its tokens. */
+/** The diffusion transformer of MDLM, BD3-LM and SEDD (2.16). The mask comes behind the tokens of GPT-2's tokenizer. */
 const DIT = {
   ...QWEN3,
   keys: {
@@ -81,6 +81,7 @@ const DIT = {
   layoutKey: 'absent',
   names: DIT_NAMES,
   maskTokenId: 50257,
+  tokenizerFrom: 'openai-community/gpt2',
   turnEnds: ['<|endoftext|>'],
   settings: { time_conditioning: [false] },
   extra: { dropout: 0.1, time_conditioning: false },

@@ -78,6 +78,8 @@ export interface Family {
   maskTokenId: number | null;
   /** Padding ends a text where nothing else is said to. */
   endsWithPad?: boolean;
+  /** Repository of the tokenizer that the family's repositories do not hold. */
+  tokenizerFrom?: string;
   /** Tokens that end a turn of the family's chat template: they end a text as well. */
   turnEnds: readonly string[];
   /** Settings that would change the mathematics, and the values a file may hold, alone or in a list (besides null). */
