@@ -34,7 +34,7 @@ const NOTES = `
   and so many transcripts whose canvas is the same after every forward (\`npm run golden -- fixtures/checkpoints\`). No published
   weights were downloaded for these tests. *size, names, plain loops*: parameters counted against the published size, names of
   tensors, and logits against plain float64 loops over random weights; no output of the official code stands behind those.
-- *GB*: weights in memory; \`f32\` takes four bytes a parameter. Keys and values come on top, for every sequence.
+- *GB*: weights in memory, an embedding included that is looked up in its file; \`f32\` takes four bytes a parameter. Keys and values come on top, for every sequence.
 - *s a step, estimated*: eight rows over 512 cached tokens in int8 on the two-core machine that the figures of LOG.md are from, scaled from the
   measured step of the 0.6B shape by the weights that a step reads. A step of another model was not timed.
 - WeDLM's samplers are held to their algorithm in plain steps; without one, tintype decodes it a token at a time.
@@ -73,6 +73,10 @@ async function goldens(families: readonly string[]): Promise<Map<string, string[
   return byFamily;
 }
 
+/** Of converted weights: published embeddings keep their 16 bits, but for those of diffusion transformers, which have 32. */
+const convertedBytes = (config: ModelConfig, precision: 'int8' | 'int4'): number =>
+  weightBytes(config, precision) - (config.dit ? 0 : 2 * config.vocabSize * config.width);
+
 const gb = (bytes: number): string => (bytes / 1e9).toPrecision(3);
 const attention = ({ layout, blockLength, logitShift = 'none' }: ModelConfig): string =>
   [
@@ -97,7 +101,7 @@ export async function modelsTable(): Promise<string> {
       samplers.map((name) => `\`${name}\``).join(', ') || 'own policies only',
       golden ? `goldens: ${golden.join(', ')}` : 'size, names, plain loops',
       `${(parameterCount(config) / 1e9).toPrecision(3)}B`,
-      `${gb(weightBytes(config, 'int8'))} / ${gb(weightBytes(config, 'int4'))}`,
+      `${gb(convertedBytes(config, 'int8'))} / ${gb(convertedBytes(config, 'int4'))}`,
       ((placeBytes(config) * 1000) / 1e6).toFixed(0),
       ((weightsRead(config) / 1e12) * MS_PER_BILLION).toPrecision(2),
     ];

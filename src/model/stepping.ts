@@ -12,7 +12,7 @@
  */
 import { Graph, type Value } from '../graph/graph.ts';
 import { rmsNorm, rope, scaledAttention, skipRmsNorm } from '../graph/layers.ts';
-import { add, concat, gatherAxis, gatherRows, mul, reshape, split, splitBy } from '../graph/ops.ts';
+import { add, concat, gatherAxis, mul, reshape, split, splitBy } from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
 import { hasQkNorm, type ModelConfig, NOISE_FEATURES } from './config.ts';
 import type { FloatTensor, Weights } from './quantize.ts';
@@ -87,7 +87,7 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
   const mask = maskOf('mask', T);
   const lastMask = maskOf('lastMask', M);
 
-  const { constant, bias, project, headNorm, head } = constantWeights(graph, config, weights);
+  const { constant, embed, bias, project, headNorm, head } = constantWeights(graph, config, weights);
   const rotary = rotaryTables(graph, config, positions, contextLength);
   const scale = queryScale(config, rotary);
   const isTold = config.dit?.isToldNoise ?? false;
@@ -146,8 +146,7 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
     return joinRows(mixed, isLast ? 'M' : 'N');
   };
 
-  const embedded = gatherRows(constant('model.embed_tokens.weight'), ids);
-  const hidden = transformer(config, embedded, {
+  const hidden = transformer(config, embed(ids), {
     project,
     vector: constant,
     addNorm: (x, delta, weight) =>

@@ -7,6 +7,7 @@ import { type ModelConfig, parameterShapes } from './config.ts';
 import type { SafetensorsFile } from './files.ts';
 import {
   type BlockFormat,
+  type FloatTensor,
   isQuantized,
   type Precision,
   emptyQuantized,
@@ -18,7 +19,7 @@ import {
   type Weights,
 } from './quantize.ts';
 import type { Dtype } from './safetensors.ts';
-import type { StoredTensor } from './stored-tensors.ts';
+import { EMBEDDING, HEAD, type StoredTensor } from './stored-tensors.ts';
 
 /** What is joined into one product is asked for twice, its numbers and then its scales: q, k and v are three. */
 const KEPT = 3;
@@ -90,14 +91,30 @@ export function deferredWeights(
   }
   for (const { name, shape } of parameterShapes(config)) {
     if (weights.has(name)) continue;
+    const isLookedUp = name === EMBEDDING && (!config.tiedHead || formats.has(HEAD));
+    const halves = isLookedUp ? halvesOf(stored.get(name)!) : null;
     weights.set(name, {
       shape,
       get data() {
         return floatsOf(name);
       },
+      ...(halves && { halves }),
     });
   }
   return weights;
+}
+
+/** Numbers that are stored in 16 bits, as they are; null for others. */
+function halvesOf({ file, entry }: StoredTensor): FloatTensor['halves'] | null {
+  const dtype = { F16: 'float16', BF16: 'bfloat16' }[entry.dtype as string];
+  if (dtype !== 'float16' && dtype !== 'bfloat16') return null;
+  return {
+    dtype,
+    get data() {
+      const { buffer, byteOffset, byteLength } = file.readSync(entry);
+      return new Uint16Array(buffer, byteOffset, byteLength / 2);
+    },
+  };
 }
 
 function packedOf(name: string, stored: ReadonlyMap<string, StoredTensor>): Uint8Array {
