@@ -65,9 +65,11 @@ export function deferredWeights(
     let tensor = kept.get(name);
     if (!tensor) {
       tensor =
-        storedAs === 'f32'
-          ? quantized(format)
-          : { ...format, packed: packedOf(name, stored), scales: floatsOf(scalesOf(name)) };
+        ready !== null
+          ? { ...format, ...stored.get(format.source)!.quantized!.readSync() }
+          : storedAs === 'f32'
+            ? quantized(format)
+            : { ...format, packed: packedOf(name, stored), scales: floatsOf(scalesOf(name)) };
       kept.set(name, tensor);
       if (kept.size > KEPT) kept.delete(kept.keys().next().value!);
     }
@@ -75,7 +77,9 @@ export function deferredWeights(
   };
 
   const formats = quantizedFormats(config, precision);
-  for (const [name, format] of formats) {
+  const ready = precision === 'int8' ? readyBlock(config, formats, stored) : null;
+  for (const [name, { source, ...chosen }] of formats) {
+    const format = { source, ...chosen, block: ready ?? chosen.block };
     const { shape, bits, block } = format;
     weights.set(name, {
       shape,
@@ -102,6 +106,23 @@ export function deferredWeights(
     });
   }
   return weights;
+}
+
+/**
+ * The block of a file whose matrices are in 8 bits and blocks already: they are taken as they are, since quantising them
+ * again, by other blocks, would round a second time. All or none, for some are joined. Null: they are to be quantised.
+ */
+function readyBlock(
+  { headDim }: ModelConfig,
+  formats: ReturnType<typeof quantizedFormats>,
+  stored: ReadonlyMap<string, StoredTensor>,
+): number | null {
+  const blocks = [...formats.values()].map(({ source }) => stored.get(source)?.quantized?.block);
+  const [block] = blocks;
+  // Heads, which are columns of one of them, are put in another order.
+  return block !== undefined && blocks.every((each) => each === block) && headDim % block === 0
+    ? block
+    : null;
 }
 
 /** Numbers that are stored in 16 bits, as they are; null for others. */
