@@ -42,6 +42,8 @@ const NOTES = `
   repositories have no tokenizer, so \`pull\` brings GPT-2's as well.
 - SEDD is told a noise level in every forward: by its sampler that of each step, by tintype's own policies that of the masks left. It is
   decoded, not trained or scored. The absorbing models alone, in the files of \`louaaron/\`; \`kuleshov-group/sedd-noeos-owt\` was not seen.
+- LLaDA2.2 is not here: its experts are chosen for a block of tokens together, and two of its tokens delete and insert, which no
+  official code at hand shows exactly. A config.json that states those tokens (\`delete_token_id\`, \`split_token_id\`) is refused.
 - Not here: DiffusionGemma, ModernBERT-chat, vision towers.
 `;
 

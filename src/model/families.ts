@@ -319,7 +319,8 @@ export const FAMILIES: readonly Family[] = [
     },
   },
   {
-    // 2.0, 2.1 and 2.2. The model normalises heads whatever use_qk_norm says (2.4).
+    // 2.0 and 2.1; 2.2 routes whole blocks and is told by its edit tokens. The model normalises heads whatever
+    // use_qk_norm says (2.4).
     ...QWEN3,
     id: 'llada2',
     modelType: 'llada2_moe',
@@ -344,11 +345,13 @@ export const FAMILIES: readonly Family[] = [
     turnEnds: ROLE_TURNS,
     settings: {
       ...QWEN3.settings,
+      delete_token_id: [],
       moe_router_enable_expert_bias: [true],
       norm_head: [false],
       norm_softmax: [false],
       norm_topk_prob: [true],
       score_function: ['sigmoid'],
+      split_token_id: [],
       use_bias: [false],
       use_qkv_bias: [false],
       use_rmsnorm: [true],

@@ -110,7 +110,8 @@ export function deferredWeights(
 
 /**
  * The block of a file whose matrices are in 8 bits and blocks already: they are taken as they are, since quantising them
- * again, by other blocks, would round a second time. All or none, for some are joined. Null: they are to be quantised.
+ * again, by other blocks, would round a second time (products by blocks of 32 take 1.06 to 1.1 times those by 64; 1024 x
+ * 3072, one thread). All or none, for some are joined. Null: they are to be quantised.
  */
 function readyBlock(
   { headDim }: ModelConfig,
