@@ -69,11 +69,12 @@ export function wantTokenizer(description: Description): Json {
 /** `bad_tokenizer`, with the command that brings one where the family says whose it is. */
 export function noTokenizer({ dir, config }: Description): TintypeError {
   const { tokenizerFrom } = familyById(familyName(config));
+  const place = /\s/.test(dir) ? JSON.stringify(dir) : dir;
   return new TintypeError('bad_tokenizer', {
     what: `the model in ${dir} has no tokenizer, so it writes no text`,
     wanted: 'tokenizer.json in its folder',
     next: tokenizerFrom
-      ? `tintype pull ${tokenizerFrom} --tokenizer-only --dir ${dir}, or name a folder that has one with --tokenizer DIR`
+      ? `tintype pull ${tokenizerFrom} --tokenizer-only --dir ${place}, or name a folder that has one with --tokenizer DIR`
       : 'name a folder that has the right one with --tokenizer DIR',
   });
 }
