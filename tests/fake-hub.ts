@@ -1,4 +1,4 @@
-/** A hub on this machine: serves one repository with ranges, and misbehaves when it is told to. */
+/** A hub on this machine: serves repositories with ranges, and misbehaves when it is told to. */
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,6 +9,8 @@ export interface FakeHub {
   requests: string[];
   /** Content by name; replace one to publish another. */
   files: Map<string, Buffer>;
+  /** The same of further repositories. */
+  others: Map<string, Map<string, Buffer>>;
   /** Commit that main stands for. */
   commit: string;
   behave: {
@@ -34,6 +36,7 @@ export async function startFakeHub(files: Map<string, Buffer>): Promise<FakeHub>
     url: '',
     requests: [],
     files,
+    others: new Map(),
     commit: 'a'.repeat(40),
     behave: {
       breakAfterBytes: null,
@@ -66,12 +69,16 @@ function answer(hub: FakeHub, request: IncomingMessage, response: ServerResponse
     response.end(JSON.stringify(value));
   };
   if (behave.token !== null && request.headers.authorization !== `Bearer ${behave.token}`) return refuse(401);
-  if (path.startsWith(`/api/models/${REPO}`)) {
+  const filesOf = (repository?: string) =>
+    repository === REPO ? hub.files : hub.others.get(repository ?? '');
+  const listed = /^\/api\/models\/([^/]+\/[^/]+)/.exec(path)?.[1];
+  const files = filesOf(listed);
+  if (listed !== undefined && files) {
     if (behave.listing !== 200) return refuse(behave.listing);
-    if (path.includes('/tree/')) return json([...hub.files].map(([name, bytes]) => entryOf(name, bytes)));
+    if (path.includes('/tree/')) return json([...files].map(([name, bytes]) => entryOf(name, bytes)));
     return json({
-      id: REPO,
-      modelId: REPO,
+      id: listed,
+      modelId: listed,
       _id: '1',
       sha: hub.commit,
       downloads: 1,
@@ -79,8 +86,8 @@ function answer(hub: FakeHub, request: IncomingMessage, response: ServerResponse
       private: false,
     });
   }
-  const name = new RegExp(`^/${REPO}/resolve/${hub.commit}/(.+)$`).exec(path)?.[1];
-  const bytes = name === undefined ? undefined : hub.files.get(name);
+  const [, repository, commit, name = ''] = /^\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(path) ?? [];
+  const bytes = commit === hub.commit ? filesOf(repository)?.get(name) : undefined;
   if (!bytes) return refuse(404);
   if (behave.file !== 200) return refuse(behave.file);
   sendFile(hub, bytes, request, response);

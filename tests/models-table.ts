@@ -34,13 +34,17 @@ const NOTES = `
   and so many transcripts whose canvas is the same after every forward (\`npm run golden -- fixtures/checkpoints\`). No published
   weights were downloaded for these tests. *size, names, plain loops*: parameters counted against the published size, names of
   tensors, and logits against plain float64 loops over random weights; no output of the official code stands behind those.
-- *GB*: weights in memory; \`f32\` takes four bytes a parameter. Keys and values come on top, for every sequence.
+- *GB*: weights in memory, an embedding included that is looked up in its file; \`f32\` takes four bytes a parameter. Keys and values come on top, for every sequence.
 - *s a step, estimated*: eight rows over 512 cached tokens in int8 on the two-core machine that the figures of LOG.md are from, scaled from the
   measured step of the 0.6B shape by the weights that a step reads. A step of another model was not timed.
 - WeDLM's samplers are held to their algorithm in plain steps; without one, tintype decodes it a token at a time.
-- *logits alone*: MDLM's and BD3-LM's samplers are draws at temperature 1 (\`--temperature 1\`), tested in distribution. Their
-  repositories have no tokenizer: put GPT-2's \`tokenizer.json\` into the folder.
-- Not here: DiffusionGemma, SEDD and whatever else is told a noise level, ModernBERT-chat, vision towers.
+- *logits alone*: MDLM's, BD3-LM's and SEDD's samplers are draws at temperature 1 (\`--temperature 1\`), tested in distribution. Their
+  repositories have no tokenizer, so \`pull\` brings GPT-2's as well.
+- SEDD is told a noise level in every forward: by its sampler that of each step, by tintype's own policies that of the masks left. It is
+  decoded, not trained or scored. The absorbing models alone, in the files of \`louaaron/\`; \`kuleshov-group/sedd-noeos-owt\` was not seen.
+- LLaDA2.2 is not here: its experts are chosen for a block of tokens together, and two of its tokens delete and insert, which no
+  official code at hand shows exactly. A config.json that states those tokens (\`delete_token_id\`, \`split_token_id\`) is refused.
+- Not here: DiffusionGemma, ModernBERT-chat, vision towers.
 `;
 
 const ROWS = 8;
@@ -71,6 +75,10 @@ async function goldens(families: readonly string[]): Promise<Map<string, string[
   return byFamily;
 }
 
+/** Of converted weights: published embeddings keep their 16 bits, but for those of diffusion transformers, which have 32. */
+const convertedBytes = (config: ModelConfig, precision: 'int8' | 'int4'): number =>
+  weightBytes(config, precision) - (config.dit ? 0 : 2 * config.vocabSize * config.width);
+
 const gb = (bytes: number): string => (bytes / 1e9).toPrecision(3);
 const attention = ({ layout, blockLength, logitShift = 'none' }: ModelConfig): string =>
   [
@@ -95,7 +103,7 @@ export async function modelsTable(): Promise<string> {
       samplers.map((name) => `\`${name}\``).join(', ') || 'own policies only',
       golden ? `goldens: ${golden.join(', ')}` : 'size, names, plain loops',
       `${(parameterCount(config) / 1e9).toPrecision(3)}B`,
-      `${gb(weightBytes(config, 'int8'))} / ${gb(weightBytes(config, 'int4'))}`,
+      `${gb(convertedBytes(config, 'int8'))} / ${gb(convertedBytes(config, 'int4'))}`,
       ((placeBytes(config) * 1000) / 1e6).toFixed(0),
       ((weightsRead(config) / 1e12) * MS_PER_BILLION).toPrecision(2),
     ];

@@ -16,7 +16,16 @@ export function candidate(
     .sort((a, b) => b.probability - a.probability);
   const entropy = -probabilities.reduce((sum, p) => sum + (p > 0 ? p * Math.log(p) : 0), 0);
   const runnerUp = top[1]?.probability ?? 0;
-  return { position, ...top[0], runnerUp, entropy, top: top.slice(0, 16), current: null, ...parts };
+  return {
+    position,
+    ...top[0],
+    runnerUp,
+    entropy,
+    logSumExp: 0,
+    top: top.slice(0, 16),
+    current: null,
+    ...parts,
+  };
 }
 
 /** Random distributions over 20 tokens, from nearly uniform to nearly certain. */

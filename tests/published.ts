@@ -317,6 +317,23 @@ export const PUBLISHED: readonly Published[] = [
     facts: { layout: 'full', width: 768, ffnWidth: 3072, headDim: 64, dit: { conditionWidth: 128 } },
     mask: 50257,
   },
+  ...(
+    [
+      ['louaaron/sedd-small', { hidden_size: 768, n_blocks: 12, n_heads: 12 }, 169_627_218],
+      ['louaaron/sedd-medium', { hidden_size: 1024, n_blocks: 24, n_heads: 16 }, 424_477_010],
+    ] as const
+  ).map(([repository, dimensions, parameters]): Published => ({
+    repository,
+    raw: {
+      tokens: 50257,
+      graph: { type: 'absorb', file: 'data', report_all: false },
+      noise: { type: 'loglinear', sigma_min: 1e-4, sigma_max: 20 },
+      model: { type: 'ddit', cond_dim: 128, length: 1024, scale_by_sigma: true, dropout: 0.1, ...dimensions },
+    },
+    parameters,
+    facts: { layout: 'full', modelType: 'sedd', dit: { conditionWidth: 128, isToldNoise: true } },
+    mask: 50257,
+  })),
   {
     repository: 'kuleshov-group/bd3lm-owt-block_size4, block_size8, block_size16',
     raw: {

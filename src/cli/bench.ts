@@ -19,12 +19,19 @@ import { loadDenoiser } from '../model/load.ts';
 import { PRECISIONS, type Precision } from '../model/quantize.ts';
 import { formatBench, formatMachine, formatSizes, formatSudokuBench } from './bench-format.ts';
 import { interruptSignal } from './interrupt.ts';
-import { addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
+import {
+  addModelOptions,
+  addUnpacked,
+  type ModelFlags,
+  overridesOf,
+  packedOf,
+  type UnpackedFlags,
+} from './model-options.ts';
 import { toNumber, whole } from './options.ts';
 import { printJson, printLine } from './output.ts';
 import { createProgress, type Progress } from './progress.ts';
 
-interface BenchFlags extends ModelFlags {
+interface BenchFlags extends ModelFlags, UnpackedFlags {
   model?: string;
   twin?: string;
   data?: string;
@@ -106,7 +113,7 @@ export function register(program: Command): void {
     .command('bench')
     .description('measure speed beside quality, against an autoregressive twin and llama.cpp')
     .option('--model <dir>', 'a model folder');
-  addModelOptions(command)
+  addUnpacked(addModelOptions(command))
     .option('--twin <dir>', 'its autoregressive twin')
     .option('--data <file>', 'rows {"id","prefix","suffix","middle"} as JSONL, plain or gzip')
     .option('--limit <n>', 'only the first rows or puzzles', whole('--limit', 1), 50)
@@ -217,8 +224,9 @@ async function runInfill(flags: BenchFlags): Promise<void> {
   parseOptions(decodeOptionsSchema, { blockLength });
   const rows = (await readInfillRows(data)).slice(0, limit);
   const machine = await describeMachine();
-  const model = await loadBenchModel(modelDir, threads, overridesOf(flags));
-  const twin = flags.twin === undefined ? null : await loadBenchModel(flags.twin, threads);
+  const packed = packedOf(flags);
+  const model = await loadBenchModel(modelDir, { threads, overrides: overridesOf(flags), packed });
+  const twin = flags.twin === undefined ? null : await loadBenchModel(flags.twin, { threads, packed });
   const { plans, skipped } = planBench({
     words: flags.modes ?? null,
     thresholds,
@@ -289,10 +297,10 @@ async function runSudoku({
   const signal = interruptSignal();
   const modelDir = required('--model', flags.model);
   const machine = await describeMachine();
-  const { denoiser } = await loadDenoiser(modelDir, { threads, precision });
+  const session = { threads, precision, packed: packedOf(flags) };
+  const { denoiser } = await loadDenoiser(modelDir, session);
   try {
-    const twin =
-      flags.twin === undefined ? null : (await loadDenoiser(flags.twin, { threads, precision })).denoiser;
+    const twin = flags.twin === undefined ? null : (await loadDenoiser(flags.twin, session)).denoiser;
     try {
       const progress = lazyProgress('sudoku', 'grids');
       const result = await benchSudoku(denoiser, twin, {

@@ -10,7 +10,14 @@ import type { ChatFormat, ChatMessage } from '../text/chat.ts';
 import { follow, summaryOf, withText } from './complete.ts';
 import { addDecodeOptions, decodeOptionsOf } from './decode-options.ts';
 import type { DecodeFlags } from './decode-options.ts';
-import { addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
+import {
+  addModelOptions,
+  addUnpacked,
+  type ModelFlags,
+  overridesOf,
+  packedOf,
+  type UnpackedFlags,
+} from './model-options.ts';
 import { toInteger } from './options.ts';
 import { describeError, printJson } from './output.ts';
 import { createFrameView } from './show.ts';
@@ -20,10 +27,9 @@ import { bundledModel, openTextModel } from './text-model.ts';
 import type { OpenTextModel } from './text-model.ts';
 import { addTunedOption, noteTuned, tunedDefaults, type TunedFlags } from './tuned.ts';
 
-interface ChatFlags extends DecodeFlags, ModelFlags, TunedFlags {
+interface ChatFlags extends DecodeFlags, ModelFlags, TunedFlags, UnpackedFlags {
   model?: string;
   threads?: number;
-  unpacked?: boolean;
   system?: string;
   thinking?: boolean;
   /** False after --no-show. */
@@ -56,13 +62,9 @@ export function register(program: Command): void {
     .option('--system <text>', 'what the model is told before the conversation')
     .option('--thinking', 'ask for thinking aloud, where the template knows it')
     .option('--no-thinking', 'ask for none (default: what the family expects)');
-  addTunedOption(addDecodeOptions(addModelOptions(command)))
+  addTunedOption(addDecodeOptions(addUnpacked(addModelOptions(command))))
     .option('--threads <n>', 'threads that compute (default: one a core)', (text: string) =>
       toInteger('--threads', text, 1, 256),
-    )
-    .option(
-      '--unpacked',
-      'f32: leave weights in their file; loads sooner, steps take up to 1.7 times as long',
     )
     .option('--no-show', 'print answers when they are finished')
     .option('--json', 'print one JSON document with every turn and its events at the end')
@@ -76,14 +78,13 @@ async function chat(flags: ChatFlags): Promise<void> {
   const tuned = await tunedDefaults(dir, flags.threads, flags);
   const { maxTokens, ...options } = decodeOptionsOf(flags, tuned.options);
   const precision = flags.precision ?? tuned.precision;
-  const model = await openTextModel(
-    dir,
-    flags.threads,
-    flags.draft,
+  const model = await openTextModel(dir, {
+    threads: flags.threads,
+    draft: flags.draft,
     precision,
-    overridesOf(flags),
-    flags.unpacked !== true,
-  );
+    overrides: overridesOf(flags),
+    packed: packedOf(flags),
+  });
   try {
     const { config } = model.denoiser;
     // A2D was tuned without thinking (CHECKPOINTS.md 2.7); other templates know best themselves.

@@ -14,7 +14,14 @@ import { parseCursor, splitAtCursor } from './cursor.ts';
 import { addDecodeOptions, decodeOptionsOf } from './decode-options.ts';
 import type { DecodeFlags } from './decode-options.ts';
 import { interruptSignal } from './interrupt.ts';
-import { addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
+import {
+  addModelOptions,
+  addUnpacked,
+  type ModelFlags,
+  overridesOf,
+  packedOf,
+  type UnpackedFlags,
+} from './model-options.ts';
 import { toInteger } from './options.ts';
 import { printJson } from './output.ts';
 import { drawRun } from '../decode/picture.ts';
@@ -23,10 +30,9 @@ import type { FrameView } from './show.ts';
 import { bundledModel, openTextModel } from './text-model.ts';
 import { addTunedOption, noteTuned, tunedDefaults, type TunedFlags } from './tuned.ts';
 
-interface CompleteFlags extends DecodeFlags, ModelFlags, TunedFlags {
+interface CompleteFlags extends DecodeFlags, ModelFlags, TunedFlags, UnpackedFlags {
   model?: string;
   threads?: number;
-  unpacked?: boolean;
   prefix?: string;
   suffix?: string;
   show?: boolean;
@@ -56,13 +62,9 @@ export function register(program: Command): void {
     .option('--model <dir>', 'a model folder or GGUF file (default: the bundled tintype-code)')
     .option('--prefix <text>', 'with -: text before the cursor')
     .option('--suffix <text>', 'with -: text after the cursor');
-  addTunedOption(addDecodeOptions(addModelOptions(command)))
+  addTunedOption(addDecodeOptions(addUnpacked(addModelOptions(command))))
     .option('--threads <n>', 'threads that compute (default: one a core)', (text: string) =>
       toInteger('--threads', text, 1, 256),
-    )
-    .option(
-      '--unpacked',
-      'f32: leave weights in their file; loads sooner, steps take up to 1.7 times as long',
     )
     .option('--show', 'show the text develop')
     .option('--json', 'print one JSON document with every event')
@@ -80,14 +82,13 @@ async function complete(place: string, flags: CompleteFlags): Promise<void> {
   const tuned = await tunedDefaults(dir, flags.threads, flags);
   const options = decodeOptionsOf(flags, tuned.options);
   const precision = flags.precision ?? tuned.precision;
-  const model = await openTextModel(
-    dir,
-    flags.threads,
-    flags.draft,
+  const model = await openTextModel(dir, {
+    threads: flags.threads,
+    draft: flags.draft,
     precision,
-    overridesOf(flags),
-    flags.unpacked !== true,
-  );
+    overrides: overridesOf(flags),
+    packed: packedOf(flags),
+  });
   noteTuned(tuned);
   const { tokenizer } = model;
   try {

@@ -9,10 +9,17 @@ import { interruptSignal } from './interrupt.ts';
 import { whole } from './options.ts';
 import { formatFields, printJson, printLine } from './output.ts';
 import { createProgress } from './progress.ts';
-import { addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
+import {
+  addModelOptions,
+  addUnpacked,
+  type ModelFlags,
+  overridesOf,
+  packedOf,
+  type UnpackedFlags,
+} from './model-options.ts';
 import { openTextModel } from './text-model.ts';
 
-interface FimFlags extends DecodeFlags, ModelFlags {
+interface FimFlags extends DecodeFlags, ModelFlags, UnpackedFlags {
   model: string;
   data: string;
   predictions?: string;
@@ -60,7 +67,7 @@ export function addFim(evalCommand: Command): void {
     .requiredOption('--model <dir>', 'a model folder')
     .requiredOption('--data <file>', 'rows as JSONL, plain or gzip (tintype corpus tokenize makes some)')
     .option('--predictions <file>', 'write what the model said, as JSONL');
-  addDecodeOptions(addModelOptions(command))
+  addDecodeOptions(addUnpacked(addModelOptions(command)))
     .option('--limit <n>', 'only the first rows', whole('--limit', 1))
     .option('--threads <n>', 'threads of the matrix products (default: one a core)', whole('--threads', 1))
     .option('--json', 'print one JSON document')
@@ -74,7 +81,13 @@ async function runFim(flags: FimFlags): Promise<void> {
   const rows = (await readInfillRows(data)).slice(0, limit);
   // Defaults are filled in, so that the JSON names every setting.
   const settings = decodeOptionsOf(flags);
-  const textModel = await openTextModel(model, threads, flags.draft, flags.precision, overridesOf(flags));
+  const textModel = await openTextModel(model, {
+    threads,
+    draft: flags.draft,
+    precision: flags.precision,
+    overrides: overridesOf(flags),
+    packed: packedOf(flags),
+  });
   try {
     const complete = createInfill(textModel, settings);
     // Now, so that a path that cannot be written is known before the work is done.

@@ -8,13 +8,20 @@ import { noteDropped, readTextFile, withText } from './complete.ts';
 import { addDecodeOptions, decodeOptionsOf } from './decode-options.ts';
 import type { DecodeFlags } from './decode-options.ts';
 import { interruptSignal } from './interrupt.ts';
-import { addModelOptions, type ModelFlags, overridesOf } from './model-options.ts';
+import {
+  addModelOptions,
+  addUnpacked,
+  type ModelFlags,
+  overridesOf,
+  packedOf,
+  type UnpackedFlags,
+} from './model-options.ts';
 import { toInteger } from './options.ts';
 import { printJson } from './output.ts';
 import { bundledModel, openTextModel } from './text-model.ts';
 import { addTunedOption, noteTuned, tunedDefaults, type TunedFlags } from './tuned.ts';
 
-interface InfillFlags extends DecodeFlags, ModelFlags, TunedFlags {
+interface InfillFlags extends DecodeFlags, ModelFlags, TunedFlags, UnpackedFlags {
   model?: string;
   threads?: number;
   inPlace?: boolean;
@@ -37,7 +44,7 @@ export function register(program: Command): void {
     .description(`fill every ${HOLE} in a file`)
     .argument('<file>', 'a text file, or - for standard input')
     .option('--model <dir>', 'a model folder (default: the bundled tintype-code)');
-  addTunedOption(addDecodeOptions(addModelOptions(command)))
+  addTunedOption(addDecodeOptions(addUnpacked(addModelOptions(command))))
     .option('--threads <n>', 'threads that compute (default: one a core)', (text: string) =>
       toInteger('--threads', text, 1, 256),
     )
@@ -65,7 +72,13 @@ async function infill(file: string, flags: InfillFlags): Promise<void> {
   const tuned = await tunedDefaults(dir, flags.threads, flags);
   const options = decodeOptionsOf(flags, tuned.options);
   const precision = flags.precision ?? tuned.precision;
-  const model = await openTextModel(dir, flags.threads, flags.draft, precision, overridesOf(flags));
+  const model = await openTextModel(dir, {
+    threads: flags.threads,
+    draft: flags.draft,
+    precision,
+    overrides: overridesOf(flags),
+    packed: packedOf(flags),
+  });
   noteTuned(tuned);
   try {
     const holes: { text: string; promptTokens: number; events: object[] }[] = [];

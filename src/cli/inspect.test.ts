@@ -39,6 +39,13 @@ const TOKENIZER = JSON.stringify({
 });
 
 describe('inspect', () => {
+  test.each([
+    ['mdlm', 'at noise level 0'],
+    ['sedd', 'that is told its noise level'],
+  ])('says of %s that it is a diffusion transformer %s', async (name, what) => {
+    expect(await run(join(SDAR, '..', name))).toContain(`a diffusion transformer ${what}`);
+  });
+
   test('--json holds every fact', async () => {
     const inspection = JSON.parse(await run(SDAR, '--json')) as Inspection;
     expect(inspection).toMatchObject({

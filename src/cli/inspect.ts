@@ -67,6 +67,8 @@ export interface Inspection {
   samplers: { family: readonly string[]; others: readonly string[] };
   /** Width of the noise level's embedding, in a diffusion transformer. */
   conditionWidth: number | null;
+  /** Whether it is told that level in every forward, as SEDD is. */
+  isToldNoise: boolean;
   tokenizer: { kind: string; size: number; special: { id: number; content: string }[] } | null;
   /** `verified`: the hash is the one recorded in the folder. */
   files: { name: string; sizeBytes: number; sha256: string; verified: boolean }[];
@@ -115,6 +117,7 @@ export async function inspectCheckpoint(dir: string, overrides?: Overrides): Pro
     reordersKnown: config.reordersKnown ?? false,
     samplers: samplersOf(config),
     conditionWidth: config.dit?.conditionWidth ?? null,
+    isToldNoise: config.dit?.isToldNoise ?? false,
     tokenizer: tokenizerJson && inspectTokenizer(tokenizerJson),
     files: files.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     warnings,
@@ -245,7 +248,11 @@ export function formatInspection(inspection: Inspection): string {
     ...(inspection.yarn
       ? [`YaRN factor ${inspection.yarn.factor} from ${inspection.yarn.originalLength} tokens`]
       : []),
-    ...(inspection.conditionWidth === null ? [] : ['a diffusion transformer at noise level 0']),
+    ...(inspection.conditionWidth === null
+      ? []
+      : [
+          `a diffusion transformer ${inspection.isToldNoise ? 'that is told its noise level' : 'at noise level 0'}`,
+        ]),
     ...(inspection.rotaryDim < d.headDim ? [`${inspection.rotaryDim} of ${d.headDim} components turn`] : []),
   ];
   const active =

@@ -6,7 +6,8 @@ import { formatFields, printJson, printLine } from './output.ts';
 import { createProgress, type Progress } from './progress.ts';
 
 const HELP = `
-Fetches config.json, the tokenizer and the safetensors, or with --file one GGUF file. A pull that was stopped goes on where
+Fetches config.json, the tokenizer and the safetensors, or with --file one GGUF file. Of MDLM, BD3-LM and SEDD, whose
+repositories hold no tokenizer, GPT-2's comes too. A pull that was stopped goes on where
 it was; the folder changes only when everything is there and every hash is right. Other commands then take OWNER/NAME, or the
 folder, as --model.
 
@@ -17,11 +18,13 @@ Environment:
 
 Examples:
   tintype pull JetLM/SDAR-1.7B-Chat
-  tintype pull someone/LLaDA-8B-Instruct-GGUF --file LLaDA-8B-Instruct.Q4_K_M.gguf --dir llada`;
+  tintype pull someone/LLaDA-8B-Instruct-GGUF --file LLaDA-8B-Instruct.Q4_K_M.gguf --dir llada
+  tintype pull openai-community/gpt2 --tokenizer-only --dir mdlm-owt     into a folder that lacks one`;
 
 interface PullFlags {
   revision: string;
   file?: string;
+  tokenizerOnly?: boolean;
   dir?: string;
   json?: boolean;
 }
@@ -33,6 +36,7 @@ export function register(program: Command): void {
     .argument('<repository>', 'OWNER/NAME')
     .option('--revision <name>', 'branch, tag or commit', 'main')
     .option('--file <name>', 'one GGUF file instead of the safetensors')
+    .option('--tokenizer-only', 'the tokenizer and nothing else')
     .option('--dir <dir>', 'where it goes (default: a folder in the cache)')
     .option('--json', 'print one JSON document')
     .addHelpText('after', HELP)

@@ -6,6 +6,7 @@ import type { TextModel } from '../decode/complete.ts';
 import { TintypeError } from '../errors.ts';
 import type { Precision } from '../model/quantize.ts';
 import type { Overrides } from '../model/config-json.ts';
+import { noTokenizer } from '../model/folder-texts.ts';
 import { modelPath } from '../model/library.ts';
 import { loadDenoiser } from '../model/load.ts';
 import { createChatFormat } from '../text/chat.ts';
@@ -59,39 +60,42 @@ export function conversionProgress(): { update: (done: number, total: number) =>
 /** `self`: a model verifies its own drafts. `ar`: its autoregressive twin does, the folder MODEL-ar. */
 export type Draft = 'self' | 'ar';
 
+export interface OpenOptions {
+  threads?: number | undefined;
+  /** Default: the model itself. */
+  draft?: Draft | undefined;
+  precision?: Precision | undefined;
+  overrides?: Overrides | undefined;
+  /** See `SessionOptions`. */
+  packed?: boolean | undefined;
+}
+
 /** Errors: those of `loadDenoiser`; `bad_tokenizer` for a model without one. */
 export async function openTextModel(
-  dir = bundledModel(),
-  threads?: number,
-  draft: Draft = 'self',
-  precision?: Precision,
-  overrides?: Overrides,
-  packed?: boolean,
+  dir: string,
+  { threads, draft = 'self', ...options }: OpenOptions = {},
 ): Promise<OpenTextModel> {
   const progress = conversionProgress();
-  const session = { threads, precision, overrides, packed, onProgress: progress.update };
+  const session = { threads, ...options, onProgress: progress.update };
   const { denoiser, tokenizer, description } = await loadDenoiser(modelPath(dir), session);
   progress.finish();
-  if (tokenizer) {
-    const twin = draft === 'ar' ? await loadDenoiser(`${resolve(dir)}-ar`, { threads }) : null;
-    return {
-      id: basename(resolve(dir)),
-      denoiser,
-      tokenizer,
-      chatFormat: (options) => {
-        const { tokenizerFiles, tokenizerJson } = description;
-        return createChatFormat(tokenizerFiles, tokenizerJson!, tokenizer, options);
-      },
-      ...(twin ? { verifier: twin.denoiser } : {}),
-      close: async () => {
-        await denoiser.close();
-        await twin?.denoiser.close();
-      },
-    };
+  if (!tokenizer) {
+    await denoiser.close();
+    throw noTokenizer(description);
   }
-  await denoiser.close();
-  throw new TintypeError('bad_tokenizer', {
-    what: `the model in ${dir} has no tokenizer, so it writes no text`,
-    wanted: 'tokenizer.json in its folder',
-  });
+  const twin = draft === 'ar' ? await loadDenoiser(`${resolve(dir)}-ar`, { threads }) : null;
+  return {
+    id: basename(resolve(dir)),
+    denoiser,
+    tokenizer,
+    chatFormat: (chat) => {
+      const { tokenizerFiles, tokenizerJson } = description;
+      return createChatFormat(tokenizerFiles, tokenizerJson!, tokenizer, chat);
+    },
+    ...(twin ? { verifier: twin.denoiser } : {}),
+    close: async () => {
+      await denoiser.close();
+      await twin?.denoiser.close();
+    },
+  };
 }

@@ -165,7 +165,7 @@ async function run(flags: TuneFlags): Promise<void> {
   }
   const progress = stageProgress();
   const options: TuneOptions = {
-    open: (precision) => openTextModel(dir, threads, 'self', precision, overrides),
+    open: (precision) => openTextModel(dir, { threads, precision, overrides }),
     precisions,
     lossPoints: loss,
     request: { maxTokens, contextTokens },

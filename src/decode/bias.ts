@@ -69,6 +69,7 @@ export function createBias(
         probability: 1,
         runnerUp: 0,
         entropy: 0,
+        logSumExp: NaN,
         top: [],
         current: null,
       })),

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { TintypeError, assert } from '../errors.ts';
+import { wantTokenizer } from '../model/folder-texts.ts';
 import { describeCheckpoint } from '../model/hf.ts';
 import { modelPath } from '../model/library.ts';
 import { loadDenoiser } from '../model/load.ts';
@@ -23,6 +24,7 @@ const {
   precisions = {},
   memoryBytes = Infinity,
   overrides,
+  packed,
   largeBytes,
 } = workerData as EngineOptions;
 assert(parentPort !== null, 'this file is the entry of a worker thread');
@@ -46,13 +48,8 @@ async function readFolders(): Promise<Map<string, Folder>> {
     }
     const path = modelPath(dir);
     const description = await describeCheckpoint(path, { overrides, verify: false });
-    const { config, tokenizerJson, tokenizerFiles, weightFiles } = description;
-    if (tokenizerJson === null) {
-      throw new TintypeError('bad_checkpoint', {
-        what: 'this model has no tokenizer, so it writes no text',
-        got: dir,
-      });
-    }
+    const { config, tokenizerFiles, weightFiles } = description;
+    const tokenizerJson = wantTokenizer(description);
     const { layout, contextLength } = config;
     const tokenizer = createTokenizer(tokenizerJson);
     const chat = chatFormatOf(tokenizerFiles, tokenizerJson, tokenizer) !== null;
@@ -77,6 +74,7 @@ async function load(id: string, path: string): Promise<HostModel> {
     threads,
     precision: precisions[id],
     overrides,
+    packed,
     largeBytes,
     onProgress,
   });

@@ -27,6 +27,8 @@ export interface EngineOptions {
   mostRequests?: number | undefined;
   /** What the files of the models do not say; the same for all. */
   overrides?: Overrides | undefined;
+  /** `SessionOptions.packed`, of all. */
+  packed?: boolean | undefined;
   /** Weights from which on they are converted into a file, for tests. */
   largeBytes?: number | undefined;
   /** Told while the weights of a large model are converted, at each tenth. */

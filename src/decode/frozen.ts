@@ -11,6 +11,7 @@
  * with `refreshEvery: 1` each of them is `none`, which runs the whole canvas in every forward.
  */
 import type { Denoiser } from '../model/denoiser.ts';
+import { noiseOfMasks } from '../model/dit.ts';
 import { MASKED } from './canvas.ts';
 import type { CacheSettings, Context, Look } from './context.ts';
 import { runIds } from './context.ts';
@@ -60,6 +61,13 @@ export function createFrozenContext(
     seen = ids.slice();
   }
 
+  /** A model that is told the noise level hears that of the whole canvas, whatever part of it runs. */
+  const noiseOn = (ids: Int32Array): { noise?: number } => {
+    if (!denoiser.config.dit?.isToldNoise) return {};
+    const masks = ids.reduce((count, id) => count + Number(id === MASKED), 0);
+    return { noise: noiseOfMasks(masks, ids.length) };
+  };
+
   return {
     length: 0,
     async look(look, want) {
@@ -95,6 +103,7 @@ export function createFrozenContext(
             positions: rows,
             attention: { kind: 'full' },
             cache: mode === 'none' ? null : cache,
+            ...noiseOn(ids),
             write: kept.length,
             query: Int32Array.from(
               query,

@@ -105,6 +105,7 @@ export function createSampler(
           probability,
           runnerUp: rival?.probability ?? 0,
           entropy: needs.entropy ? entropy[row] : NaN,
+          logSumExp: logSumExp[row],
           top: best.slice(0, needs.topK),
           current: ids[position] >= 0 ? ids[position] : null,
         };

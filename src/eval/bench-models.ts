@@ -3,11 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CompleteOptions, TextModel } from '../decode/complete.ts';
-import { TintypeError } from '../errors.ts';
 import { nodeRuntime } from '../graph/node.ts';
 import type { Runtime } from '../graph/session.ts';
 import { writeGguf } from '../model/gguf-write.ts';
 import type { Overrides } from '../model/config-json.ts';
+import { wantTokenizer } from '../model/folder-texts.ts';
 import { type Checkpoint, loadCheckpoint } from '../model/hf.ts';
 import { createDenoiser } from '../model/native.ts';
 import type { Precision } from '../model/quantize.ts';
@@ -30,19 +30,21 @@ export interface BenchModel {
 /** Errors: those of `loadCheckpoint`; `bad_tokenizer` for a model without one. */
 export async function loadBenchModel(
   dir: string,
-  threads: number,
-  overrides?: Overrides,
+  {
+    threads,
+    overrides,
+    packed,
+  }: { threads: number; overrides?: Overrides | undefined; packed?: boolean | undefined },
 ): Promise<BenchModel> {
   const checkpoint = await loadCheckpoint(dir, { overrides });
-  const { config, tensors, tokenizerJson } = checkpoint;
-  if (tokenizerJson === null) {
-    throw new TintypeError('bad_tokenizer', {
-      what: `the model in ${dir} has no tokenizer, so it writes no text`,
-    });
-  }
-  const tokenizer = createTokenizer(tokenizerJson);
+  const { config, tensors } = checkpoint;
+  const tokenizer = createTokenizer(wantTokenizer(checkpoint));
   const open: BenchModel['open'] = (runtime, precision) => ({
-    denoiser: createDenoiser(runtime, config, tensors, { threads, precision }),
+    denoiser: createDenoiser(runtime, config, tensors, {
+      threads,
+      precision,
+      packed: precision === 'f32' ? packed : undefined,
+    }),
     tokenizer,
   });
   return { checkpoint, open };

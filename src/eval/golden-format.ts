@@ -21,6 +21,8 @@ const forwardSchema = z.object({
     }),
   ]),
   position_ids: ids.optional(),
+  /** Noise level, of models that are told it. */
+  noise: z.number().optional(),
   /** Rows to compare; all by default. */
   compareRows: ids.optional(),
   /** Key of golden.safetensors: the raw logits, [T, V]. */

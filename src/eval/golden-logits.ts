@@ -40,7 +40,7 @@ export async function worstLogit(
 
 /** The run that a golden forward stands for. */
 export function runOf(forward: GoldenForward): ForwardRun {
-  const { input_ids: ids, position_ids: places, compareRows } = forward;
+  const { input_ids: ids, position_ids: places, compareRows, noise } = forward;
   return {
     ids: Int32Array.from(ids),
     positions: places ? Int32Array.from(places) : positionsFrom(0, ids.length),
@@ -48,6 +48,7 @@ export function runOf(forward: GoldenForward): ForwardRun {
     cache: null,
     write: 0,
     query: Int32Array.from(compareRows ?? ids.keys()),
+    noise,
   };
 }
 

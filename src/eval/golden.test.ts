@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('../../fixtures/checkpoints', import.meta.url
 const folders = readdirSync(root).filter((name) => !name.includes('.'));
 
 /** Their samplers are draws, of which no transcript could be reproduced. */
-const DRAWN = ['mdlm', 'bd3lm', 'bd3lm-plain'];
+const DRAWN = ['mdlm', 'bd3lm', 'bd3lm-plain', 'sedd'];
 
 describe.each(folders)('%s', (name) => {
   it('has the logits and the transcripts of the official code', async () => {

@@ -3,6 +3,7 @@ import { TintypeError } from '../errors.ts';
 import { nodeRuntime } from '../graph/node.ts';
 import type { SessionOptions } from '../graph/session.ts';
 import type { Overrides } from '../model/config-json.ts';
+import { wantTokenizer } from '../model/folder-texts.ts';
 import { loadCheckpoint } from '../model/hf.ts';
 import { createLikelihood, type Likelihood } from '../model/likelihood.ts';
 import { createTokenizer } from '../text/json.ts';
@@ -23,13 +24,9 @@ export async function loadLikelihood(
     ...options
   }: { windowLength?: number | undefined; overrides?: Overrides | undefined } & SessionOptions = {},
 ): Promise<{ likelihood: Likelihood; tokenizer: Tokenizer }> {
-  const { config, tokenizerJson, tensors } = await loadCheckpoint(dir, { overrides });
-  if (!tokenizerJson) {
-    throw new TintypeError('bad_tokenizer', {
-      what: `the model in ${dir} has no tokenizer`,
-      wanted: 'tokenizer.json in its folder',
-    });
-  }
+  const checkpoint = await loadCheckpoint(dir, { overrides });
+  const { config, tensors } = checkpoint;
+  const tokenizer = createTokenizer(wantTokenizer(checkpoint));
   const length = windowLength ?? Math.min(config.contextLength, WINDOW_LENGTH);
   if (length > config.contextLength) {
     throw new TintypeError('bad_option', {
@@ -45,5 +42,5 @@ export async function loadLikelihood(
     length,
     ...options,
   });
-  return { likelihood, tokenizer: createTokenizer(tokenizerJson) };
+  return { likelihood, tokenizer };
 }

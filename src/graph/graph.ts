@@ -10,7 +10,7 @@
 import { assert } from '../errors.ts';
 import { sameShape, type Dim, type Shape } from './shape.ts';
 
-export type DType = 'float32' | 'int32' | 'int64' | 'bool' | 'uint8' | 'int8' | 'float16';
+export type DType = 'float32' | 'int32' | 'int64' | 'bool' | 'uint8' | 'int8' | 'float16' | 'bfloat16';
 
 export interface Value {
   readonly graph: Graph;
@@ -75,6 +75,7 @@ export const ELEMENT_BYTES: Readonly<Record<DType, number>> = {
   uint8: 1,
   int8: 1,
   float16: 2,
+  bfloat16: 2,
 };
 
 export class Graph {

@@ -26,6 +26,7 @@ const ELEMENT_TYPE: Record<DType, number> = {
   int64: 7,
   bool: 9,
   float16: 10,
+  bfloat16: 16,
 };
 
 /** AttributeProto.AttributeType. */

@@ -354,6 +354,7 @@ export function gatherRows(x: Value, indices: Value): Value {
     op: 'Gather',
     inputs: [x, indices],
     shape: [...indices.shape, width],
+    dtype: x.dtype,
     attributes: { axis: { int: 0 } },
     vjp: vjp((dy) => [
       (into) => {

@@ -95,12 +95,15 @@ export function mixtureOf(keys: MixtureKeys, raw: Json, where: string): Mixture 
 
 /** Layers that are not conditioned have a width of 0. */
 export function ditOf(
-  { condition, isConditioned }: NonNullable<Family['dit']>,
+  { condition, isConditioned, isToldNoise }: NonNullable<Family['dit']>,
   raw: Json,
   where: string,
 ): Dit {
   const isPlain = isConditioned !== undefined && raw[isConditioned] === false;
-  return { conditionWidth: isPlain ? 0 : integerOf(raw, condition, where) };
+  return {
+    conditionWidth: isPlain ? 0 : integerOf(raw, condition, where),
+    ...(isToldNoise ? { isToldNoise } : {}),
+  };
 }
 
 export function wrongKey(where: string, key: string, got: unknown, wanted: string): TintypeError {

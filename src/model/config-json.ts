@@ -5,7 +5,7 @@
 import { TintypeError } from '../errors.ts';
 import type { Layout, ModelConfig, SpecialTokens } from './config.ts';
 import { ditOf, integerOf, isTrue, mixtureOf, rotaryDimOf, wrongKey, yarnOf } from './config-block.ts';
-import { detectFamily, type Family, familyById, firstKey, type Json } from './family.ts';
+import { detectFamily, type Family, familyById, firstKey, type Json, unwrapped } from './family.ts';
 
 /** Said by the caller; goes before everything that files say. */
 export interface Overrides {
@@ -16,6 +16,8 @@ export interface Overrides {
   maskTokenId?: number | undefined;
   /** All tokens that end a text. */
   eosTokenIds?: readonly number[] | undefined;
+  /** Folder whose tokenizer counts in place of the model's own. */
+  tokenizer?: string | undefined;
 }
 
 /** What stands beside config.json and bears on it. */
@@ -66,8 +68,9 @@ export const configFromJson = (raw: Json, around: Surroundings): ModelConfig =>
  * family, in this order. Errors: `bad_config` (a key is missing, of the wrong type or contradicts another),
  * `unsupported`, `bad_option`.
  */
-export function resolveConfig(raw: Json, around: Surroundings): Resolution {
+export function resolveConfig(file: Json, around: Surroundings): Resolution {
   const { where, overrides = {} } = around;
+  const raw = unwrapped(file);
   const family = overrides.family === undefined ? detectFamily(raw, where) : familyById(overrides.family);
   checkSettings(family, raw, where);
   const yarn = yarnOf(family, raw, where);

@@ -92,10 +92,12 @@ export interface Mixture {
   denseLayers: number;
 }
 
-/** The diffusion transformer of MDLM and BD3-LM. */
+/** The diffusion transformer of SEDD, MDLM and BD3-LM. */
 export interface Dit {
   /** Width of the noise level's embedding, from which layer norms take their scales; 0: they are plain. */
   conditionWidth: number;
+  /** A run is told its noise level, and the logits are log scores (SEDD). Default: the level is 0, always. */
+  isToldNoise?: boolean;
 }
 
 /** Cosines and sines that stand for a noise level. */

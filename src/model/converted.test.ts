@@ -18,6 +18,8 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CACHE_FOLDER, cacheRoots, userCacheFolder } from './cache-folder.ts';
 import { positionsFrom, type Statistics } from './denoiser.ts';
+import { loadCheckpoint, saveCheckpoint } from './hf.ts';
+import { clearConverted } from './library.ts';
 import { loadDenoiser, type LoadDenoiserOptions } from './load.ts';
 import type { Precision } from './quantize.ts';
 
@@ -72,6 +74,24 @@ describe('converted weights', () => {
       expect(await entries()).toEqual([expect.stringMatching(new RegExp(`^${precision}-[0-9a-f]{16}$`))]);
     },
   );
+
+  it.each(['BF16', 'F16'] as const)('keep an embedding in %s that is only looked up', async (dtype) => {
+    const sizeOf = async (): Promise<number> => (await stat(await dataFile())).size;
+    await load({ precision: 'int8' });
+    const wide = await sizeOf();
+    const checkpoint = await loadCheckpoint(model);
+    await saveCheckpoint(model, { ...checkpoint, header: null, dtype });
+    for (const precision of ['int8', 'f32'] as const) {
+      await clearConverted(model);
+      const { statistics: plain } = await load({ precision, largeBytes: Infinity });
+      expect(await load({ precision })).toEqual({ statistics: plain, made: true });
+      expect(await load({ precision })).toEqual({ statistics: plain, made: false });
+      if (precision === 'f32') continue;
+      const { vocabSize, width } = checkpoint.config;
+      // The runtime maps whole pages, so places are rounded up.
+      expect(Math.abs(wide - (await sizeOf()) - 2 * vocabSize * width)).toBeLessThan(4096);
+    }
+  });
 
   it('may stay in their file', async () => {
     const [packed, unpacked] = [await load(), await load({ packed: false })];

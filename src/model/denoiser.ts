@@ -49,6 +49,11 @@ export interface ForwardRun {
   write: number;
   /** Rows of `ids` whose statistics are wanted, ascending. [M], may be empty when only writing. */
   query: Int32Array;
+  /**
+   * σ > 0, for a model that is told its noise level (`Dit`): each token was masked with probability 1 − e^(−σ). Default:
+   * what the run's share of masks means.
+   */
+  noise?: number | undefined;
 }
 
 export interface StatisticsRequest {

@@ -3,7 +3,7 @@
  * state, and the facts that no key states. Adding a family is adding a row (CHECKPOINTS.md 0.3).
  */
 import type { Family } from './family.ts';
-import { DIT_NAMES, LLADA2_NAMES, LLADA_NAMES, NEMOTRON_NAMES, QWEN_NAMES } from './names.ts';
+import { DIT_NAMES, LLADA2_NAMES, LLADA_NAMES, NEMOTRON_NAMES, QWEN_NAMES, SEDD_NAMES } from './names.ts';
 
 const QWEN_KEYS = {
   width: 'hidden_size',
@@ -61,7 +61,7 @@ const QWEN3_MOE = {
   settings: { ...QWEN3.settings, decoder_sparse_step: [1], mlp_only_layers: [], norm_topk_prob: [true] },
 } as const satisfies Partial<Family>;
 
-/** MDLM's and BD3-LM's diffusion transformer (2.16). Their tokenizer is GPT-2's, with the mask behind its tokens. */
+/** The diffusion transformer of MDLM, BD3-LM and SEDD (2.16). The mask comes behind the tokens of GPT-2's tokenizer. */
 const DIT = {
   ...QWEN3,
   keys: {
@@ -81,6 +81,7 @@ const DIT = {
   layoutKey: 'absent',
   names: DIT_NAMES,
   maskTokenId: 50257,
+  tokenizerFrom: 'openai-community/gpt2',
   turnEnds: ['<|endoftext|>'],
   settings: { time_conditioning: [false] },
   extra: { dropout: 0.1, time_conditioning: false },
@@ -318,7 +319,8 @@ export const FAMILIES: readonly Family[] = [
     },
   },
   {
-    // 2.0, 2.1 and 2.2. The model normalises heads whatever use_qk_norm says (2.4).
+    // 2.0 and 2.1; 2.2 routes whole blocks and is told by its edit tokens. The model normalises heads whatever
+    // use_qk_norm says (2.4).
     ...QWEN3,
     id: 'llada2',
     modelType: 'llada2_moe',
@@ -343,11 +345,13 @@ export const FAMILIES: readonly Family[] = [
     turnEnds: ROLE_TURNS,
     settings: {
       ...QWEN3.settings,
+      delete_token_id: [],
       moe_router_enable_expert_bias: [true],
       norm_head: [false],
       norm_softmax: [false],
       norm_topk_prob: [true],
       score_function: ['sigmoid'],
+      split_token_id: [],
       use_bias: [false],
       use_qkv_bias: [false],
       use_rmsnorm: [true],
@@ -375,5 +379,18 @@ export const FAMILIES: readonly Family[] = [
     dit: { condition: 'cond_dim', isConditioned: 'adaln' },
     settings: { ...DIT.settings, causal: [false], cross_attn: [true] },
     extra: { ...DIT.extra, causal: false, cross_attn: true, attn_backend: 'sdpa' },
+  },
+  {
+    // Published files are read by `unwrapped`; these keys are what it makes of them.
+    ...DIT,
+    id: 'sedd',
+    modelType: 'sedd',
+    classes: ['SEDD'],
+    keys: { ...DIT.keys, width: 'hidden_size', contextLength: 'length' },
+    dit: { condition: 'cond_dim', isToldNoise: true },
+    layouts: ['full'],
+    names: SEDD_NAMES,
+    settings: { graph_type: ['absorb'], noise_type: ['loglinear'], scale_by_sigma: [true] },
+    extra: { dropout: 0.1, graph_type: 'absorb', noise_type: 'loglinear', scale_by_sigma: true },
   },
 ];

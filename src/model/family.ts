@@ -61,8 +61,11 @@ export interface Family {
   qkvBias: Fact;
   qkNorm: Fact;
   mixture?: MixtureKeys;
-  /** Its block is a diffusion transformer: keys of the condition's width, and of whether layers are conditioned. */
-  dit?: { condition: string; isConditioned?: string };
+  /**
+   * Its block is a diffusion transformer: keys of the condition's width, and of whether layers are conditioned; whether
+   * runs are told their noise level.
+   */
+  dit?: { condition: string; isConditioned?: string; isToldNoise?: true };
   /** Numbers that its files do not state: a feed-forward width as a multiple of the width, and others as they are. */
   implied?: { ffnRatio: number; normEps: number; ropeTheta: number };
   /** Its rope_parameters may ask for YaRN. */
@@ -75,6 +78,8 @@ export interface Family {
   maskTokenId: number | null;
   /** Padding ends a text where nothing else is said to. */
   endsWithPad?: boolean;
+  /** Repository of the tokenizer that the family's repositories do not hold. */
+  tokenizerFrom?: string;
   /** Tokens that end a turn of the family's chat template: they end a text as well. */
   turnEnds: readonly string[];
   /** Settings that would change the mathematics, and the values a file may hold, alone or in a list (besides null). */
@@ -88,6 +93,24 @@ export const FAMILY_KEY = 'tintype_family';
 
 export const isJson = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/**
+ * SEDD's config.json is the configuration of its training, of which the model is a part, and names no family: its facts
+ * side by side. Any other file is handed back as it is.
+ */
+export function unwrapped(raw: Json): Json {
+  const { model, graph, noise, tokens } = raw;
+  if ('model_type' in raw || !isJson(model) || !isJson(graph) || typeof tokens !== 'number') return raw;
+  return {
+    ...model,
+    model_type: 'sedd',
+    graph_type: graph['type'],
+    noise_type: isJson(noise) ? noise['type'] : null,
+    // The mask comes behind the tokens.
+    vocab_size: tokens + 1,
+    mask_token_id: tokens,
+  };
+}
 
 /** Under which of several keys a fact is written. */
 export const firstKey = (keys: string | readonly string[]): string =>

@@ -1,8 +1,9 @@
 /** Pieces as tensors: what the stepping graph reads, and the memory of the caches that it writes. */
 import type { Runtime, Tensor } from '../graph/session.ts';
 import { createCache, type NativeCache } from './cache.ts';
-import type { ModelConfig } from './config.ts';
+import { type ModelConfig, NOISE_FEATURES } from './config.ts';
 import type { StatisticsRequest } from './denoiser.ts';
+import { noiseFeatures, noiseOfMasks, scoreOffset } from './dit.ts';
 import type { Piece } from './pieces.ts';
 import { runMask } from './run-mask.ts';
 import { named, type SteppingVariant } from './stepping.ts';
@@ -84,6 +85,9 @@ export function createFeeder(
       // Rows that nobody asked for keep zeros here.
       const uniforms = new Float32Array(sample ? M : 0);
       const logitBias = new Float32Array(want.logitBias ? M * V : 0);
+      const isTold = config.dit?.isToldNoise ?? false;
+      const noise = new Float32Array(isTold ? N * NOISE_FEATURES : 0);
+      const offsets = new Float32Array(isTold ? M : 0);
       const feeds: Named = {};
       const fetches: Named = {};
       const pieces = idle ? [...tokens, ...idlePieces(runs - tokens.length)] : tokens;
@@ -99,8 +103,19 @@ export function createFeeder(
         for (let i = 0; i < rows.length; i++) queried[m + i] = n + rows[i];
         if (want.sample) uniforms.set(want.sample.uniforms.subarray(from, from + asked), m);
         if (want.logitBias) logitBias.set(want.logitBias.subarray(from * V, (from + asked) * V), m * V);
+        if (isTold) {
+          const masks = piece.ids.reduce((count, id) => count + Number(id === config.tokens.mask), 0);
+          const level = piece.noise ?? noiseOfMasks(masks, piece.ids.length);
+          const features = noiseFeatures(level);
+          for (let t = 0; t < piece.ids.length; t++) noise.set(features, (n + t) * NOISE_FEATURES);
+          offsets.fill(scoreOffset(level, config), m, m + rows.length);
+        }
         n += piece.ids.length;
         m += rows.length;
+      }
+      if (isTold) {
+        feeds.noise = new Tensor('float32', noise, [1, N, NOISE_FEATURES]);
+        feeds.scoreOffset = new Tensor('float32', offsets, [M, 1]);
       }
       feeds.ids = new Tensor('int32', ids, [1, N]);
       feeds.positions = new Tensor('int64', positions, [1, N]);

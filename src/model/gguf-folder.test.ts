@@ -15,6 +15,8 @@ import { ggufPlace } from './gguf-names.ts';
 import { type GgufType, writeGguf } from './gguf-write.ts';
 import { type Checkpoint, describeCheckpoint, loadCheckpoint } from './hf.ts';
 import { loadDenoiser } from './load.ts';
+import { dequantize, isQuantized, type Precision } from './quantize.ts';
+import { loadWeights } from './quantized-folder.ts';
 
 let root: string;
 const models = new Map<string, Checkpoint>();
@@ -36,8 +38,8 @@ afterAll(async () => {
   await rm(root, { recursive: true });
 });
 
-async function statisticsOf(path: string, largeBytes?: number): Promise<Statistics> {
-  const { denoiser } = await loadDenoiser(path, { threads: 1, largeBytes });
+async function statisticsOf(path: string, largeBytes?: number, precision?: Precision): Promise<Statistics> {
+  const { denoiser } = await loadDenoiser(path, { threads: 1, largeBytes, precision });
   const ids = Int32Array.of(3, 8, 1, 9, 4, 7);
   const run = { ids, positions: positionsFrom(0, 6), cache: null, write: 0, query: positionsFrom(0, 6) };
   const [statistics] = await denoiser.forward([{ ...run, attention: { kind: 'causal' } }], {
@@ -132,7 +134,7 @@ async function writeForeign(
     wanted.set(ours, data);
     const place = ggufPlace(ours)!;
     const heads = /[qk]_proj/.test(ours) && isPermuted ? (ours.includes('q_proj') ? 4 : 2) : 0;
-    const moved = heads === 0 ? data : interleaved(data, heads);
+    const moved = heads === 0 ? data : interleaved(data, heads, config.headDim);
     const before = stored.get(place.name);
     if (place.expert === null) stored.set(place.name, { shape: [...shape], data: moved });
     else {
@@ -167,14 +169,14 @@ async function writeForeign(
 }
 
 /** Halves of each head become neighbours: rows 0, d/2, 1, d/2 + 1, … */
-function interleaved(data: Float32Array, heads: number): Float32Array {
-  const rows = 16 * heads;
+function interleaved(data: Float32Array, heads: number, headDim: number): Float32Array {
+  const rows = headDim * heads;
   const columns = data.length / rows;
   const out = new Float32Array(data.length);
   for (let row = 0; row < rows; row++) {
-    const head = Math.floor(row / 16);
-    const place = row % 16;
-    const from = head * 16 + (place % 2) * 8 + Math.floor(place / 2);
+    const head = Math.floor(row / headDim);
+    const place = row % headDim;
+    const from = head * headDim + (place % 2) * (headDim / 2) + Math.floor(place / 2);
     out.set(data.subarray(from * columns, (from + 1) * columns), row * columns);
   }
   return out;
@@ -204,6 +206,35 @@ describe('files of llama.cpp’s converter', () => {
     expect(config).toEqual(wide({}));
     expect(asData(tensors)).toEqual(wanted);
   });
+
+  it.each([true, false])(
+    'of 8 bits go to int8 as they are, without a second rounding (one head as wide as a block: %s)',
+    async (isWide) => {
+      const config = wide(isWide ? { width: 128, headDim: 32 } : {});
+      const { path, wanted } = await writeForeign(`int8-${isWide}.gguf`, 'llama', config, {
+        isPermuted: true,
+        type: 'q8_0',
+      });
+      const { weights } = await loadWeights(path, { precision: 'int8' });
+      const quantized = [...weights].flatMap(([name, weight]) =>
+        isQuantized(weight) ? [{ name, weight }] : [],
+      );
+      expect(quantized).toHaveLength(8);
+      const exact = quantized.filter(({ name, weight }) => {
+        const numbers = dequantize(weight);
+        return numbers.every((x, i) => x === wanted.get(name)![i]);
+      });
+      expect(exact.length === quantized.length).toBe(isWide);
+      if (isWide) expect(new Set(quantized.map(({ weight }) => weight.block))).toEqual(new Set([32]));
+      // The denoiser, from memory and from a file of converted weights, is that of those numbers.
+      const float = await statisticsOf(path, undefined, 'f32');
+      for (const largeBytes of [undefined, 0]) {
+        const { ids, logSumExp } = await statisticsOf(path, largeBytes, 'int8');
+        expect(ids[0]).toBe(float.ids[0]);
+        expect(Math.abs(logSumExp[0] - float.logSumExp[0])).toBeLessThan(0.5);
+      }
+    },
+  );
 
   it('of qwen2 and dream keep their rows, and have biases', async () => {
     const facts = { qkvBias: true } as const;

@@ -10,9 +10,10 @@ import type { Json } from './family.ts';
 import type { SafetensorsFile } from './files.ts';
 import { configFromGguf } from './gguf-config.ts';
 import { ggufPlace } from './gguf-names.ts';
-import { QUANTS } from './gguf-quants.ts';
+import { QUANTS, unpackQ8_0 } from './gguf-quants.ts';
 import { type GgufEntry, type GgufHeader, readGgufHeader } from './gguf-read.ts';
 import { tokenizerConfigFromGguf, tokenizerFromGguf } from './gguf-tokenizer.ts';
+import type { QuantizedTensor } from './quantize.ts';
 import type { FloatDtype, TensorEntry } from './safetensors.ts';
 import type { StoredTensor } from './stored-tensors.ts';
 
@@ -146,17 +147,18 @@ function tensorOf({ path, sizeBytes, fd, close }: Source, entry: GgufEntry, part
   const stretch = Math.floor(PART_BYTES / blockBytes) * block;
   const scratch = new Uint8Array(Math.min(PART_BYTES, (elementCount(shape) / block) * blockBytes));
 
-  /** Elements from `from` on of what the file holds; both ends between blocks. */
-  const read = (into: Float32Array, from: number): void => {
-    for (let at = 0; at < into.length; at += stretch) {
-      const out = into.subarray(at, at + stretch);
-      const bytes = scratch.subarray(0, (out.length / block) * blockBytes);
+  /** Elements from `from` on of what the file holds, in stretches; both ends between blocks. */
+  const stretches = (from: number, length: number, use: (bytes: Uint8Array, at: number) => void): void => {
+    for (let at = 0; at < length; at += stretch) {
+      const bytes = scratch.subarray(0, (Math.min(stretch, length - at) / block) * blockBytes);
       const position = entry.begin + ((first + from + at) / block) * blockBytes;
       if (readSync(fd, bytes, 0, bytes.length, position) !== bytes.length)
         throw new TintypeError('io', { what: `${path} ended while it was being read` });
-      decode(bytes, out);
+      use(bytes, at);
     }
   };
+  const read = (into: Float32Array, from: number): void =>
+    stretches(from, into.length, (bytes, at) => decode(bytes, into.subarray(at, at + stretch)));
   const columns = shape.length === 1 ? 1 : shape.at(-1)!;
   const headRows = heads === null ? 0 : shape[0] / heads;
   /** Row of a head in the file: component i of the first half and of the second are neighbours there. */
@@ -172,6 +174,20 @@ function tensorOf({ path, sizeBytes, fd, close }: Source, entry: GgufEntry, part
     }
     for (let at = 0; at < into.length; at += columns)
       read(into.subarray(at, at + columns), storedRow((from + at) / columns) * columns);
+  };
+  const readQuantized = (): Pick<QuantizedTensor, 'packed' | 'scales'> => {
+    const count = elementCount(shape);
+    const packed = new Uint8Array(count);
+    const scales = new Float32Array(count / block);
+    const rows = heads === null ? 1 : shape[0];
+    const length = count / rows;
+    for (let row = 0; row < rows; row++) {
+      stretches((heads === null ? 0 : storedRow(row)) * length, length, (bytes, at) => {
+        const to = row * length + at;
+        unpackQ8_0(bytes, packed.subarray(to), scales.subarray(to / block));
+      });
+    }
+    return { packed, scales };
   };
   const readFloatsSync = (tensor: TensorEntry): Float32Array => {
     const floats = new Float32Array(elementCount(shape));
@@ -191,5 +207,9 @@ function tensorOf({ path, sizeBytes, fd, close }: Source, entry: GgufEntry, part
     readFloatsInto,
     close,
   };
-  return { file, entry: { name, dtype: 'F32', shape, begin: 0, end: 4 * elementCount(shape) } };
+  return {
+    file,
+    entry: { name, dtype: 'F32', shape, begin: 0, end: 4 * elementCount(shape) },
+    ...(entry.type === 'Q8_0' && { quantized: { block, readSync: readQuantized } }),
+  };
 }

@@ -32,6 +32,14 @@ function decodeQ8_0(bytes: Uint8Array, out: Float32Array): void {
   }
 }
 
+/** The same as `MatMulNBits` takes it, 128 added: whole blocks to `packed`, and a scale for each to `scales`. */
+export function unpackQ8_0(bytes: Uint8Array, packed: Uint8Array, scales: Float32Array): void {
+  for (let from = 0, block = 0; from < bytes.length; from += 34, block++) {
+    scales[block] = f16(bytes, from);
+    for (let i = 0; i < 32; i++) packed[block * 32 + i] = bytes[from + 2 + i] ^ 128;
+  }
+}
+
 /** d, then 32 nibbles: the low ones are the first half of the block. q − 8 */
 function decodeQ4_0(bytes: Uint8Array, out: Float32Array): void {
   for (let from = 0, to = 0; to < out.length; from += 18, to += 32) {

@@ -45,6 +45,8 @@ export interface Description {
   tokenizerJson: Json | null;
   /** Texts of the tokenizer's files by name, so that saving copies them byte for byte. */
   tokenizerFiles: Record<string, string>;
+  /** Files of the folder that were read, those that hold the weights aside. */
+  textFiles: string[];
   /** How most weights are stored, those aside that are quantised. */
   dtype: FloatDtype;
   /** How most weights of a GGUF file are stored, in ggml's words; they are read as floats. */
@@ -137,18 +139,17 @@ export async function withFolder<T>(path: string, options: LoadOptions, use: Use
     });
   }
   const generationConfig = await readJson(join(dir, GENERATION), 'bad_config');
-  const texts: Texts = { rawConfig, generationConfig, ...(await readTokenizer(dir)) };
+  const texts: Texts = { rawConfig, generationConfig, ...(await readTokenizer(dir, overrides?.tokenizer)) };
   const where = join(dir, CONFIG);
   const resolution = resolveTexts(texts, { where, name: basename(resolve(dir)), overrides });
   const precision = precisionOf(rawConfig, where);
   const weights = await openWeights(dir, resolution.config, precision);
   try {
     const weightFiles = weights.files.map(({ path: file }) => basename(file));
-    const present = [
+    const textFiles = [
       CONFIG,
       ...(generationConfig ? [GENERATION] : []),
-      ...Object.keys(texts.tokenizerFiles),
-      ...weightFiles,
+      ...(overrides?.tokenizer === undefined ? Object.keys(texts.tokenizerFiles) : []),
     ];
     const { tokenizerConfig: _, doubts, ...files } = texts;
     // A quantised head is a tensor of its own by design.
@@ -160,11 +161,12 @@ export async function withFolder<T>(path: string, options: LoadOptions, use: Use
       dir,
       ...resolution,
       ...files,
+      textFiles,
       dtype: weights.dtype,
       precision,
       header: weightFiles[0] === WEIGHTS ? weights.files[0].header : null,
       weightFiles,
-      sha256: verify ? await verifyHashes(dir, present) : {},
+      sha256: verify ? await verifyHashes(dir, [...textFiles, ...weightFiles]) : {},
       warnings: [...doubts, ...warnings],
     };
     return await use(description, weights.stored);
@@ -176,7 +178,7 @@ export async function withFolder<T>(path: string, options: LoadOptions, use: Use
 async function withGguf<T>(path: string, options: LoadOptions, use: Use<T>): Promise<T> {
   const { verify = true, overrides } = options;
   const dir = dirname(resolve(path));
-  const beside = await readTokenizer(dir);
+  const beside = await readTokenizer(dir, overrides?.tokenizer);
   const hasTokenizer = beside.tokenizerJson !== null;
   const gguf = await openGguf(path, { family: overrides?.family, hasTokenizer });
   try {
@@ -203,6 +205,7 @@ async function withGguf<T>(path: string, options: LoadOptions, use: Use<T>): Pro
       dir,
       ...resolution,
       ...files,
+      textFiles: [],
       dtype: gguf.dtype,
       ggufType: gguf.type,
       precision: 'f32',

@@ -21,6 +21,8 @@ export const hubOf = (env: Environment = process.env): Hub => ({
 export interface HubFile {
   name: string;
   sizeBytes: number;
+  /** Where its content is. */
+  url: string;
   /** SHA-256 of a large file; a small one's id in Git, which is SHA-1 of its length and content. */
   hash: { kind: 'sha256' | 'git'; hex: string };
 }
@@ -39,13 +41,22 @@ const TEXTS = new Set(['config.json', 'generation_config.json', ...TOKENIZER_FIL
 const INDEX = 'model.safetensors.index.json';
 const SHARD = /^model(-\d{5}-of-\d{5})?\.safetensors$/;
 
+export interface Wanted {
+  revision?: string | undefined;
+  /** One GGUF file. */
+  file?: string | undefined;
+  /** The tokenizer and nothing else. */
+  tokenizerOnly?: boolean | undefined;
+  hub: Hub;
+}
+
 /**
- * The files of a model: configuration, tokenizer and safetensors, or the one GGUF file that is named.
+ * The files of a model: configuration, tokenizer and safetensors, or the one GGUF file that is named, or a tokenizer.
  * Errors: `not_found`, `not_allowed`, `io`, `unsupported` for repositories without weights that are read, `bad_option`.
  */
 export async function findModel(
   repository: string,
-  { revision = 'main', file, hub }: { revision?: string | undefined; file?: string | undefined; hub: Hub },
+  { revision = 'main', file, tokenizerOnly = false, hub }: Wanted,
 ): Promise<HubModel> {
   if (!REPOSITORY.test(repository)) {
     throw new TintypeError('bad_option', {
@@ -68,13 +79,33 @@ export async function findModel(
   } catch (cause) {
     throw hubError(cause, { repository, revision, hub });
   }
-  const chosen = choose(entries, repository, file);
-  return { repository, commit, files: chosen.map(hubFile) };
+  const chosen = tokenizerOnly ? tokenizerOf(entries, repository) : choose(entries, repository, file);
+  const root = `${hub.url}/${repository}/resolve/${commit}`;
+  return { repository, commit, files: chosen.map((entry) => hubFile(entry, root)) };
 }
 
-function hubFile({ path, size, oid, lfs }: ListFileEntry): HubFile {
-  if (lfs) return { name: path, sizeBytes: lfs.size, hash: { kind: 'sha256', hex: lfs.oid } };
-  return { name: path, sizeBytes: size, hash: { kind: 'git', hex: oid ?? '' } };
+function hubFile({ path, size, oid, lfs }: ListFileEntry, root: string): HubFile {
+  const url = `${root}/${encodeURIComponent(path)}`;
+  if (lfs) return { name: path, url, sizeBytes: lfs.size, hash: { kind: 'sha256', hex: lfs.oid } };
+  return { name: path, url, sizeBytes: size, hash: { kind: 'git', hex: oid ?? '' } };
+}
+
+/** Whether files hold a tokenizer: whole, or as a vocabulary and merges. */
+export const holdTokenizer = (names: readonly string[]): boolean =>
+  names.includes('tokenizer.json') || (names.includes('vocab.json') && names.includes('merges.txt'));
+
+function tokenizerOf(entries: readonly ListFileEntry[], repository: string): ListFileEntry[] {
+  const found = entries.filter(({ path }) => TOKENIZER_FILES.includes(path));
+  if (holdTokenizer(found.map(({ path }) => path))) return found;
+  throw new TintypeError('unsupported', {
+    what: `${repository} has no tokenizer that is read`,
+    got:
+      entries
+        .map(({ path }) => path)
+        .slice(0, 8)
+        .join(', ') || 'no files',
+    wanted: 'tokenizer.json, or vocab.json and merges.txt',
+  });
 }
 
 function choose(entries: readonly ListFileEntry[], repository: string, file?: string): ListFileEntry[] {

@@ -52,7 +52,7 @@ export async function loadDenoiser(
     const weightBytes = [...weights.values()].reduce((sum, weight) => sum + bytesOf(weight), 0);
     const isLarge = weightBytes > (options.largeBytes ?? LARGE_BYTES);
     // Hashes of a large model's weights are looked at when they are converted.
-    const small = ['config.json', 'generation_config.json', ...Object.keys(description.tokenizerFiles)];
+    const small = description.textFiles;
     description.sha256 = await verifyHashes(dir, isLarge ? small : [...small, ...weightFiles]);
     const tokenizer = tokenizerJson ? createTokenizer(tokenizerJson) : null;
     const runtime = await nodeRuntime();

@@ -27,7 +27,8 @@ export function memoryNeed(weights: Weights): MemoryNeed {
     const bits = isQuantized(weight) ? weight.bits : 32;
     // Looked up in place: of the embedding only the rows in use are in memory, unless it is the head too.
     if (name !== EMBEDDING || !weights.has('lm_head.weight')) resident += PACKED[bits] * bytesOf(weight);
-    largest = Math.max(largest, 4 * elementCount(weight.shape) + (isQuantized(weight) ? bytesOf(weight) : 0));
+    const readBytes = isQuantized(weight) ? 4 * elementCount(weight.shape) : 0;
+    largest = Math.max(largest, readBytes + bytesOf(weight));
   }
   return { residentBytes: PROGRAM_BYTES + resident, convertBytes: PROGRAM_BYTES + 2 * largest };
 }

@@ -80,6 +80,11 @@ export const DIT_NAMES: NameMap = {
   lm_head: 'backbone.output_layer.linear',
 };
 
+/** SEDD's are the same without the root. */
+export const SEDD_NAMES: NameMap = Object.fromEntries(
+  Object.entries(DIT_NAMES).map(([ours, theirs]) => [ours, theirs.replace('backbone.', '')]),
+);
+
 /** A tensor of a file and the parameters in it. */
 export interface StoredShape {
   name: string;

@@ -23,6 +23,8 @@ export interface Piece {
   asked: number;
   /** The first of them among the queried rows of all runs. */
   from: number;
+  /** That of the run. */
+  noise?: number | undefined;
 }
 
 /** @param from where the run's rows begin among the queried rows of all runs */
@@ -44,6 +46,7 @@ export function piecesOf(run: ForwardRun, cache: NativeCache, from: number, head
       rows: asked > first ? query.subarray(first, asked).map((row) => row - start) : Int32Array.of(0),
       asked: asked - first,
       from: from + first,
+      noise: run.noise,
     });
     start = end;
   }

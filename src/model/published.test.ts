@@ -10,6 +10,11 @@ import { storedShapes } from './names.ts';
 
 const around = { generation: null, tokenizerMask: null, where: 'config.json' };
 
+test('LLaDA2.2, which routes otherwise, is not taken for LLaDA2.1', () => {
+  const { raw } = PUBLISHED.find(({ repository }) => repository.includes('LLaDA2.1'))!;
+  expect(() => configFromJson({ ...raw, delete_token_id: 156900 }, around)).toThrow(/delete_token_id/);
+});
+
 describe.each(PUBLISHED)('$repository', ({ raw, overrides, parameters, facts, mask }) => {
   const config = configFromJson(raw, { ...around, overrides });
 

@@ -3,13 +3,22 @@
  * all are there they are moved at once (`settle`), with their hashes in SHA256SUMS. A pull that was stopped goes on where it
  * was, if the revision still stands for the same commit.
  */
-import { mkdir, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { TintypeError } from '../errors.ts';
 import { userCacheFolder } from './cache-folder.ts';
 import { download, HttpError } from './download.ts';
+import { detectFamily, type Json, unwrapped } from './family.ts';
 import { HASH_FILE, readHashes, readTextIfAny, settle, sha256OfFile } from './files.ts';
-import { findModel, type Hub, hubError, type HubFile, type HubModel, hubOf } from './hub-files.ts';
+import {
+  findModel,
+  holdTokenizer,
+  type Hub,
+  hubError,
+  type HubFile,
+  type HubModel,
+  hubOf,
+} from './hub-files.ts';
 
 const PULL = '.pull';
 const COMMITTED = '.committed';
@@ -25,6 +34,8 @@ export interface PullOptions {
   revision?: string | undefined;
   /** One GGUF file instead of safetensors. */
   file?: string | undefined;
+  /** The tokenizer and nothing else. */
+  tokenizerOnly?: boolean | undefined;
   dir?: string | undefined;
   hub?: Hub | undefined;
   signal?: AbortSignal | undefined;
@@ -39,11 +50,14 @@ export interface Pulled {
   files: { name: string; sizeBytes: number; sha256: string; isNew: boolean }[];
 }
 
-/** Errors: those of `findModel` and `download`; `io` where there is no room. */
+/**
+ * Where a family's repositories hold no tokenizer, that of the repository which the family names comes too.
+ * Errors: those of `findModel` and `download`; `io` where there is no room.
+ */
 export async function pullModel(repository: string, options: PullOptions = {}): Promise<Pulled> {
-  const { revision = 'main', file, hub = hubOf(), signal, onProgress, pauseMs } = options;
+  const { revision = 'main', file, tokenizerOnly, hub = hubOf(), signal, onProgress, pauseMs } = options;
   const dir = options.dir ?? folderOf(repository);
-  const model = await findModel(repository, { revision, file, hub });
+  const model = await findModel(repository, { revision, file, tokenizerOnly, hub });
   const incoming = join(dir, PULL);
   try {
     await mkdir(dir, { recursive: true });
@@ -52,6 +66,22 @@ export async function pullModel(repository: string, options: PullOptions = {}): 
       await rm(incoming, { recursive: true, force: true });
     await mkdir(incoming, { recursive: true });
     await writeFile(join(incoming, COMMIT), model.commit);
+    const fetched = (each: HubFile, onBytes?: (bytes: number) => void): Promise<string> =>
+      download({
+        url: each.url,
+        headers: hub.token ? { authorization: `Bearer ${hub.token}` } : {},
+        path: join(incoming, each.name),
+        file: each,
+        signal,
+        onProgress: onBytes,
+        pauseMs,
+      });
+    const config = model.files.find(({ name }) => name === 'config.json');
+    if (config && !holdTokenizer(model.files.map(({ name }) => name))) {
+      await fetched(config);
+      const from = tokenizerFrom(await readFile(join(incoming, config.name), 'utf8'));
+      if (from !== null) model.files.push(...(await findModel(from, { tokenizerOnly: true, hub })).files);
+    }
     await wantRoom(dir, model);
     const total = model.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     const recorded = await readHashes(dir);
@@ -60,17 +90,7 @@ export async function pullModel(repository: string, options: PullOptions = {}): 
     for (const each of model.files) {
       const { name, sizeBytes } = each;
       const here = await isHere(dir, each, recorded);
-      const sha256 =
-        here ??
-        (await download({
-          url: `${hub.url}/${repository}/resolve/${model.commit}/${encodeURIComponent(name)}`,
-          headers: hub.token ? { authorization: `Bearer ${hub.token}` } : {},
-          path: join(incoming, name),
-          file: each,
-          signal,
-          onProgress: (bytes) => onProgress?.(before + bytes, total, name),
-          pauseMs,
-        }));
+      const sha256 = here ?? (await fetched(each, (bytes) => onProgress?.(before + bytes, total, name)));
       before += sizeBytes;
       onProgress?.(before, total, name);
       files.push({ name, sizeBytes, sha256, isNew: here === null });
@@ -79,6 +99,16 @@ export async function pullModel(repository: string, options: PullOptions = {}): 
     return { dir, commit: model.commit, files };
   } catch (cause) {
     throw explained(cause, { repository, revision, hub, dir });
+  }
+}
+
+/** The repository that the family of a config.json names for its tokenizer; null also where the family is unknown. */
+function tokenizerFrom(config: string): string | null {
+  try {
+    return detectFamily(unwrapped(JSON.parse(config) as Json), 'config.json').tokenizerFrom ?? null;
+  } catch (error) {
+    if (error instanceof TintypeError || error instanceof SyntaxError) return null;
+    throw error;
   }
 }
 

@@ -13,6 +13,8 @@ export type Precision = (typeof PRECISIONS)[number];
 export interface FloatTensor {
   shape: readonly number[];
   data: Float32Array;
+  /** The same numbers in the 16 bits that they are stored in, where none is multiplied: of an embedding that is no head. */
+  halves?: { dtype: 'float16' | 'bfloat16'; data: Uint16Array };
 }
 
 /** A matrix [N, K] as `MatMulNBits` reads it. */
@@ -39,7 +41,7 @@ export const isQuantized = (weight: Weight): weight is QuantizedTensor => 'packe
 
 /** What a weight takes; it is not read. */
 export function bytesOf(weight: Weight): number {
-  if (!isQuantized(weight)) return 4 * elementCount(weight.shape);
+  if (!isQuantized(weight)) return (weight.halves ? 2 : 4) * elementCount(weight.shape);
   return elementCount(storedShapeOf(weight)) + 4 * elementCount(storedShapeOf(weight).slice(0, 2));
 }
 
@@ -47,7 +49,7 @@ const HEAD = 'lm_head.weight';
 const EMBEDDING = 'model.embed_tokens.weight';
 /** Small, and a choice of experts that rounding turns over changes more than a product does. */
 const ROUTER = '.mlp.gate.weight';
-/** What follows from a noise level is computed once. */
+/** What follows from a noise level is computed once, or is small. */
 const CONDITION = /\.(modulation|noise\.first|noise\.second)\.weight$/;
 /**
  * Columns of a block. From 128 on the kernels (AVX-512) take an odd last row another way than paired rows and round it

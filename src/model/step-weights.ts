@@ -4,7 +4,7 @@
  */
 import { assert } from '../errors.ts';
 import type { ConstantData, DType, Graph, Value } from '../graph/graph.ts';
-import { add, linear, linearNBits, split } from '../graph/ops.ts';
+import { add, gatherRows, linear, linearNBits, split } from '../graph/ops.ts';
 import { type ModelConfig, parameterShapes } from './config.ts';
 import { headBias } from './dit.ts';
 import { joined } from './join.ts';
@@ -14,6 +14,8 @@ import { projections } from './transformer.ts';
 export interface StepWeights {
   /** A parameter in floating point. */
   constant: (name: string) => Value;
+  /** Tokens [.., N] to rows of the embedding [.., N, D]. */
+  embed: (ids: Value) => Value;
   /** x Wᵀ for each name, in one product; `join` leaves the results side by side. */
   project: (x: Value, names: readonly string[], options?: { join?: boolean }) => Value[];
   /** Biases side by side, as the joined product of their weights. */
@@ -75,6 +77,16 @@ export function constantWeights(graph: Graph, config: ModelConfig, weights: Weig
 
   return {
     constant,
+    embed: (ids) => {
+      const name = 'model.embed_tokens.weight';
+      const { halves } = floats(name);
+      if (!halves) return gatherRows(constant(name), ids);
+      const rows = gatherRows(
+        deferred(name, halves.dtype, shapes.get(name)!, () => halves.data),
+        ids,
+      );
+      return graph.op({ op: 'Cast', inputs: [rows], shape: rows.shape, attributes: { to: { int: 1 } } });
+    },
     project: (x, names, { join = false } = {}) => {
       const parts = names.map((name) => reordered(name, weights.get(name)!, config));
       const fused = multiply(x, names.join('+'), parts);

@@ -12,9 +12,9 @@
  */
 import { Graph, type Value } from '../graph/graph.ts';
 import { rmsNorm, rope, scaledAttention, skipRmsNorm } from '../graph/layers.ts';
-import { add, concat, gatherAxis, gatherRows, mul, reshape, split, splitBy } from '../graph/ops.ts';
+import { add, concat, gatherAxis, mul, reshape, split, splitBy } from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
-import { hasQkNorm, type ModelConfig } from './config.ts';
+import { hasQkNorm, type ModelConfig, NOISE_FEATURES } from './config.ts';
 import type { FloatTensor, Weights } from './quantize.ts';
 import { queryScale, rotaryTables } from './rotary.ts';
 import { statistics, type StatisticsVariant } from './statistics.ts';
@@ -61,7 +61,8 @@ const joinRows = (parts: readonly Value[], rows: string): Value =>
  * its caches [1, S, K·d], where S counts the new tokens too if written in place, and `mask` [G·T, S] with `lastMask`
  * [G·M, S] for the last layer, which computes the wanted rows only. With several sequences also how many rows each has
  * (`sizes`) and which of its own are wanted (`wanted`); where places may be idle, which rows attention is to see (`spread`)
- * and which of what comes out of it are tokens (`kept`, `lastKept`).
+ * and which of what comes out of it are tokens (`kept`, `lastKept`). A model that is told noise levels has what stands for
+ * them (`noise`, for each token) and what its log scores have beside the head's output (`scoreOffset`, for each wanted row).
  */
 export function buildSteppingGraph(config: ModelConfig, weights: Weights, variant: SteppingVariant): Graph {
   const graph = new Graph();
@@ -86,9 +87,10 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
   const mask = maskOf('mask', T);
   const lastMask = maskOf('lastMask', M);
 
-  const { constant, bias, project, headNorm, head } = constantWeights(graph, config, weights);
+  const { constant, embed, bias, project, headNorm, head } = constantWeights(graph, config, weights);
   const rotary = rotaryTables(graph, config, positions, contextLength);
   const scale = queryScale(config, rotary);
+  const isTold = config.dit?.isToldNoise ?? false;
 
   /** One sequence over its cache. q [1, T, H·d], k and v [1, T, K·d] to [1, T or M, H·d] */
   const attendRun = ({ q, k, v }: { q: Value; k: Value; v: Value }, layer: number, run: number): Value => {
@@ -144,8 +146,7 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
     return joinRows(mixed, isLast ? 'M' : 'N');
   };
 
-  const embedded = gatherRows(constant('model.embed_tokens.weight'), ids);
-  const hidden = transformer(config, embedded, {
+  const hidden = transformer(config, embed(ids), {
     project,
     vector: constant,
     addNorm: (x, delta, weight) =>
@@ -154,8 +155,10 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
         : { sum: x, normed: rmsNorm(x, constant(weight), normEps) },
     attention,
     keep: (x) => gatherAxis(x, rows, 1),
+    noise: isTold ? graph.input('noise', 'float32', [1, 'N', NOISE_FEATURES]) : null,
   });
   let logits = head(reshape(hidden, ['M', D]));
+  if (isTold) logits = add(logits, graph.input('scoreOffset', 'float32', ['M', 1]));
   if (variant.logitBias) {
     // [M, V], or [1, 1] where a graph that can add one need not.
     const bias = graph.input('logitBias', 'float32', ['biasRows', 'biasColumns']);

@@ -4,7 +4,13 @@ import { elementCount, familyName, type ModelConfig } from './config.ts';
 import { namesOf } from './family.ts';
 import type { SafetensorsFile } from './files.ts';
 import { type NameMap, partSpans, QWEN_NAMES, storedName, storedShapes } from './names.ts';
-import { type Precision, quantizedFormats, scalesOf, storedShapeOf } from './quantize.ts';
+import {
+  type Precision,
+  quantizedFormats,
+  type QuantizedTensor,
+  scalesOf,
+  storedShapeOf,
+} from './quantize.ts';
 import { DTYPE_BYTES, type FloatDtype, isFloatDtype, type TensorEntry } from './safetensors.ts';
 
 export const EMBEDDING = 'model.embed_tokens.weight';
@@ -16,6 +22,8 @@ const DERIVED = /(^|\.)rotary_emb\.inv_freq$|^sampling_eps_(min|max)$/;
 export interface StoredTensor {
   file: SafetensorsFile;
   entry: TensorEntry;
+  /** A matrix that is stored in 8 bits and blocks (GGUF's Q8_0), as it is. */
+  quantized?: { block: number; readSync: () => Pick<QuantizedTensor, 'packed' | 'scales'> };
 }
 
 /**

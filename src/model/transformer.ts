@@ -31,6 +31,8 @@ export interface TransformerParts {
   attention: Attention;
   /** Which rows of the residual stream are still wanted in the last layer, once every row has left its keys. */
   keep?: (x: Value) => Value;
+  /** What stands for the noise level of each row, of models that are told it. [.., NOISE_FEATURES] */
+  noise?: Value | null;
 }
 
 /** Softmax temperature of attention. */

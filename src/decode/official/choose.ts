@@ -36,6 +36,7 @@ export const FAMILY_SAMPLERS: Readonly<Record<string, readonly SamplerName[]>> =
   wedlm: ['wedlm', 'wedlm-blocks'],
   mdlm: ['mdlm', 'mdlm-semi-ar'],
   bd3lm: ['bd3lm'],
+  sedd: ['sedd'],
 };
 
 /** Samplers that fit a model's attention, those of its family first. */

@@ -252,6 +252,25 @@ export function ancestral(steps: number, share: (step: number) => number): Unmas
   };
 }
 
+/**
+ * SEDD's analytic predictor (2310.16834, section 4.2) in the absorbing process: from σ to σ − Δσ a mask becomes a token with
+ * probability (e^Δσ − 1) · Σ scores, where that is below 1, and which one by their scores alone. After the last step every
+ * mask does (the denoising step).
+ * @param leap e^Δσ − 1 of step 0 to steps − 1
+ */
+export function analytic(steps: number, leap: (step: number) => number): UnmaskPolicy {
+  return {
+    name: 'analytic',
+    needs: needsOf('confidence'),
+    finished: ({ step, masksLeft }) => step > steps || masksLeft === 0,
+    choose: ({ candidates, step, rng }) => ({
+      commit: candidates.filter(
+        ({ logSumExp }) => step >= steps || rng.int(2 ** 24) / 2 ** 24 < leap(step) * Math.exp(logSumExp),
+      ),
+    }),
+  };
+}
+
 /** One mask, any of them alike (first hitting, 2409.02908). */
 export function oneAtRandom(): UnmaskPolicy {
   return {

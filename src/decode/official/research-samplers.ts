@@ -1,13 +1,16 @@
 /**
- * Samplers of the research checkpoints: MDLM's ancestral one with and without strides, and BD3-LM's first-hitting one.
+ * Samplers of the research checkpoints: MDLM's ancestral one with and without strides, BD3-LM's first-hitting one and
+ * SEDD's analytic one.
  * They draw tokens at temperature 1, which has to be asked for; the draws themselves are this house's, since torch's cannot
  * be replayed. The mask is never drawn, as their models say it themselves (`dit.ts`).
  */
+import type { Denoiser } from '../../model/denoiser.ts';
+import { noiseOf } from '../../model/dit.ts';
 import { appendCanvas } from '../canvas.ts';
 import type { Context } from '../context.ts';
 import { createFrozenContext } from '../frozen.ts';
 import { createGridContext } from './grid-context.ts';
-import { ancestral, oneAtRandom } from './policies.ts';
+import { analytic, ancestral, oneAtRandom } from './policies.ts';
 import { gridSpans, planOfSpans, spansFrom } from './recipe.ts';
 import type { OfficialRun } from './recipe.ts';
 import { firstOf } from './values.ts';
@@ -89,5 +92,38 @@ export function planBd3lm(request: Request): OfficialRun {
       const at = earlyStop ? firstOf(eos, ids, P) : -1;
       return at >= 0 ? ids.slice(0, at + 1) : [...ids];
     },
+  };
+}
+
+/**
+ * `analytic` with `denoise`: at time t each mask becomes a token with the probability that the scores say of the way to
+ * the next time, and what is left at the end becomes one too. The model is told the time in every forward, so it is asked
+ * in every step while there are masks. Texts do not begin with a token of their own.
+ */
+export function planSedd({ prompt, values: { maxTokens, steps, eps } }: Request): OfficialRun {
+  const count = steps ?? maxTokens;
+  const noise = (i: number): number => noiseOf(1 + ((eps - 1) * i) / count);
+  return {
+    canvas: appendCanvas(prompt, maxTokens),
+    recipe: {
+      name: 'sedd',
+      plan: planOfSpans(spansFrom(prompt.length, prompt.length + maxTokens, maxTokens)),
+      policy: analytic(count, (i) => Math.expm1(noise(i) - noise(i + 1))),
+      context: (denoiser) => {
+        let step = 0;
+        const told: Denoiser = {
+          ...denoiser,
+          forward: (runs, want) =>
+            denoiser.forward(
+              runs.map((run) => ({ ...run, noise: noise(step) })),
+              want,
+            ),
+        };
+        const inner = createFrozenContext(told, { mode: 'none', refreshEvery: Infinity });
+        return { ...inner, look: (look, want) => inner.look(look, want).finally(() => step++) };
+      },
+      stop: () => false,
+    },
+    result: (ids) => [...ids],
   };
 }

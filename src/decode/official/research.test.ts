@@ -1,9 +1,16 @@
 /** The samplers of research checkpoints: in distribution, since they are nothing but draws. */
 import { describe, expect, it } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { SCRIPT_EOS, scriptedDenoiser, type Said } from '../../../tests/scripted-denoiser.ts';
 import type { Layout } from '../../model/config.ts';
+import type { Denoiser } from '../../model/denoiser.ts';
+import { loadDenoiser } from '../../model/load.ts';
+import { floatsFromBytes, parseSafetensors } from '../../model/safetensors.ts';
+import { createRng } from '../../rng.ts';
 import { decode } from '../decode.ts';
 import { collect, type Transcript } from '../events.ts';
+import { MASKED } from '../canvas.ts';
 import { planOfficial, type OfficialOptions, type SamplerName } from './samplers.ts';
 
 const sure: Said = { id: 7, probability: 0.9 };
@@ -104,4 +111,107 @@ describe('bd3lm', () => {
     // The block that ends at position 260 is the first in which it may stop.
     expect(done.forwards.denoise).toBe(259);
   });
+});
+
+describe('sedd', () => {
+  /** Scores that are right: at σ they sum to 1 / (e^σ − 1). */
+  function rightScores(noises: number[]): Denoiser {
+    const scripted = scriptedDenoiser('full', () => sure, { dit: { conditionWidth: 1, isToldNoise: true } });
+    return {
+      ...scripted,
+      forward: async (runs, want) => {
+        const [statistics] = await scripted.forward(runs, want);
+        noises.push(runs[0].noise!);
+        const total = -Math.log(Math.expm1(runs[0].noise!));
+        return [{ ...statistics, logSumExp: statistics.logSumExp.map(() => total) }];
+      },
+    };
+  }
+
+  it('uncovers an even share of all masks between its times, in a forward for each', async () => {
+    const [steps, maxTokens, seeds] = [8, 64, 60];
+    const sums = Array.from({ length: steps }, () => 0);
+    for (let seed = 0; seed < seeds; seed++) {
+      const noises: number[] = [];
+      const denoiser = rightScores(noises);
+      const { canvas, recipe } = planOfficial('sedd', denoiser.config, [3], { steps, maxTokens });
+      const { events, done } = await collect(decode(denoiser, canvas, { recipe, seed }));
+      expect(done.usefulTokens).toBe(maxTokens);
+      expect(done.nfe).toBe(noises.length);
+      expect(noises[0]).toBeCloseTo(Math.log(1000), 5);
+      noises.forEach((noise, i) => {
+        const time = 1 + ((1e-5 - 1) * i) / steps;
+        expect(noise).toBeCloseTo(-Math.log(1 - 0.999 * time), 10);
+      });
+      for (const event of events) {
+        if (event.type === 'commit' && event.nfe <= steps) sums[event.nfe - 1] += event.tokens.length;
+      }
+    }
+    // Of 60 · 64 masks an eighth each: mean 480, standard deviation 20.5.
+    for (const sum of sums) expect(Math.abs(sum - (seeds * maxTokens) / steps)).toBeLessThan(90);
+  });
+
+  const folder = fileURLToPath(new URL('../../../fixtures/checkpoints/sedd/', import.meta.url));
+  interface Update {
+    step: number;
+    steps: number;
+    eps: number;
+    input_ids: number[];
+    probabilities: string;
+  }
+  const { updates } = JSON.parse(readFileSync(`${folder}golden.json`, 'utf8')) as { updates: Update[] };
+  const { tensors } = parseSafetensors(readFileSync(`${folder}golden.safetensors`));
+
+  it.each(updates)(
+    'at step $step masks become what the official code gives them a probability of',
+    async (update) => {
+      const { step, steps, eps, input_ids: ids } = update;
+      const { denoiser } = await loadDenoiser(folder, { threads: 1 });
+      const { vocabSize: V, tokens } = denoiser.config;
+      const official = floatsFromBytes('F32', tensors.get(update.probabilities)!.bytes);
+      const isMask = (p: number): boolean => ids[p] === tokens.mask;
+      const { recipe } = planOfficial('sedd', denoiser.config, [], { maxTokens: ids.length, steps, eps });
+      const context = recipe.context(denoiser);
+      const query = [...ids.keys()].filter(isMask);
+      const window = { start: 0, end: ids.length };
+      const canvas = Int32Array.from(ids, (id, p) => (isMask(p) ? MASKED : id));
+      const look = async () =>
+        (await context.look({ ids: canvas, contextEnd: 0, window, query }, { topK: V, entropy: false }))
+          .statistics;
+      for (let i = 0; i < step; i++) await look();
+      const statistics = await look();
+      const rng = createRng(1, 'sedd', step);
+      const draws = 4000;
+      query.forEach((position, row) => {
+        const places = Array.from({ length: V }, (_, i) => row * V + i);
+        const shares = new Map(
+          places.map((i) => [statistics.ids[i], Math.exp(statistics.logits[i] - statistics.logSumExp[row])]),
+        );
+        const candidate = {
+          position,
+          id: 0,
+          probability: 0,
+          runnerUp: 0,
+          entropy: NaN,
+          logSumExp: statistics.logSumExp[row],
+          top: [],
+          current: null,
+        };
+        const view = { candidates: [candidate], committed: [], step, masksAtStart: 1, mustCommit: true, rng };
+        let uncovered = 0;
+        for (let i = 0; i < draws; i++) uncovered += recipe.policy.choose(view, undefined).commit.length;
+        // The official code draws in proportion to these numbers, where one below 0 is never drawn.
+        const weights = official.subarray(position * V, (position + 1) * V).map((x) => Math.max(x, 0));
+        const total = weights.reduce((a, b) => a + b);
+        const wanted = 1 - weights[tokens.mask!] / total;
+        // Binomial: a standard deviation of .008 at most.
+        expect(Math.abs(uncovered / draws - wanted)).toBeLessThan(0.04);
+        const ofTokens = total - weights[tokens.mask!];
+        for (let id = 0; id < tokens.mask!; id++) {
+          expect(shares.get(id)).toBeCloseTo(weights[id] / ofTokens, 4);
+        }
+      });
+      await denoiser.close();
+    },
+  );
 });

@@ -27,8 +27,9 @@ import {
   planP2,
   planRnd1,
 } from './full-samplers.ts';
-import { planBd3lm, planMdlm, planMdlmSemiAr } from './research-samplers.ts';
+import { planBd3lm, planMdlm, planMdlmSemiAr, planSedd } from './research-samplers.ts';
 import type { OfficialRun } from './recipe.ts';
+import { UNREAD } from './values.ts';
 import type { OfficialValues, Request } from './values.ts';
 
 export const RULES = [
@@ -43,6 +44,7 @@ export const RULES = [
   'entropy-schedule',
   'ddpm',
   'first-hitting',
+  'analytic',
 ] as const;
 export type Rule = (typeof RULES)[number];
 
@@ -54,6 +56,8 @@ interface OfficialSampler {
   source: string;
   /** Attention that it is for; `causal`: where masks see all known tokens. */
   layout: 'full' | 'blockCausal' | 'causal';
+  /** It reads log scores and says noise levels (`Dit`). */
+  isToldNoise?: true;
   /** `steps` of the whole answer or of each block. */
   stepsOf: 'answer' | 'block';
   /** Parameters that it reads, with their published defaults. */
@@ -307,6 +311,16 @@ export const SAMPLERS = {
     defaults: { maxTokens: 1024, blockLength: 4, earlyStop: false },
     plan: planBd3lm,
   },
+  sedd: {
+    rule: 'analytic',
+    doc: 'SEDD: a forward for each noise level, and at each a share of the masks that the scores say; made for --temperature 1',
+    source: 'louaaron/Score-Entropy-Discrete-Diffusion sampling.py (analytic, denoise)',
+    layout: 'full',
+    isToldNoise: true,
+    stepsOf: 'answer',
+    defaults: { maxTokens: 1024, steps: 1024, eps: 1e-5 },
+    plan: planSedd,
+  },
 } satisfies Record<string, OfficialSampler>;
 
 export type SamplerName = keyof typeof SAMPLERS;
@@ -320,31 +334,15 @@ export type OfficialOptions = { [N in keyof OfficialValues]?: OfficialValues[N] 
   padId?: number | null | undefined;
 };
 
-const UNREAD: OfficialValues = {
-  maxTokens: 64,
-  steps: null,
-  blockLength: 32,
-  threshold: 2,
-  editThreshold: 2,
-  rounds: 0,
-  order: 'confidence',
-  cache: 'none',
-  subBlockLength: 8,
-  entropyThreshold: 0,
-  activateAt: 1,
-  distancePenalty: 0,
-  windowLength: 16,
-  guidance: 0,
-  earlyStop: false,
-  minCommit: 1,
-  eps: 1e-3,
-  confidenceTopK: 0,
-};
-
 /** Whether a sampler is made for a model's attention. */
-export function suits(name: SamplerName, { layout, reordersKnown = false, tokens }: ModelConfig): boolean {
-  const { layout: wanted }: OfficialSampler = SAMPLERS[name];
-  return tokens.mask !== null && layout === wanted && (layout !== 'causal' || reordersKnown);
+export function suits(name: SamplerName, { layout, reordersKnown, tokens, dit }: ModelConfig): boolean {
+  const { layout: wanted, isToldNoise }: OfficialSampler = SAMPLERS[name];
+  return (
+    tokens.mask !== null &&
+    layout === wanted &&
+    (layout !== 'causal' || reordersKnown === true) &&
+    (!isToldNoise || dit?.isToldNoise === true)
+  );
 }
 
 /** The same sampler serves checkpoints of several block lengths. */
@@ -372,7 +370,7 @@ export function planOfficial(
     throw new TintypeError('bad_option', {
       what: `the sampler ${name} is not for this model`,
       got: `a model with layout ${config.layout}`,
-      wanted: `layout ${sampler.layout}`,
+      wanted: `layout ${sampler.layout}${sampler.isToldNoise ? ', told its noise level (SEDD)' : ''}`,
       next: `use ${SAMPLER_NAMES.filter((other) => suits(other, config)).join(', ') || 'a policy'}`,
     });
   }

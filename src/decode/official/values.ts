@@ -44,6 +44,28 @@ export interface OfficialValues {
   confidenceTopK: number;
 }
 
+/** Of a parameter that a sampler does not read. */
+export const UNREAD: OfficialValues = {
+  maxTokens: 64,
+  steps: null,
+  blockLength: 32,
+  threshold: 2,
+  editThreshold: 2,
+  rounds: 0,
+  order: 'confidence',
+  cache: 'none',
+  subBlockLength: 8,
+  entropyThreshold: 0,
+  activateAt: 1,
+  distancePenalty: 0,
+  windowLength: 16,
+  guidance: 0,
+  earlyStop: false,
+  minCommit: 1,
+  eps: 1e-3,
+  confidenceTopK: 0,
+};
+
 type NumberOption = { type: 'number' | 'integer'; min: number; max: number; doc: string };
 type FlagOption = { type: 'flag'; doc: string };
 

@@ -18,6 +18,8 @@ export interface Candidate extends Likely {
   runnerUp: number;
   /** Nats; NaN unless `needs.entropy`. */
   entropy: number;
+  /** log Σ exp of the position's logits: of a model whose logits are log scores, the log of what they sum to. */
+  logSumExp: number;
   /** The `needs.topK` best tokens, the best first, without the mask token. */
   top: readonly Likely[];
   /** The token that stands there; null where the position is masked. */
