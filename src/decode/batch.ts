@@ -76,11 +76,12 @@ export function createBatch(denoiser: Denoiser): Batch {
   };
 }
 
-/** One forward draws at one temperature, or not at all. */
+/** One forward has one temperature, and draws at one or not at all. */
 function alike(questions: readonly Question[]): Question[][] {
-  const groups = new Map<number | undefined, Question[]>();
+  const groups = new Map<string, Question[]>();
   for (const question of questions) {
-    const key = question.want.sample?.temperature;
+    const { sample, logitTemperature } = question.want;
+    const key = `${sample?.temperature} ${logitTemperature}`;
     groups.set(key, [...(groups.get(key) ?? []), question]);
   }
   return [...groups.values()];
@@ -95,6 +96,8 @@ function joined(group: readonly Question[], vocabSize: number): StatisticsReques
   const want: StatisticsRequest = {
     topK: Math.max(...group.map((question) => question.want.topK)),
     entropy: group.some((question) => question.want.entropy),
+    logitTemperature: group[0].want.logitTemperature,
+    expected: group.some((question) => question.want.expected),
   };
   const sample = group[0].want.sample;
   if (sample) {

@@ -122,6 +122,7 @@ export function samplerOptions(options: Omit<DecodeOptions, 'stop'>): OfficialOp
     'order',
     'cache',
     'activateAt',
+    'gamma',
   ] as const;
   const all = [...names, ...Object.keys(SAMPLER_PARAMETERS)] as (keyof typeof decodeOptionsSchema.shape)[];
   const shape = Object.fromEntries(all.map((name) => [name, decodeOptionsSchema.shape[name]]));

@@ -23,7 +23,7 @@ export async function firstDivergence(
     case 'autoregressive':
       return compareAutoregressive(denoiser, transcript, translated);
     case 'official': {
-      const { name, options } = translated;
+      const { name, options, draws } = translated;
       const { layout } = SAMPLERS[name];
       // Weights that both kinds of sampler are published for.
       const isAmbiguous = FAMILIES.find(({ id }) => id === familyName(denoiser.config))?.isAmbiguous;
@@ -32,8 +32,8 @@ export async function firstDivergence(
         padId: tokens.pad,
         ...options,
       });
-      const { events } = await collect(decode(model, run.canvas, { recipe: run.recipe }));
-      const replay = replayOf(events, run.canvas.ids, model.config.tokens.mask!);
+      const { events } = await collect(decode(model, run.canvas, { recipe: run.recipe, ...draws }));
+      const replay = replayOf(events, run.canvas.ids, model.config.tokens.mask ?? MASKED);
       return compareReplay(replay, transcript, run.result(replay.final, replay.workedEnd));
     }
   }

@@ -3,7 +3,7 @@
  * state, and the facts that no key states. Adding a family is adding a row (CHECKPOINTS.md 0.3).
  */
 import type { Family } from './family.ts';
-import { DIT_NAMES, LLADA2_NAMES, LLADA_NAMES, NEMOTRON_NAMES, QWEN_NAMES } from './names.ts';
+import { DIFFUSION_GEMMA_NAMES, DIT_NAMES, LLADA2_NAMES, LLADA_NAMES, NEMOTRON_NAMES, QWEN_NAMES } from './names.ts';
 
 const QWEN_KEYS = {
   width: 'hidden_size',
@@ -207,6 +207,35 @@ export const FAMILIES: readonly Family[] = [
     logitShift: 'sequence',
     maskTokenId: 151669,
     turnEnds: QWEN_TURNS,
+  },
+  {
+    // A canvas of random tokens after a causal context (2.11). Without the ties the encoder has weights of its own.
+    ...QWEN3,
+    id: 'diffusion-gemma',
+    modelType: 'diffusion_gemma',
+    classes: ['DiffusionGemmaForBlockDiffusion'],
+    textKey: 'text_config',
+    isGemma: true,
+    noise: 'uniform',
+    layouts: ['causalContext'],
+    layoutKey: 'absent',
+    blockKey: { key: 'canvas_length', silent: 256 },
+    tiedSilent: true,
+    mixture: {
+      router: 'softmaxRenorm',
+      experts: 'num_experts',
+      perToken: 'top_k_experts',
+      width: 'moe_intermediate_size',
+    },
+    names: DIFFUSION_GEMMA_NAMES,
+    turnEnds: ['<turn|>', '<end_of_turn>'],
+    settings: {
+      attention_bias: [false],
+      hidden_activation: ['gelu_pytorch_tanh'],
+      layer_types: ['sliding_attention', 'full_attention'],
+      tie_word_embeddings: [true],
+      use_bidirectional_attention: ['vision'],
+    },
   },
   {
     // The block of Qwen3-8B or of Qwen2.5-7B, as the file says (2.13).

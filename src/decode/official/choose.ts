@@ -34,6 +34,7 @@ export const FAMILY_SAMPLERS: Readonly<Record<string, readonly SamplerName[]>> =
   'stable-diffcoder': ['stable-diffcoder'],
   'dream-reasoner': ['sdar'],
   wedlm: ['wedlm', 'wedlm-blocks'],
+  'diffusion-gemma': ['diffusion-gemma'],
   mdlm: ['mdlm', 'mdlm-semi-ar'],
   bd3lm: ['bd3lm'],
 };

@@ -28,6 +28,7 @@ import {
   planRnd1,
 } from './full-samplers.ts';
 import { planBd3lm, planMdlm, planMdlmSemiAr } from './research-samplers.ts';
+import { planUniformEntropy } from './uniform-samplers.ts';
 import type { OfficialRun } from './recipe.ts';
 import type { OfficialValues, Request } from './values.ts';
 
@@ -41,6 +42,7 @@ export const RULES = [
   'joint-edit',
   'entropy-threshold',
   'entropy-schedule',
+  'uniform-entropy',
   'ddpm',
   'first-hitting',
 ] as const;
@@ -53,7 +55,9 @@ interface OfficialSampler {
   /** Where its code is published. */
   source: string;
   /** Attention that it is for; `causal`: where masks see all known tokens. */
-  layout: 'full' | 'blockCausal' | 'causal';
+  layout: 'full' | 'blockCausal' | 'causal' | 'causalContext';
+  /** What stands where nothing is decided. Default: the mask token. */
+  noise?: ModelConfig['noise'];
   /** `steps` of the whole answer or of each block. */
   stepsOf: 'answer' | 'block';
   /** Parameters that it reads, with their published defaults. */
@@ -280,6 +284,25 @@ export const SAMPLERS = {
     defaults: { maxTokens: 64, blockLength: 16, threshold: 2 },
     plan: planWedlmBlocks,
   },
+  'diffusion-gemma': {
+    rule: 'uniform-entropy',
+    doc: 'DiffusionGemma: accepts while entropies sum to gamma, renoises the rest; made for --temperature 1',
+    source: 'huggingface/transformers generation_diffusion_gemma.py',
+    layout: 'causalContext',
+    noise: 'uniform',
+    stepsOf: 'block',
+    defaults: {
+      maxTokens: 256,
+      steps: 48,
+      blockLength: 256,
+      gamma: 0.1,
+      stableSteps: 1,
+      meanEntropy: 0.005,
+      highTemperature: 0.8,
+      lowTemperature: 0.4,
+    },
+    plan: planUniformEntropy,
+  },
   mdlm: {
     rule: 'ddpm',
     doc: 'MDLM: each mask becomes a token with a probability that rises; made for --temperature 1',
@@ -339,17 +362,24 @@ const UNREAD: OfficialValues = {
   minCommit: 1,
   eps: 1e-3,
   confidenceTopK: 0,
+  gamma: 0.1,
+  stableSteps: 1,
+  meanEntropy: 0,
+  highTemperature: 1,
+  lowTemperature: 1,
 };
 
 /** Whether a sampler is made for a model's attention. */
-export function suits(name: SamplerName, { layout, reordersKnown = false, tokens }: ModelConfig): boolean {
-  const { layout: wanted }: OfficialSampler = SAMPLERS[name];
-  return tokens.mask !== null && layout === wanted && (layout !== 'causal' || reordersKnown);
+export function suits(name: SamplerName, config: ModelConfig): boolean {
+  const { layout, reordersKnown = false, noise = 'mask', tokens } = config;
+  const sampler: OfficialSampler = SAMPLERS[name];
+  if (layout !== sampler.layout || noise !== (sampler.noise ?? 'mask')) return false;
+  return noise === 'uniform' || (tokens.mask !== null && (layout !== 'causal' || reordersKnown));
 }
 
 /** The same sampler serves checkpoints of several block lengths. */
 const ownBlocks = (name: SamplerName, { layout, blockLength }: ModelConfig): Partial<OfficialValues> =>
-  layout === 'blockCausal' && SAMPLERS[name].layout === layout ? { blockLength } : {};
+  layout !== 'full' && layout !== 'causal' && SAMPLERS[name].layout === layout ? { blockLength } : {};
 
 /** The published length of an answer, or half the context of a small model, in whole blocks. */
 export function defaultLength(name: SamplerName, config: ModelConfig): number {
