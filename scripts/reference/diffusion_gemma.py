@@ -74,10 +74,12 @@ def tiny():
         for name, p in [*model.named_parameters(), *model.named_buffers()]:
             if "inv_freq" in name or "embed_scale" in name or p.dtype != torch.float32:
                 continue
+            # Softer than their size would make it: scores are not divided by anything, and rounding must stay small.
+            scale = 0.5 if "q_norm" in name or "k_norm" in name else 1
             if p.ndim <= 1:
-                p.copy_(0.8 + 0.4 * torch.rand(p.shape, generator=rng))
+                p.copy_(scale * (0.8 + 0.4 * torch.rand(p.shape, generator=rng)))
             elif "embed_tokens" in name:
-                p.copy_(torch.randn(p.shape, generator=rng) * 1.2)
+                p.copy_(torch.randn(p.shape, generator=rng))
             else:
                 p.copy_(torch.randn(p.shape, generator=rng) * p.shape[-1] ** -0.5)
     model.generation_config = official.DiffusionGemmaGenerationConfig(
@@ -146,15 +148,6 @@ def transcript(model, prompt, seed, mode, **args):
         near.see("draw", cumulative - u)
         return (cumulative <= u).sum(-1, keepdim=True).clamp(max=V - 1)
 
-    class Encoder:
-        def __init__(self, inner):
-            self.inner = inner
-
-        def __call__(self, **kwargs):
-            kinds.append("store" if kinds else "prefill")
-            lens.append(kwargs["input_ids"].shape[1])
-            return self.inner(**kwargs)
-
     def denoiser_inputs(**kwargs):
         at["step"] = 0
         return plain_inputs(**kwargs)
@@ -203,14 +196,14 @@ def transcript(model, prompt, seed, mode, **args):
 
 
 def redrawn(model, length, seed, mode, **args):
-    """The first of many prompts that is clear."""
+    """The first of many prompts, and seeds, that is clear."""
     args = {
         "max_new_tokens": 2 * B, "max_denoising_steps": 6, "entropy_bound": 0.1, "t_min": 0.4, "t_max": 0.8,
         "stability_threshold": 1, "confidence_threshold": 0.005, "eos_token_id": TOKENS["eos"], "pad_token_id": 0, **args,
     }  # fmt: skip
     for attempt in range(200):
         prompt = [2] + [3 + integer(88, seed, "prompt", attempt, i) for i in range(length - 1)]
-        found = transcript(model, prompt, seed, mode, **args)
+        found = transcript(model, prompt, seed + 1000 * attempt, mode, **args)
         if found:
             return found
     sys.exit(f"no clear prompt: length {length}, seed {seed}, {args}")
@@ -253,6 +246,7 @@ def main():
     golden, tensors = forwards(model)
     save_file(tensors, OUT / "golden.safetensors")
     runs = []
+    early = {"entropy_bound": 2.0, "t_max": 0.4, "t_min": 0.2, "confidence_threshold": 0.5, "max_denoising_steps": 12}
     for mode in ["draws", "argmax"]:
         for length in [1, 2, WINDOW - 1, WINDOW, B + 1, 21]:
             runs.append(redrawn(model, length, 100 + len(runs), mode))
@@ -260,16 +254,17 @@ def main():
             redrawn(model, 5, 131, mode, max_new_tokens=13, max_denoising_steps=4),
             redrawn(model, 9, 132, mode, max_denoising_steps=1),
             redrawn(model, 9, 133, mode, entropy_bound=2.0),
-            redrawn(model, 7, 134, mode, confidence_threshold=0.8, max_denoising_steps=12),
-            redrawn(model, 7, 135, mode, confidence_threshold=0.8, stability_threshold=2, max_denoising_steps=12),
-            redrawn(model, 3, 136, mode, confidence_threshold=0.8, stability_threshold=0, max_denoising_steps=12),
+            # Ends before the last step, by the best tokens of one, two and no steps before.
+            redrawn(model, 7, 134, mode, **early),
+            redrawn(model, 7, 135, mode, **early, stability_threshold=2),
+            redrawn(model, 3, 136, mode, **early, stability_threshold=0),
             redrawn(model, 4, 137, mode, t_min=0.2, t_max=1.5, max_new_tokens=3 * B),
         ]
         # An end of text in the first block, and one at its very beginning.
         plain = redrawn(model, 6, 138, mode)
         for at in [3, 0]:
-            args = {k: v for k, v in plain["args"].items() if k != "seed"}
-            ended = transcript(model, plain["prompt"], 138, mode, **{**args, "eos_token_id": [plain["final"][6 + at]]})
+            args = {**plain["args"], "eos_token_id": [plain["final"][6 + at]]}
+            ended = transcript(model, plain["prompt"], args.pop("seed"), mode, **args)
             if ended:
                 runs.append(ended)
     with open(OUT / "golden.json", "w") as file:

@@ -16,7 +16,7 @@ export interface Noising {
 }
 
 export function createUniformContext(denoiser: Denoiser, { seed, temperature }: Noising): Context {
-  const { vocabSize, width } = denoiser.config;
+  const { vocabSize } = denoiser.config;
   const cache = denoiser.createCache();
   let calls = 0;
   let [blockStart, step] = [-1, 0];

@@ -34,9 +34,9 @@ export function planUniformEntropy({ config, prompt: given, values, eos, padId }
       textEnd: P + maxTokens,
       stop: ({ ids, block, finished }) => finished && firstOf(eos, ids, block.start, block.end) >= 0,
     },
-    result: (ids) => {
+    result: (ids, worked) => {
       const at = firstOf(eos, ids, P);
-      return at < 0 || padId === null ? [...ids] : ids.map((id, p) => (p > at ? padId : id));
+      return ids.slice(0, worked).map((id, p) => (at >= 0 && p > at && padId !== null ? padId : id));
     },
   };
 }
