@@ -16,7 +16,7 @@ import type { TokenAutomaton } from './constraints/tokens.ts';
 import { decode } from './decode.ts';
 import { collect } from './events.ts';
 import type { DecodeEvent, DoneEvent, Transcript } from './events.ts';
-import { chooseSampler, ownDefaults } from './official/choose.ts';
+import { ownDefaults, samplerOf } from './official/choose.ts';
 import { defaultLength, planOfficial } from './official/samplers.ts';
 import { completionOptionsSchema, parseOptions, samplerOptions } from './options.ts';
 import type { DecodeOptions } from './options.ts';
@@ -94,9 +94,9 @@ export function gapPrompt({ denoiser, tokenizer }: TextModel, gap: Gap, budget: 
 /** How many tokens are written, and how many the prompt may have. Throws `bad_option`. */
 export function planLengths(
   config: ModelConfig,
-  { maxTokens, contextTokens, sampler }: CompleteOptions,
+  { maxTokens, contextTokens, ...chosen }: CompleteOptions,
 ): { maxTokens: number; room: number } {
-  const official = sampler === undefined ? null : chooseSampler(sampler, config);
+  const official = samplerOf(chosen, config);
   const limits = parseOptions(completionOptionsSchema, {
     maxTokens: maxTokens ?? (official ? defaultLength(official, config) : undefined),
     contextTokens,
@@ -119,16 +119,13 @@ export function streamPrompt(
   { maxTokens: asked, contextTokens, ...options }: Omit<CompleteOptions, 'overflow'>,
 ): CompletionStream {
   const { config } = denoiser;
-  const { sampler } = options;
-  const { maxTokens } = planLengths(config, { maxTokens: asked, contextTokens, sampler });
+  const sampler = samplerOf(options, config);
+  const { maxTokens } = planLengths(config, { ...options, maxTokens: asked, contextTokens });
 
   const run =
-    sampler === undefined
+    sampler === null
       ? null
-      : planOfficial(chooseSampler(sampler, config), config, prompt.ids, {
-          ...samplerOptions(options),
-          maxTokens,
-        });
+      : planOfficial(sampler, config, prompt.ids, { ...samplerOptions(options), maxTokens });
   const canvas = run?.canvas ?? appendCanvas(prompt.ids, maxTokens);
   const model = { denoiser, tokenizer, ...(verifier && { verifier }) };
   return { prompt, canvas, ...streamCanvas(model, canvas, { ...options, recipe: run?.recipe }) };

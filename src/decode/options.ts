@@ -208,6 +208,14 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     });
   }
 
+  if (config.noise === 'uniform' && !recipe) {
+    throw new TintypeError('unsupported', {
+      what: 'this model has no masks to fill: its canvases begin as random tokens',
+      got: 'a canvas without the recipe of a published sampler',
+      next: 'use streamCompletion, or planOfficial and its recipe',
+    });
+  }
+
   const mode = parsed.mode ?? (verifier ? 'verify' : layout === 'causal' ? 'ar' : 'diffusion');
   checkMode(mode, layout);
   if (verifier && mode !== 'verify') throw badOption('mode', mode, 'verify, where another model verifies');

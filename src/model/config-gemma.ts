@@ -21,7 +21,8 @@ export function gemmaOf(raw: Json, where: string): Pick<ModelConfig, 'ropeTheta'
   const ropes = raw['rope_parameters'] ?? null;
   const rope = (kind: string, type: string, theta: number, share: number) => {
     const given = ropes === null ? {} : isJson(ropes) ? ropes[kind] : undefined;
-    if (!isJson(given)) throw wrongKey(where, 'rope_parameters', ropes, `an object with ${SLIDING} and ${FULL}`);
+    if (!isJson(given))
+      throw wrongKey(where, 'rope_parameters', ropes, `an object with ${SLIDING} and ${FULL}`);
     const stated = given['rope_type'] ?? type;
     const factor = given['factor'] ?? 1;
     if (stated !== type || factor !== 1) {
@@ -51,7 +52,10 @@ export function gemmaOf(raw: Json, where: string): Pick<ModelConfig, 'ropeTheta'
       fullLayers,
       full,
       fullRope: { theta: proportional.theta, turning },
-      embeddingScale: embeddingScale(integerOf(raw, 'hidden_size', where), raw['dtype'] ?? raw['torch_dtype']),
+      embeddingScale: embeddingScale(
+        integerOf(raw, 'hidden_size', where),
+        raw['dtype'] ?? raw['torch_dtype'],
+      ),
       softcap: numberOf(raw['final_logit_softcapping'] ?? 30, 'final_logit_softcapping', where),
       imageToken: image === null ? null : integerOf(raw, 'image_token_id', where),
     },
@@ -64,7 +68,8 @@ function fullLayersOf(raw: Json, layers: number, where: string): number[] {
   if (types !== null && !(Array.isArray(types) && types.length === layers))
     throw wrongKey(where, 'layer_types', types, `a list of ${layers} types, one for each layer`);
   const isFull = (layer: number): boolean =>
-    layer === layers - 1 || (types === null ? (layer + 1) % PATTERN === 0 : (types as unknown[])[layer] === FULL);
+    layer === layers - 1 ||
+    (types === null ? (layer + 1) % PATTERN === 0 : (types as unknown[])[layer] === FULL);
   return Array.from({ length: layers }, (_, layer) => layer).filter(isFull);
 }
 

@@ -90,7 +90,10 @@ export function resolveConfig(file: Json, around: Surroundings): Resolution {
   const rotaryDim = rotaryDimOf(raw, headDim, number);
   const gemma = family.isGemma ? gemmaOf(raw, where) : null;
   const isAutoregressive = layout.value === 'causal' && !family.reordersKnown;
-  const mask = isAutoregressive || family.noise === 'uniform' ? null : maskOf(family, raw, around, integer(keys.vocabSize));
+  const mask =
+    isAutoregressive || family.noise === 'uniform'
+      ? null
+      : maskOf(family, raw, around, integer(keys.vocabSize));
   const { eos, ...ids } = tokenIds(family, raw, around);
 
   const config: ModelConfig = {
@@ -150,7 +153,12 @@ function textOf({ textKey }: Family, file: Json, where: string): Json {
   const text = file[textKey];
   if (!isJson(text)) throw wrongKey(where, textKey, text, 'an object with the facts of the language model');
   const { dtype, torch_dtype: torchDtype } = { ...text, ...file };
-  return { ...file, ...text, ...(dtype === undefined ? {} : { dtype }), ...(torchDtype === undefined ? {} : { torch_dtype: torchDtype }) };
+  return {
+    ...file,
+    ...text,
+    ...(dtype === undefined ? {} : { dtype }),
+    ...(torchDtype === undefined ? {} : { torch_dtype: torchDtype }),
+  };
 }
 
 /** A file that could be of several layouts and says none. */
@@ -296,7 +304,10 @@ export function checkConfig(config: ModelConfig, where: string): void {
     new TintypeError('bad_config', { what: `${where} contradicts itself: ${what}`, got });
   if (heads % kvHeads !== 0) throw bad('heads must be a multiple of kv-heads', `${heads} and ${kvHeads}`);
   if (gemma && heads % gemma.full.kvHeads !== 0)
-    throw bad('heads must be a multiple of the kv-heads of full layers', `${heads} and ${gemma.full.kvHeads}`);
+    throw bad(
+      'heads must be a multiple of the kv-heads of full layers',
+      `${heads} and ${gemma.full.kvHeads}`,
+    );
   if (gemma && gemma.full.headDim % 2 !== 0)
     throw bad('rotary positions need an even head_dim in full layers', `${gemma.full.headDim}`);
   if (headDim % 2 !== 0) throw bad('rotary positions need an even head_dim', `${headDim}`);

@@ -33,6 +33,17 @@ export function configToJson(
     const key = 'dtype' in json ? 'dtype' : 'torch_dtype';
     return { ...json, [key]: DTYPE_NAMES[dtype] };
   };
+  if (family.textKey !== undefined) {
+    if (raw)
+      return {
+        config: stated({ ...raw, [family.blockKey.key]: config.blockLength }),
+        generation: { ...generation, ...tokenFacts(written) },
+      };
+    throw new TintypeError('unsupported', {
+      what: `new ${family.id} models cannot be written, only those that were read`,
+      next: 'start from a published checkpoint of this family',
+    });
+  }
   if (raw && saysTheSame(written, raw, generation)) {
     // LLaDA's files do not say what the weights are stored as.
     const isSilent = !('dtype' in raw || 'torch_dtype' in raw);

@@ -145,7 +145,11 @@ export function createFeeder(
       }
       if (config.gemma) {
         Object.assign(feeds, canvas(tokens, N));
-        feeds.order = new Tensor('int64', BigInt64Array.from({ length: N }, (_, n) => BigInt(n)), [1, N]);
+        feeds.order = new Tensor(
+          'int64',
+          BigInt64Array.from({ length: N }, (_, n) => BigInt(n)),
+          [1, N],
+        );
       }
       if (config.noise === 'uniform')
         feeds.logitTemperature = new Tensor('float32', Float32Array.of(want.logitTemperature ?? 1), []);

@@ -29,7 +29,12 @@ export function gemma(config: ModelConfig, x: Value, parts: Parts): Value {
     add(mul(canvas, isCanvas), mul(context, sub(x.graph.scalar(1), isCanvas)));
 
   x = embedded(config, x);
-  const signal = gated(norm(parts.canvas!.expected, 'model.self_conditioning.pre_norm'), 'model.self_conditioning', parts, gelu);
+  const signal = gated(
+    norm(parts.canvas!.expected, 'model.self_conditioning.pre_norm'),
+    'model.self_conditioning',
+    parts,
+    gelu,
+  );
   x = choose(unscaledNorm(add(x, signal), normEps), x);
 
   for (let layer = 0; layer < layers; layer++) {
@@ -54,7 +59,12 @@ export function gemma(config: ModelConfig, x: Value, parts: Parts): Value {
 }
 
 /** Experts of each row by what stands in the residual stream, whatever they get to see of it. x [N, D] */
-function route({ mixture, normEps, width }: ModelConfig, x: Value, at: string, { project, vector }: Parts): Routed {
+function route(
+  { mixture, normEps, width }: ModelConfig,
+  x: Value,
+  at: string,
+  { project, vector }: Parts,
+): Routed {
   const scaled = mul(rmsNorm(x, vector(`${at}.mlp.gate.scale`), normEps), x.graph.scalar(width ** -0.5));
   const probabilities = softmax(project(scaled, [`${at}.mlp.gate.weight`])[0]); // [N, E]
   const { values, indices } = topK(probabilities, mixture!.perToken);

@@ -155,7 +155,11 @@ export function storedShapes(config: ModelConfig, names: NameMap): StoredShape[]
     const rows = together.reduce((n, { shape }) => n + shape[0], 0);
     const rest = together[0].shape.slice(1);
     const experts = new Set(together.map((part) => EXPERT.exec(part.name)?.[1])).size;
-    return { name, shape: experts > 1 ? [experts, rows / experts, ...rest] : [rows, ...rest], parts: together };
+    return {
+      name,
+      shape: experts > 1 ? [experts, rows / experts, ...rest] : [rows, ...rest],
+      parts: together,
+    };
   });
 }
 

@@ -209,7 +209,10 @@ function waves<Job extends { run: ForwardRun; cache: NativeCache }>(jobs: readon
 /** Where a run begins; it may be out of order (`reordersKnown`). */
 const lowest = (positions: Int32Array): number => positions.reduce((a, b) => Math.min(a, b));
 
-function check(config: ModelConfig, { ids, positions, cache, attention, query, write, expected }: ForwardRun): void {
+function check(
+  config: ModelConfig,
+  { ids, positions, cache, attention, query, write, expected }: ForwardRun,
+): void {
   assert(ids.length > 0, 'a run has tokens');
   assert(positions.length === ids.length, 'a position for each token');
   assert(write >= 0 && write <= ids.length, 'a run writes rows that it has');

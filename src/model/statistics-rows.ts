@@ -7,8 +7,7 @@ export function rowsOf(all: Statistics, from: number, to: number): Statistics {
   const M = all.logSumExp.length;
   if (from === 0 && to === M) return all;
   const topK = M > 0 ? all.ids.length / M : 0;
-  const perRow = (x: Float32Array): Float32Array =>
-    x.subarray((from * x.length) / M, (to * x.length) / M);
+  const perRow = (x: Float32Array): Float32Array => x.subarray((from * x.length) / M, (to * x.length) / M);
   return {
     ids: all.ids.subarray(from * topK, to * topK),
     logits: all.logits.subarray(from * topK, to * topK),

@@ -14,7 +14,8 @@ export const HEAD = 'lm_head.weight';
  * Buffers that some exporters store although they follow from the config, or are read in training alone (BD3-LM); and what
  * sees images, which this program does not (DiffusionGemma).
  */
-const UNREAD = /(^|\.)rotary_emb\.inv_freq$|^sampling_eps_(min|max)$|^model\.encoder\.(vision_tower|embed_vision)\./;
+const UNREAD =
+  /(^|\.)rotary_emb\.inv_freq$|^sampling_eps_(min|max)$|^model\.encoder\.(vision_tower|embed_vision)\./;
 
 export interface StoredTensor {
   file: SafetensorsFile;

@@ -30,6 +30,7 @@ import {
 import { planBd3lm, planMdlm, planMdlmSemiAr } from './research-samplers.ts';
 import { planUniformEntropy } from './uniform-samplers.ts';
 import type { OfficialRun } from './recipe.ts';
+import { UNREAD } from './values.ts';
 import type { OfficialValues, Request } from './values.ts';
 
 export const RULES = [
@@ -341,32 +342,6 @@ export type OfficialOptions = { [N in keyof OfficialValues]?: OfficialValues[N] 
   eos?: readonly number[] | undefined;
   /** Padding; the model's by default. */
   padId?: number | null | undefined;
-};
-
-const UNREAD: OfficialValues = {
-  maxTokens: 64,
-  steps: null,
-  blockLength: 32,
-  threshold: 2,
-  editThreshold: 2,
-  rounds: 0,
-  order: 'confidence',
-  cache: 'none',
-  subBlockLength: 8,
-  entropyThreshold: 0,
-  activateAt: 1,
-  distancePenalty: 0,
-  windowLength: 16,
-  guidance: 0,
-  earlyStop: false,
-  minCommit: 1,
-  eps: 1e-3,
-  confidenceTopK: 0,
-  gamma: 0.1,
-  stableSteps: 1,
-  meanEntropy: 0,
-  highTemperature: 1,
-  lowTemperature: 1,
 };
 
 /** Whether a sampler is made for a model's attention. */

@@ -13,7 +13,15 @@ import { firstOf } from './values.ts';
 import type { Request } from './values.ts';
 
 export function planUniformEntropy({ config, prompt: given, values, eos, padId }: Request): OfficialRun {
-  const { blockLength: B, maxTokens, gamma, stableSteps, meanEntropy, lowTemperature, highTemperature } = values;
+  const {
+    blockLength: B,
+    maxTokens,
+    gamma,
+    stableSteps,
+    meanEntropy,
+    lowTemperature,
+    highTemperature,
+  } = values;
   const steps = values.steps ?? B;
   wantText(given, config.gemma?.imageToken ?? null);
   // Something has to be encoded before the first canvas.

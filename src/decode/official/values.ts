@@ -53,6 +53,33 @@ export interface OfficialValues {
   lowTemperature: number;
 }
 
+/** What a sampler gets for values that it does not read. */
+export const UNREAD: OfficialValues = {
+  maxTokens: 64,
+  steps: null,
+  blockLength: 32,
+  threshold: 2,
+  editThreshold: 2,
+  rounds: 0,
+  order: 'confidence',
+  cache: 'none',
+  subBlockLength: 8,
+  entropyThreshold: 0,
+  activateAt: 1,
+  distancePenalty: 0,
+  windowLength: 16,
+  guidance: 0,
+  earlyStop: false,
+  minCommit: 1,
+  eps: 1e-3,
+  confidenceTopK: 0,
+  gamma: 0.1,
+  stableSteps: 1,
+  meanEntropy: 0,
+  highTemperature: 1,
+  lowTemperature: 1,
+};
+
 type NumberOption = { type: 'number' | 'integer'; min: number; max: number; doc: string };
 type FlagOption = { type: 'flag'; doc: string };
 
@@ -86,10 +113,20 @@ export const SAMPLER_PARAMETERS = {
     max: 63,
     doc: 'best tokens among which a probability counts; 0: all',
   },
-  stableSteps: { type: 'integer', min: 0, max: 64, doc: 'steps with the same best tokens before a block may end early' },
+  stableSteps: {
+    type: 'integer',
+    min: 0,
+    max: 64,
+    doc: 'steps with the same best tokens before a block may end early',
+  },
   meanEntropy: { type: 'number', min: 0, max: 64, doc: 'nats under which a block may end early, on average' },
   highTemperature: { type: 'number', min: 0.01, max: 10, doc: 'divides logits in the first step of a block' },
-  lowTemperature: { type: 'number', min: 0.01, max: 10, doc: 'is what that falls to over the steps of a block' },
+  lowTemperature: {
+    type: 'number',
+    min: 0.01,
+    max: 10,
+    doc: 'is what that falls to over the steps of a block',
+  },
   earlyStop: { type: 'flag', doc: 'end as soon as the text before an end of text is complete' },
 } as const satisfies Record<string, NumberOption | FlagOption>;
 
