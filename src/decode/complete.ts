@@ -94,9 +94,9 @@ export function gapPrompt({ denoiser, tokenizer }: TextModel, gap: Gap, budget: 
 /** How many tokens are written, and how many the prompt may have. Throws `bad_option`. */
 export function planLengths(
   config: ModelConfig,
-  { maxTokens, contextTokens, ...chosen }: CompleteOptions,
+  { maxTokens, contextTokens, sampler }: CompleteOptions,
 ): { maxTokens: number; room: number } {
-  const official = samplerOf(chosen, config);
+  const official = samplerOf(sampler, config);
   const limits = parseOptions(completionOptionsSchema, {
     maxTokens: maxTokens ?? (official ? defaultLength(official, config) : undefined),
     contextTokens,
@@ -119,7 +119,7 @@ export function streamPrompt(
   { maxTokens: asked, contextTokens, ...options }: Omit<CompleteOptions, 'overflow'>,
 ): CompletionStream {
   const { config } = denoiser;
-  const sampler = samplerOf(options, config);
+  const sampler = samplerOf(options.sampler, config);
   const { maxTokens } = planLengths(config, { ...options, maxTokens: asked, contextTokens });
 
   const run =

@@ -66,22 +66,10 @@ export function chooseSampler(choice: SamplerChoice, config: ModelConfig): Sampl
 
 /**
  * The sampler that a request means: the one that it names, or that of a model with uniform noise, since this house's own
- * policies fill masks. Throws `bad_option` where there is none, and for a policy where there is nothing to choose.
+ * policies fill masks; null: a policy. Throws `bad_option` where there is none.
  */
-export function samplerOf(
-  { sampler, policy }: Pick<CompleteOptions, 'sampler' | 'policy'>,
-  config: ModelConfig,
-): SamplerName | null {
-  if (sampler !== undefined) return chooseSampler(sampler, config);
-  if (config.noise !== 'uniform') return null;
-  if (policy === undefined) return chooseSampler('official', config);
-  throw new TintypeError('bad_option', {
-    what: 'this model has no masks that a policy could fill: its canvases begin as random tokens',
-    got: `policy ${typeof policy === 'string' ? policy : policy.name}`,
-    wanted: `sampler ${samplersFor(config).join(' or ')}`,
-    next: 'leave the policy out',
-  });
-}
+export const samplerOf = (choice: SamplerChoice | undefined, config: ModelConfig): SamplerName | null =>
+  choice === undefined && config.noise !== 'uniform' ? null : chooseSampler(choice ?? 'official', config);
 
 const isRule = (choice: string): choice is Rule => (RULES as readonly string[]).includes(choice);
 
