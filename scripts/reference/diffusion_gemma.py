@@ -278,6 +278,7 @@ def main():
             "tokens": TOKENS,
             "tokenNote": "ids remapped; image tokens 91 to 93",
             "note": "draws are those of src/rng.ts; canvases hold -1 where the next forward sees new noise",
+            "logitShift": "none",
             "forward": golden,
         }  # fmt: skip
         text = json.dumps(head, separators=(",", ":"))[:-1]

@@ -26,7 +26,7 @@ export async function worstLogit(
       throw new TintypeError('bad_data', { what: `golden.safetensors in ${dir} lacks ${forward.logits}` });
     }
     const theirs = floatsFromBytes('F32', tensor.bytes);
-    const run = { ...runOf(forward), expected: await expectedOf(denoiser, forward, forwards) };
+    const run = await conditionedRun(denoiser, forward, forwards);
     const [{ ids, logits }] = await denoiser.forward([run], { topK: V, entropy: false });
     ids.forEach((id, i) => {
       const row = run.query[Math.floor(i / V)];
@@ -38,6 +38,16 @@ export async function worstLogit(
   return worst;
 }
 
+/** The run that a golden forward stands for, with what the forward before it expected. */
+export const conditionedRun = async (
+  denoiser: Denoiser,
+  forward: GoldenForward,
+  forwards: readonly GoldenForward[],
+): Promise<ForwardRun> => ({
+  ...runOf(forward),
+  expected: await expectedOf(denoiser, forward, forwards),
+});
+
 /** What the forward that this one is conditioned on expects at the rows to compare; the mean embedding of none elsewhere. */
 async function expectedOf(
   denoiser: Denoiser,
@@ -46,7 +56,7 @@ async function expectedOf(
 ): Promise<Float32Array | undefined> {
   if (!on) return undefined;
   const before = forwards[on.forward];
-  const run = { ...runOf(before), expected: await expectedOf(denoiser, before, forwards) };
+  const run = await conditionedRun(denoiser, before, forwards);
   const want = { topK: 1, entropy: false, logitTemperature: on.temperature, expected: true };
   const [{ expected }] = await denoiser.forward([run], want);
   const D = denoiser.config.width;

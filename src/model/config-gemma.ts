@@ -102,6 +102,36 @@ function fullHeads(raw: Json, fullLayers: readonly number[], where: string): Gem
   throw wrongKey(where, 'per_layer_config', perLayer, wanted);
 }
 
+/** The same as config.json has it; what every family states stands beside. */
+export function gemmaToJson({ gemma, ropeTheta, layers, headDim, kvHeads }: ModelConfig & { gemma: Gemma }): {
+  file: Json;
+  text: Json;
+} {
+  const { full, fullRope, fullLayers } = gemma;
+  const heads = { head_dim: full.headDim, num_key_value_heads: full.kvHeads };
+  return {
+    file: { image_token_id: gemma.imageToken },
+    text: {
+      head_dim: headDim,
+      num_key_value_heads: kvHeads,
+      sliding_window: gemma.window,
+      final_logit_softcapping: gemma.softcap,
+      hidden_activation: 'gelu_pytorch_tanh',
+      use_bidirectional_attention: 'vision',
+      layer_types: Array.from({ length: layers }, (_, i) => (fullLayers.includes(i) ? FULL : SLIDING)),
+      per_layer_config: Object.fromEntries(fullLayers.map((layer) => [layer, heads])),
+      rope_parameters: {
+        [SLIDING]: { rope_type: 'default', rope_theta: ropeTheta },
+        [FULL]: {
+          rope_type: 'proportional',
+          rope_theta: fullRope.theta,
+          partial_rotary_factor: (2 * fullRope.turning) / full.headDim,
+        },
+      },
+    },
+  };
+}
+
 function numberOf(value: unknown, key: string, where: string): number {
   if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value;
   throw wrongKey(where, key, value, 'a positive number');
