@@ -89,7 +89,7 @@ function alike(questions: readonly Question[]): Question[][] {
 
 const rowsOf = ({ runs }: Question): number => runs.reduce((sum, { query }) => sum + query.length, 0);
 
-/** A request that answers all of them. */
+/** A request that answers all of them. Whoever only writes keys may bring numbers for a row that it does not ask about. */
 function joined(group: readonly Question[], vocabSize: number): StatisticsRequest {
   const rows = group.map(rowsOf);
   const total = rows.reduce((sum, count) => sum + count, 0);
@@ -104,7 +104,7 @@ function joined(group: readonly Question[], vocabSize: number): StatisticsReques
     const uniforms = new Float32Array(total);
     let at = 0;
     for (const [i, question] of group.entries()) {
-      uniforms.set(question.want.sample!.uniforms, at);
+      uniforms.set(question.want.sample!.uniforms.subarray(0, rows[i]), at);
       at += rows[i];
     }
     want.sample = { temperature: sample.temperature, uniforms };
@@ -113,7 +113,8 @@ function joined(group: readonly Question[], vocabSize: number): StatisticsReques
     want.logitBias = new Float32Array(total * vocabSize);
     let at = 0;
     for (const [i, question] of group.entries()) {
-      if (question.want.logitBias) want.logitBias.set(question.want.logitBias, at * vocabSize);
+      const own = question.want.logitBias?.subarray(0, rows[i] * vocabSize);
+      if (own) want.logitBias.set(own, at * vocabSize);
       at += rows[i];
     }
   }
