@@ -40,7 +40,13 @@ const NOTES = `
 - WeDLM's samplers are held to their algorithm in plain steps; without one, tintype decodes it a token at a time.
 - *logits alone*: MDLM's and BD3-LM's samplers are draws at temperature 1 (\`--temperature 1\`), tested in distribution. Their
   repositories have no tokenizer: put GPT-2's \`tokenizer.json\` into the folder.
-- Not here: DiffusionGemma, SEDD and whatever else is told a noise level, ModernBERT-chat, vision towers.
+- DiffusionGemma's canvases begin as random tokens, so policies that fill masks have nothing to do there: without \`--sampler\` its
+  own sampler runs, which is made for \`--temperature 1\`. The official loop is nothing but draws; for its goldens the draws were
+  taken from this project's generator, so transcripts are equal token for token, drawn ones and (temperature 0) greedy ones.
+  Text alone: prompts with an image token are refused, the vision tower is not read. A step has all 256 rows of a canvas, in which
+  every expert is likely to be picked, so it takes far longer than the eight rows of the estimate. Settings of the sampler in
+  generation_config.json are not read; the defaults are the official ones.
+- Not here: SEDD and whatever else is told a noise level, ModernBERT-chat, vision towers.
 `;
 
 const ROWS = 8;
