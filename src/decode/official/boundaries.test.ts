@@ -53,7 +53,10 @@ async function run(
 
 const layoutOf = (name: SamplerName) => SAMPLERS[name].layout;
 const scripted = (name: SamplerName, say: (position: number, ids: Int32Array) => Said): Denoiser =>
-  scriptedDenoiser(layoutOf(name), say, { reordersKnown: layoutOf(name) === 'causal' });
+  scriptedDenoiser(layoutOf(name), say, {
+    reordersKnown: layoutOf(name) === 'causal',
+    noise: name === 'diffusion-gemma' ? 'uniform' : 'mask',
+  });
 
 /** Powers of two, so that a probability is the same number wherever it is computed. */
 const sure: Said = { id: 7, probability: 0.5 };
@@ -154,6 +157,7 @@ const LENGTHS: Partial<Record<SamplerName, (P: number) => number>> = {
   mdlm: (P) => Math.max(P, 1) + 10,
   'mdlm-semi-ar': (P) => Math.max(P, 1) + 10,
   bd3lm: (P) => Math.max(P, 1) + 10,
+  'diffusion-gemma': (P) => Math.max(P, 1) + 12,
 };
 
 describe.each(SAMPLER_NAMES)('%s', (name) => {

@@ -20,10 +20,9 @@ const toyFor = (name: SamplerName): Denoiser => {
   const shift = name === 'fast-dllm-v2' ? 'block' : name.startsWith('dream') ? 'sequence' : 'none';
   const { config } = toy;
   const reordersKnown = config.layout === 'causal';
-  return {
-    ...toy,
-    config: { ...config, logitShift: shift, reordersKnown, tokens: { ...config.tokens, mask: TOY_MASK } },
-  };
+  const noise = name === 'diffusion-gemma' ? 'uniform' : 'mask';
+  const tokens = { ...config.tokens, mask: TOY_MASK };
+  return { ...toy, config: { ...config, logitShift: shift, reordersKnown, noise, tokens } };
 };
 /** Hashes draw the mask token as any other; how samplers end then is another test's business. */
 const NO_MASK = { [TOY_MASK]: -100 };
