@@ -62,9 +62,5 @@ export { streamChat, type ChatStream } from './decode/chat.ts';
 export { createChatFormat, type ChatFormat, type ChatFormatOptions, type ChatMessage } from './text/chat.ts';
 export { chooseSampler, samplersFor, type SamplerChoice } from './decode/official/choose.ts';
 export type { OfficialRun, Recipe } from './decode/official/recipe.ts';
-export {
-  planOfficial,
-  SAMPLERS,
-  type OfficialOptions,
-  type SamplerName,
-} from './decode/official/samplers.ts';
+export { SAMPLERS, type SamplerName } from './decode/official/samplers.ts';
+export { planOfficial, type OfficialOptions } from './decode/official/plan.ts';

@@ -6,7 +6,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FAMILY_SAMPLERS } from '../src/decode/official/choose.ts';
-import { suits } from '../src/decode/official/samplers.ts';
+import { suits } from '../src/decode/official/plan.ts';
 import { weightBytes } from '../src/eval/bench-configurations.ts';
 import { checkGolden } from '../src/eval/golden.ts';
 import { placeBytes } from '../src/model/cache.ts';
@@ -44,7 +44,13 @@ const NOTES = `
   decoded, not trained or scored. The absorbing models alone, in the files of \`louaaron/\`; \`kuleshov-group/sedd-noeos-owt\` was not seen.
 - LLaDA2.2 is not here: its experts are chosen for a block of tokens together, and two of its tokens delete and insert, which no
   official code at hand shows exactly. A config.json that states those tokens (\`delete_token_id\`, \`split_token_id\`) is refused.
-- Not here: DiffusionGemma, ModernBERT-chat, vision towers.
+- DiffusionGemma's canvases begin as random tokens, so policies that fill masks have nothing to do there: without \`--sampler\` its
+  own sampler runs, which is made for \`--temperature 1\`. The official loop is nothing but draws; for its goldens the draws were
+  taken from this project's generator, so transcripts are equal token for token, drawn ones and (temperature 0) greedy ones.
+  Text alone: prompts with an image token are refused, the vision tower is not read. A step has all 256 rows of a canvas, in which
+  every expert is likely to be picked, so it takes far longer than the eight rows of the estimate. Settings of the sampler in
+  generation_config.json are not read; the defaults are the official ones.
+- Not here: ModernBERT-chat, vision towers.
 `;
 
 const ROWS = 8;

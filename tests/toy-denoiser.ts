@@ -168,7 +168,7 @@ export function createToyDenoiser(options: ToyOptions): Denoiser {
           entropy: [],
           sampled: [],
           sampledLogits: [],
-        } as Record<keyof Statistics, number[]>;
+        } as Record<Exclude<keyof Statistics, 'expected'>, number[]>;
         for (const row of run.query) {
           const bias = want.logitBias?.subarray(biased, (biased += vocabSize));
           const logits = logitsOf(output[row]).map((logit, id) => logit + (bias?.[id] ?? 0));

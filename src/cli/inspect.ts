@@ -16,6 +16,7 @@ import {
   parameterShapes,
   type ModelConfig,
 } from '../model/config.ts';
+import type { Gemma } from '../model/gemma-shapes.ts';
 import { FAMILY_SAMPLERS, samplersFor } from '../decode/official/choose.ts';
 import type { SamplerName } from '../decode/official/samplers.ts';
 import type { Origin, Overrides } from '../model/config-json.ts';
@@ -69,6 +70,10 @@ export interface Inspection {
   conditionWidth: number | null;
   /** Whether it is told that level in every forward, as SEDD is. */
   isToldNoise: boolean;
+  /** Gemma's block, with layers of two kinds. */
+  gemma: Gemma | null;
+  /** What stands where nothing is decided. */
+  noise: NonNullable<ModelConfig['noise']>;
   tokenizer: { kind: string; size: number; special: { id: number; content: string }[] } | null;
   /** `verified`: the hash is the one recorded in the folder. */
   files: { name: string; sizeBytes: number; sha256: string; verified: boolean }[];
@@ -118,6 +123,8 @@ export async function inspectCheckpoint(dir: string, overrides?: Overrides): Pro
     samplers: samplersOf(config),
     conditionWidth: config.dit?.conditionWidth ?? null,
     isToldNoise: config.dit?.isToldNoise ?? false,
+    gemma: config.gemma ?? null,
+    noise: config.noise ?? 'mask',
     tokenizer: tokenizerJson && inspectTokenizer(tokenizerJson),
     files: files.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     warnings,
@@ -155,9 +162,9 @@ function countByKind(config: ModelConfig): Inspection['parameters'] {
 }
 
 function kindOf(name: string): Kind {
-  if (name.endsWith('norm.weight') || /\.(modulation|noise)\./.test(name)) return 'norms';
+  if (/norm(_\d)?\.weight$|_scalar$/.test(name) || /\.(modulation|noise)\./.test(name)) return 'norms';
   if (name.includes('.self_attn.')) return 'attention';
-  if (name.includes('.mlp.')) return 'feedForward';
+  if (/\.(mlp|self_conditioning)\./.test(name)) return 'feedForward';
   return name.startsWith('lm_head') ? 'head' : 'embedding';
 }
 
@@ -223,6 +230,11 @@ function expertsText(mixture: Mixture): string {
   ].join(', ');
 }
 
+function fullLayersText({ window, fullLayers, full, fullRope }: Gemma): string {
+  const heads = `${full.kvHeads} kv-heads of ${full.headDim}, RoPE theta ${fullRope.theta} in ${fullRope.turning} of ${full.headDim / 2} pairs`;
+  return `a window of ${window} but in layers ${fullLayers.join(', ')} with ${heads}`;
+}
+
 /** `160`, `4 kB`, `1.2 MB`. */
 function formatBytes(sizeBytes: number): string {
   const suffix = ['bytes', 'kB', 'MB', 'GB'];
@@ -248,6 +260,7 @@ export function formatInspection(inspection: Inspection): string {
     ...(inspection.yarn
       ? [`YaRN factor ${inspection.yarn.factor} from ${inspection.yarn.originalLength} tokens`]
       : []),
+    ...(inspection.gemma ? [fullLayersText(inspection.gemma)] : []),
     ...(inspection.conditionWidth === null
       ? []
       : [
@@ -269,7 +282,12 @@ export function formatInspection(inspection: Inspection): string {
       logits: `${SHIFT_WORDS[inspection.logitShift]}${inspection.reordersKnown ? '; known tokens stand before masks' : ''}`,
       samplers: samplersText(inspection.samplers),
       context: `${inspection.contextLength} tokens`,
-      mask: tokens.mask === null ? 'none' : `${token(tokens.mask)}${said('mask')}`,
+      mask:
+        inspection.noise === 'uniform'
+          ? 'none: random tokens stand for what is not decided'
+          : tokens.mask === null
+            ? 'none'
+            : `${token(tokens.mask)}${said('mask')}`,
       eos: tokens.eos.length > 0 ? `${tokens.eos.map(token).join(', ')}${said('eos')}` : 'none',
       pad: tokens.pad === null ? 'none' : token(tokens.pad),
       tokenizer: tokenizer

@@ -76,11 +76,12 @@ export function createBatch(denoiser: Denoiser): Batch {
   };
 }
 
-/** One forward draws at one temperature, or not at all. */
+/** One forward has one temperature, and draws at one or not at all. */
 function alike(questions: readonly Question[]): Question[][] {
-  const groups = new Map<number | undefined, Question[]>();
+  const groups = new Map<string, Question[]>();
   for (const question of questions) {
-    const key = question.want.sample?.temperature;
+    const { sample, logitTemperature } = question.want;
+    const key = `${sample?.temperature} ${logitTemperature}`;
     groups.set(key, [...(groups.get(key) ?? []), question]);
   }
   return [...groups.values()];
@@ -88,20 +89,22 @@ function alike(questions: readonly Question[]): Question[][] {
 
 const rowsOf = ({ runs }: Question): number => runs.reduce((sum, { query }) => sum + query.length, 0);
 
-/** A request that answers all of them. */
+/** A request that answers all of them. Whoever only writes keys may bring numbers for a row that it does not ask about. */
 function joined(group: readonly Question[], vocabSize: number): StatisticsRequest {
   const rows = group.map(rowsOf);
   const total = rows.reduce((sum, count) => sum + count, 0);
   const want: StatisticsRequest = {
     topK: Math.max(...group.map((question) => question.want.topK)),
     entropy: group.some((question) => question.want.entropy),
+    logitTemperature: group[0].want.logitTemperature,
+    expected: group.some((question) => question.want.expected),
   };
   const sample = group[0].want.sample;
   if (sample) {
     const uniforms = new Float32Array(total);
     let at = 0;
     for (const [i, question] of group.entries()) {
-      uniforms.set(question.want.sample!.uniforms, at);
+      uniforms.set(question.want.sample!.uniforms.subarray(0, rows[i]), at);
       at += rows[i];
     }
     want.sample = { temperature: sample.temperature, uniforms };
@@ -110,7 +113,8 @@ function joined(group: readonly Question[], vocabSize: number): StatisticsReques
     want.logitBias = new Float32Array(total * vocabSize);
     let at = 0;
     for (const [i, question] of group.entries()) {
-      if (question.want.logitBias) want.logitBias.set(question.want.logitBias, at * vocabSize);
+      const own = question.want.logitBias?.subarray(0, rows[i] * vocabSize);
+      if (own) want.logitBias.set(own, at * vocabSize);
       at += rows[i];
     }
   }

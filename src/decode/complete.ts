@@ -16,8 +16,8 @@ import type { TokenAutomaton } from './constraints/tokens.ts';
 import { decode } from './decode.ts';
 import { collect } from './events.ts';
 import type { DecodeEvent, DoneEvent, Transcript } from './events.ts';
-import { chooseSampler, ownDefaults } from './official/choose.ts';
-import { defaultLength, planOfficial } from './official/samplers.ts';
+import { ownDefaults, samplerOf } from './official/choose.ts';
+import { defaultLength, planOfficial } from './official/plan.ts';
 import { completionOptionsSchema, parseOptions, samplerOptions } from './options.ts';
 import type { DecodeOptions } from './options.ts';
 
@@ -96,7 +96,7 @@ export function planLengths(
   config: ModelConfig,
   { maxTokens, contextTokens, sampler }: CompleteOptions,
 ): { maxTokens: number; room: number } {
-  const official = sampler === undefined ? null : chooseSampler(sampler, config);
+  const official = samplerOf(sampler, config);
   const limits = parseOptions(completionOptionsSchema, {
     maxTokens: maxTokens ?? (official ? defaultLength(official, config) : undefined),
     contextTokens,
@@ -119,16 +119,13 @@ export function streamPrompt(
   { maxTokens: asked, contextTokens, ...options }: Omit<CompleteOptions, 'overflow'>,
 ): CompletionStream {
   const { config } = denoiser;
-  const { sampler } = options;
-  const { maxTokens } = planLengths(config, { maxTokens: asked, contextTokens, sampler });
+  const sampler = samplerOf(options.sampler, config);
+  const { maxTokens } = planLengths(config, { ...options, maxTokens: asked, contextTokens });
 
   const run =
-    sampler === undefined
+    sampler === null
       ? null
-      : planOfficial(chooseSampler(sampler, config), config, prompt.ids, {
-          ...samplerOptions(options),
-          maxTokens,
-        });
+      : planOfficial(sampler, config, prompt.ids, { ...samplerOptions(options), maxTokens });
   const canvas = run?.canvas ?? appendCanvas(prompt.ids, maxTokens);
   const model = { denoiser, tokenizer, ...(verifier && { verifier }) };
   return { prompt, canvas, ...streamCanvas(model, canvas, { ...options, recipe: run?.recipe }) };

@@ -54,7 +54,9 @@ export async function* decode(
     });
   const prompt = ids.subarray(0, answerStart);
   const known = plan.context && settings.cache.mode === 'block' ? prefixCache?.take(prompt, plan) : null;
-  const own = recipe ? recipe.context(denoiser) : createContext(denoiser, plan, settings.cache, known);
+  const own = recipe
+    ? recipe.context(denoiser, settings.sampling.seed)
+    : createContext(denoiser, plan, settings.cache, known);
   const context = settings.verifier
     ? createVerifiedContext(own, createContext(settings.verifier, plan, settings.cache), config.vocabSize)
     : own;

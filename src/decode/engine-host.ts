@@ -64,9 +64,12 @@ export function createEngineHost(options: HostOptions): EngineHost {
   async function load(id: string): Promise<EngineModel> {
     const { denoiser, tokenizer, chat, defaults = {} } = await options.load(id);
     // The first forward builds the session, which the first request should not wait for.
-    const { bos, eos } = denoiser.config.tokens;
+    const { noise, tokens } = denoiser.config;
+    const { bos, eos } = tokens;
     const prompt = { ids: [bos ?? eos[0] ?? 0], dropped: NOTHING_DROPPED };
-    await collect(streamPrompt({ denoiser, tokenizer }, prompt, { ...defaults, maxTokens: 2 }).events);
+    // A canvas of noise is whole however little is asked for, so it gets one step.
+    const shortest = { ...defaults, maxTokens: 2, ...(noise === 'uniform' ? { steps: 1 } : {}) };
+    await collect(streamPrompt({ denoiser, tokenizer }, prompt, shortest).events);
     const model: EngineModel = {
       id,
       denoiser,

@@ -21,7 +21,7 @@ import type { Recipe } from './official/recipe.ts';
 import { SAMPLER_CHOICES } from './official/choose.ts';
 import { SAMPLER_PARAMETERS } from './official/values.ts';
 import type { OfficialValues } from './official/values.ts';
-import type { OfficialOptions } from './official/samplers.ts';
+import type { OfficialOptions } from './official/plan.ts';
 import type { PrefixCache } from './prefix-cache.ts';
 import { MOST_CANDIDATES } from './sampling.ts';
 import type { Sampling } from './sampling.ts';
@@ -130,6 +130,7 @@ export function samplerOptions(options: Omit<DecodeOptions, 'stop'>): OfficialOp
     'order',
     'cache',
     'activateAt',
+    'gamma',
   ] as const;
   const all = [...names, ...Object.keys(SAMPLER_PARAMETERS)] as (keyof typeof decodeOptionsSchema.shape)[];
   const shape = Object.fromEntries(all.map((name) => [name, decodeOptionsSchema.shape[name]]));
@@ -212,6 +213,14 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     throw new TintypeError('bad_option', {
       what: 'a published sampler makes a canvas of its own, so decode cannot fill another one with it',
       got: `sampler ${parsed.sampler}`,
+      next: 'use streamCompletion, or planOfficial and its recipe',
+    });
+  }
+
+  if (config.noise === 'uniform' && !recipe) {
+    throw new TintypeError('unsupported', {
+      what: 'this model has no masks to fill: its canvases begin as random tokens',
+      got: 'a canvas without the recipe of a published sampler',
       next: 'use streamCompletion, or planOfficial and its recipe',
     });
   }

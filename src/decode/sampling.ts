@@ -60,6 +60,8 @@ export function createSampler(
   const uniform = (position: number): number =>
     createRng(seed, 'sample', position, visits.get(position) ?? 0).int(2 ** 24) / 2 ** 24;
 
+  const redraw = (position: number): void => void visits.set(position, (visits.get(position) ?? 0) + 1);
+
   /** Place among the row's candidates of the one drawn. */
   function draw(position: number, all: readonly Likely[]): Likely {
     const nucleus: Likely[] = [];
@@ -86,7 +88,7 @@ export function createSampler(
 
     read(statistics, positions, ids) {
       const { logits, logSumExp, entropy, sampled, sampledLogits } = statistics;
-      return positions.map((position, row) => {
+      const candidates = positions.map((position, row) => {
         const probabilityOf = (logit: number): number => Math.exp(logit - logSumExp[row]);
         const best: Likely[] = [];
         for (let place = row * topK; place < (row + 1) * topK; place++) {
@@ -110,8 +112,10 @@ export function createSampler(
           current: ids[position] >= 0 ? ids[position] : null,
         };
       });
+      if (needs.redraws) positions.forEach(redraw);
+      return candidates;
     },
 
-    redraw: (position) => void visits.set(position, (visits.get(position) ?? 0) + 1),
+    redraw,
   };
 }

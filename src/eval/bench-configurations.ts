@@ -1,6 +1,7 @@
 /** What the bench compares: our decoder under some options, and llama.cpp with the same weights, on the same prompts. */
 import { completeText, streamCompletion, type CompleteOptions, type TextModel } from '../decode/complete.ts';
 import type { DecodeEvent } from '../decode/events.ts';
+import { placeBytes } from '../model/cache.ts';
 import { parameterCount, type ModelConfig } from '../model/config.ts';
 import { type Precision, quantizedFormats } from '../model/quantize.ts';
 import { ggufWeightBytes, type GgufType } from '../model/gguf-write.ts';
@@ -14,7 +15,7 @@ const F32_BYTES = 4;
 const F16_BYTES = 2;
 
 /** Keys and values of one position. */
-const cachedNumbers = ({ layers, kvHeads, headDim }: ModelConfig): number => 2 * layers * kvHeads * headDim;
+const cachedNumbers = (config: ModelConfig): number => placeBytes(config) / F32_BYTES;
 
 /** As our decoder holds them: a quantised matrix takes the place of its own, but for a tied embedding, which stays. */
 export function weightBytes(config: ModelConfig, precision: Precision): number {

@@ -11,7 +11,9 @@ const forwardSchema = z.object({
   attention: z.union([
     z.literal('causal'),
     z.object({
-      type: z.enum(['full', 'blockCausal']),
+      type: z.enum(['full', 'blockCausal', 'anchored']),
+      /** `anchored`: rows of the context; the others are the canvas. */
+      clean: z.int().optional(),
       block: z.int().optional(),
       origin: z.int().optional(),
       /** Tokens with this id neither see nor are seen. */
@@ -25,6 +27,8 @@ const forwardSchema = z.object({
   noise: z.number().optional(),
   /** Rows to compare; all by default. */
   compareRows: ids.optional(),
+  /** Self-conditioning: a forward before, by number, and what its logits are divided by. */
+  conditionedOn: z.object({ forward: z.int(), temperature: z.number() }).optional(),
   /** Key of golden.safetensors: the raw logits, [T, V]. */
   logits: z.string(),
 });

@@ -26,7 +26,7 @@ export async function worstLogit(
       throw new TintypeError('bad_data', { what: `golden.safetensors in ${dir} lacks ${forward.logits}` });
     }
     const theirs = floatsFromBytes('F32', tensor.bytes);
-    const run = runOf(forward);
+    const run = await conditionedRun(denoiser, forward, forwards);
     const [{ ids, logits }] = await denoiser.forward([run], { topK: V, entropy: false });
     ids.forEach((id, i) => {
       const row = run.query[Math.floor(i / V)];
@@ -36,6 +36,33 @@ export async function worstLogit(
     });
   }
   return worst;
+}
+
+/** The run that a golden forward stands for, with what the forward before it expected. */
+export const conditionedRun = async (
+  denoiser: Denoiser,
+  forward: GoldenForward,
+  forwards: readonly GoldenForward[],
+): Promise<ForwardRun> => ({
+  ...runOf(forward),
+  expected: await expectedOf(denoiser, forward, forwards),
+});
+
+/** What the forward that this one is conditioned on expects at the rows to compare; the mean embedding of none elsewhere. */
+async function expectedOf(
+  denoiser: Denoiser,
+  { conditionedOn: on, input_ids: ids }: GoldenForward,
+  forwards: readonly GoldenForward[],
+): Promise<Float32Array | undefined> {
+  if (!on) return undefined;
+  const before = forwards[on.forward];
+  const run = await conditionedRun(denoiser, before, forwards);
+  const want = { topK: 1, entropy: false, logitTemperature: on.temperature, expected: true };
+  const [{ expected }] = await denoiser.forward([run], want);
+  const D = denoiser.config.width;
+  const rows = new Float32Array(ids.length * D);
+  for (const [i, row] of run.query.entries()) rows.set(expected!.subarray(i * D, (i + 1) * D), row * D);
+  return rows;
 }
 
 /** The run that a golden forward stands for. */
@@ -54,7 +81,8 @@ export function runOf(forward: GoldenForward): ForwardRun {
 
 function patternOf({ input_ids: ids, attention }: GoldenForward): AttentionPattern {
   if (attention === 'causal') return { kind: 'causal' };
-  const { type, block = ids.length, origin = 0, padId, valid } = attention;
+  const { type, block = ids.length, origin = 0, padId, valid, clean = 0 } = attention;
+  if (type === 'anchored') return { kind: 'anchored', clean };
   if (padId === undefined && valid === undefined) {
     return type === 'full' ? { kind: 'full' } : { kind: 'blockCausal', blockLength: block, origin };
   }

@@ -1,9 +1,16 @@
 /** The names and arguments of official functions, in the words of `decode/official`. */
-import type { OfficialOptions, SamplerName } from '../decode/official/samplers.ts';
+import type { OfficialOptions } from '../decode/official/plan.ts';
+import type { SamplerName } from '../decode/official/samplers.ts';
 import type { GoldenTranscript } from './golden-format.ts';
 
 export type Translated =
-  | { kind: 'official'; name: SamplerName; options: OfficialOptions }
+  | {
+      kind: 'official';
+      name: SamplerName;
+      options: OfficialOptions;
+      /** For samplers whose draws the golden file takes from `rng.ts`. */
+      draws?: { seed: number; temperature: number };
+    }
   /** Ordinary autoregressive decoding. */
   | { kind: 'autoregressive'; maxTokens: number; eos: number[] }
   /** Why it cannot be replayed. */
@@ -134,6 +141,21 @@ const TRANSLATIONS: Readonly<Record<string, Translate>> = {
     rounds: args.number('max_post_steps'),
     minCommit: args.number('num_to_transfer'),
   })),
+  'diffusion_gemma.generate': (args, { mode }) => ({
+    kind: 'official',
+    name: 'diffusion-gemma',
+    options: {
+      maxTokens: args.number('max_new_tokens'),
+      steps: args.number('max_denoising_steps'),
+      gamma: args.number('entropy_bound'),
+      stableSteps: args.number('stability_threshold'),
+      meanEntropy: args.number('confidence_threshold'),
+      highTemperature: args.number('t_max'),
+      lowTemperature: args.number('t_min'),
+      eos: args.tokens('eos_token_id'),
+    },
+    draws: { seed: args.number('seed') ?? 0, temperature: mode === 'argmax' ? 0 : 1 },
+  }),
   'stable_diffcoder.generate_block': official('stable-diffcoder', (args) => ({
     ...llada(args),
     threshold: args.number('threshold') ?? NO_THRESHOLD,

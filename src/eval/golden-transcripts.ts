@@ -3,7 +3,8 @@ import { appendCanvas, MASKED } from '../decode/canvas.ts';
 import { decode } from '../decode/decode.ts';
 import { collect } from '../decode/events.ts';
 import type { DecodeEvent } from '../decode/events.ts';
-import { planOfficial, SAMPLERS } from '../decode/official/samplers.ts';
+import { planOfficial } from '../decode/official/plan.ts';
+import { SAMPLERS } from '../decode/official/samplers.ts';
 import { familyName } from '../model/config.ts';
 import type { Denoiser } from '../model/denoiser.ts';
 import { FAMILIES } from '../model/families.ts';
@@ -23,7 +24,7 @@ export async function firstDivergence(
     case 'autoregressive':
       return compareAutoregressive(denoiser, transcript, translated);
     case 'official': {
-      const { name, options } = translated;
+      const { name, options, draws } = translated;
       const { layout } = SAMPLERS[name];
       // Weights that both kinds of sampler are published for.
       const isAmbiguous = FAMILIES.find(({ id }) => id === familyName(denoiser.config))?.isAmbiguous;
@@ -32,8 +33,8 @@ export async function firstDivergence(
         padId: tokens.pad,
         ...options,
       });
-      const { events } = await collect(decode(model, run.canvas, { recipe: run.recipe }));
-      const replay = replayOf(events, run.canvas.ids, model.config.tokens.mask!);
+      const { events } = await collect(decode(model, run.canvas, { recipe: run.recipe, ...draws }));
+      const replay = replayOf(events, run.canvas.ids, model.config.tokens.mask ?? MASKED);
       return compareReplay(replay, transcript, run.result(replay.final, replay.workedEnd));
     }
   }

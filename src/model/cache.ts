@@ -1,11 +1,12 @@
 /**
- * Keys and values of one sequence, [capacity, K·d] for each layer. Places come first, so that the keys of new tokens are
+ * Keys and values of one sequence, [capacity, K·d] for each layer (`heads.ts`). Places come first, so that the keys of new tokens are
  * one stretch of memory behind those of the old ones: a forward writes them there itself (`stepping.ts`), and keeping
  * them is a matter of counting. What lies behind `length` is scratch.
  */
 import { assert } from '../errors.ts';
 import type { ModelConfig } from './config.ts';
 import type { KvCache } from './denoiser.ts';
+import { placeWidth } from './heads.ts';
 
 /** Places of the smallest cache. */
 const SMALLEST = 64;
@@ -25,26 +26,30 @@ export interface NativeCache extends KvCache {
 }
 
 /** Bytes of keys and values of one place. */
-export const placeBytes = ({ layers, kvHeads, headDim }: ModelConfig): number =>
-  layers * 2 * kvHeads * headDim * Float32Array.BYTES_PER_ELEMENT;
+export const placeBytes = (config: ModelConfig): number =>
+  widthsOf(config).reduce((sum, width) => sum + 2 * width * Float32Array.BYTES_PER_ELEMENT, 0);
+
+/** K·d of each layer. */
+const widthsOf = (config: ModelConfig): number[] =>
+  Array.from({ length: config.layers }, (_, layer) => placeWidth(config, layer));
 
 export function createCache(config: ModelConfig): NativeCache {
-  const width = config.kvHeads * config.headDim;
+  const widths = widthsOf(config);
   let capacity = 0;
   let length = 0;
-  let layers: LayerCache[] = Array.from({ length: config.layers }, () => ({
+  let layers: LayerCache[] = widths.map(() => ({
     k: new Float32Array(0),
     v: new Float32Array(0),
   }));
 
   const resize = (places: number): void => {
     capacity = places;
-    const moved = (from: Float32Array): Float32Array => {
+    const moved = (from: Float32Array, width: number): Float32Array => {
       const to = new Float32Array(places * width);
       to.set(from.subarray(0, length * width));
       return to;
     };
-    layers = layers.map(({ k, v }) => ({ k: moved(k), v: moved(v) }));
+    layers = layers.map(({ k, v }, i) => ({ k: moved(k, widths[i]), v: moved(v, widths[i]) }));
   };
 
   const cache: NativeCache = {
@@ -74,8 +79,8 @@ export function createCache(config: ModelConfig): NativeCache {
       const twin = createCache(config);
       twin.reserve(length);
       twin.layers.forEach(({ k, v }, layer) => {
-        k.set(layers[layer].k.subarray(0, length * width));
-        v.set(layers[layer].v.subarray(0, length * width));
+        k.set(layers[layer].k.subarray(0, length * widths[layer]));
+        v.set(layers[layer].v.subarray(0, length * widths[layer]));
       });
       twin.keep(length);
       return twin;

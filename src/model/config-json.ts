@@ -5,7 +5,8 @@
 import { TintypeError } from '../errors.ts';
 import type { Layout, ModelConfig, SpecialTokens } from './config.ts';
 import { ditOf, integerOf, isTrue, mixtureOf, rotaryDimOf, wrongKey, yarnOf } from './config-block.ts';
-import { detectFamily, type Family, familyById, firstKey, type Json, unwrapped } from './family.ts';
+import { gemmaOf } from './config-gemma.ts';
+import { detectFamily, type Family, familyById, firstKey, isJson, type Json, unwrapped } from './family.ts';
 
 /** Said by the caller; goes before everything that files say. */
 export interface Overrides {
@@ -70,8 +71,9 @@ export const configFromJson = (raw: Json, around: Surroundings): ModelConfig =>
  */
 export function resolveConfig(file: Json, around: Surroundings): Resolution {
   const { where, overrides = {} } = around;
-  const raw = unwrapped(file);
-  const family = overrides.family === undefined ? detectFamily(raw, where) : familyById(overrides.family);
+  const whole = unwrapped(file);
+  const family = overrides.family === undefined ? detectFamily(whole, where) : familyById(overrides.family);
+  const raw = textOf(family, whole, where);
   checkSettings(family, raw, where);
   const yarn = yarnOf(family, raw, where);
   const integer = (key: string | readonly string[]): number => integerOf(raw, key, where);
@@ -89,8 +91,12 @@ export function resolveConfig(file: Json, around: Surroundings): Resolution {
   const tied = raw[tiedKey] ?? family.tiedSilent ?? false;
   if (typeof tied !== 'boolean') throw wrongKey(where, tiedKey, tied, 'true or false');
   const rotaryDim = rotaryDimOf(raw, headDim, number);
+  const gemma = family.isGemma ? gemmaOf(raw, where) : null;
   const isAutoregressive = layout.value === 'causal' && !family.reordersKnown;
-  const mask = isAutoregressive ? null : maskOf(family, raw, around, integer(keys.vocabSize));
+  const mask =
+    isAutoregressive || family.noise === 'uniform'
+      ? null
+      : maskOf(family, raw, around, integer(keys.vocabSize));
   const { eos, ...ids } = tokenIds(family, raw, around);
 
   const config: ModelConfig = {
@@ -105,6 +111,7 @@ export function resolveConfig(file: Json, around: Surroundings): Resolution {
     ffnWidth:
       implied && !(firstKey(keys.ffnWidth) in raw) ? implied.ffnRatio * width : integer(keys.ffnWidth),
     ...(family.dit ? { dit: ditOf(family.dit, raw, where) } : {}),
+    ...(gemma ? { gemma: gemma.gemma } : {}),
     ...(family.mixture ? { mixture: mixtureOf(family.mixture, raw, where) } : {}),
     vocabSize: integer(keys.vocabSize),
     tiedHead: tied,
@@ -112,7 +119,10 @@ export function resolveConfig(file: Json, around: Surroundings): Resolution {
     // Since transformers 5 theta stands inside rope_parameters.
     ropeTheta: number(
       'rope_theta',
-      (raw['rope_parameters'] as Json | undefined)?.['rope_theta'] ?? raw['rope_theta'] ?? implied?.ropeTheta,
+      gemma?.ropeTheta ??
+        (raw['rope_parameters'] as Json | undefined)?.['rope_theta'] ??
+        raw['rope_theta'] ??
+        implied?.ropeTheta,
     ),
     // Facts of the native block stay out, so that its configs have one form.
     ...(rotaryDim === headDim ? {} : { rotaryDim }),
@@ -121,6 +131,7 @@ export function resolveConfig(file: Json, around: Surroundings): Resolution {
     ...(isTrue(family.qkNorm, raw) ? {} : { qkNorm: false }),
     ...(family.logitShift === 'none' ? {} : { logitShift: family.logitShift }),
     ...(family.reordersKnown ? { reordersKnown: true } : {}),
+    ...(family.noise ? { noise: family.noise } : {}),
     contextLength,
     blockLength: blockLength.value,
     tokens: { mask: mask?.value ?? null, eos: eos.value, ...ids },
@@ -136,6 +147,20 @@ export function resolveConfig(file: Json, around: Surroundings): Resolution {
       eos: eos.origin,
     },
     warnings: assumptions(family, where, layout),
+  };
+}
+
+/** All facts on one level; those of the language model count where both have one. */
+function textOf({ textKey }: Family, file: Json, where: string): Json {
+  if (textKey === undefined) return file;
+  const text = file[textKey];
+  if (!isJson(text)) throw wrongKey(where, textKey, text, 'an object with the facts of the language model');
+  const { dtype, torch_dtype: torchDtype } = { ...text, ...file };
+  return {
+    ...file,
+    ...text,
+    ...(dtype === undefined ? {} : { dtype }),
+    ...(torchDtype === undefined ? {} : { torch_dtype: torchDtype }),
   };
 }
 
@@ -277,10 +302,17 @@ function maskOf(family: Family, raw: Json, around: Surroundings, vocabSize: numb
 
 /** Errors: `bad_config` for facts that contradict each other. */
 export function checkConfig(config: ModelConfig, where: string): void {
-  const { heads, kvHeads, headDim, rotaryDim = headDim, vocabSize, tokens } = config;
+  const { heads, kvHeads, headDim, rotaryDim = headDim, vocabSize, tokens, gemma } = config;
   const bad = (what: string, got: string): TintypeError =>
     new TintypeError('bad_config', { what: `${where} contradicts itself: ${what}`, got });
   if (heads % kvHeads !== 0) throw bad('heads must be a multiple of kv-heads', `${heads} and ${kvHeads}`);
+  if (gemma && heads % gemma.full.kvHeads !== 0)
+    throw bad(
+      'heads must be a multiple of the kv-heads of full layers',
+      `${heads} and ${gemma.full.kvHeads}`,
+    );
+  if (gemma && gemma.full.headDim % 2 !== 0)
+    throw bad('rotary positions need an even head_dim in full layers', `${gemma.full.headDim}`);
   if (headDim % 2 !== 0) throw bad('rotary positions need an even head_dim', `${headDim}`);
   if (rotaryDim % 2 !== 0 || rotaryDim > headDim)
     throw bad('the part of a head that turns must be even and inside it', `${rotaryDim} of ${headDim}`);

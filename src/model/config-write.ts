@@ -1,6 +1,7 @@
 /** A `ModelConfig` to `config.json` and `generation_config.json`, in the dialect of its family. */
 import { TintypeError } from '../errors.ts';
 import { familyName, hasQkNorm, type Mixture, type ModelConfig } from './config.ts';
+import { gemmaToJson } from './config-gemma.ts';
 import { checkConfig, configFromJson } from './config-json.ts';
 import { FAMILIES } from './families.ts';
 import { type Dimension, type Family, FAMILY_KEY, firstKey, isJson, type Json } from './family.ts';
@@ -33,6 +34,14 @@ export function configToJson(
     const key = 'dtype' in json ? 'dtype' : 'torch_dtype';
     return { ...json, [key]: DTYPE_NAMES[dtype] };
   };
+  if (family.textKey !== undefined) {
+    if (raw)
+      return {
+        config: stated({ ...raw, [family.blockKey.key]: config.blockLength }),
+        generation: { ...generation, ...tokenFacts(written) },
+      };
+    return { config: stated(nested(written, family)), generation: tokenFacts(written) };
+  }
   if (raw && saysTheSame(written, raw, generation)) {
     // LLaDA's files do not say what the weights are stored as.
     const isSilent = !('dtype' in raw || 'torch_dtype' in raw);
@@ -41,6 +50,16 @@ export function configToJson(
   checkConfig(written, 'the model');
   const json = { ...(raw ?? family.extra), ...facts(written, family), ...ropeFacts(written, raw) };
   return { config: stated(json), generation: { ...generation, ...tokenFacts(written) } };
+}
+
+/** Where facts of the language model stand in an object of their own. */
+function nested(config: ModelConfig, family: Family): Json {
+  const { gemma, tokens } = config;
+  const { architectures, model_type, ...text } = facts(config, family);
+  const own = gemma ? gemmaToJson({ ...config, gemma }) : { file: {}, text: {} };
+  const file = { architectures, model_type, [family.blockKey.key]: config.blockLength, ...own.file };
+  // One number is written here; the others stand in generation_config.json.
+  return { ...file, [family.textKey!]: { ...text, ...own.text, eos_token_id: tokens.eos[0] } };
 }
 
 /** Whether a reader of these files, without tokenizer, folder name or options, would get this config. */

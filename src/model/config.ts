@@ -3,6 +3,8 @@
  * `hf.ts` translates the dialects of `config.json` into it and back.
  */
 
+import { type Gemma, gemmaShapes } from './gemma-shapes.ts';
+
 /**
  * Who sees whom (ARCHITECTURE.md 4):
  * `causal` each position its past; `blockCausal` past blocks and its own block both ways;
@@ -37,6 +39,8 @@ export interface ModelConfig {
   mixture?: Mixture;
   /** Another block: see `dit.ts`. Its feed-forward part is one GELU network with biases. Default: none. */
   dit?: Dit;
+  /** Another block: see `gemma.ts`. Default: none. */
+  gemma?: Gemma;
   /** V: rows of the embedding. */
   vocabSize: number;
   /** The head is the embedding, transposed. */
@@ -61,6 +65,11 @@ export interface ModelConfig {
    * (WeDLM, 2512.22737). Default: no.
    */
   reordersKnown?: boolean;
+  /**
+   * What stands where nothing is decided: the mask token, or any token of the vocabulary, each as likely, drawn anew
+   * for each forward. Default: mask.
+   */
+  noise?: 'mask' | 'uniform';
   /** Positions it was trained for. */
   contextLength: number;
   /** Positions denoised together; 1 for `causal`, `contextLength` for `full`. */
@@ -121,7 +130,7 @@ export interface Yarn {
 }
 
 export interface SpecialTokens {
-  /** `null` for autoregressive models, which have none. */
+  /** `null` for autoregressive models and those with uniform noise, which have none. */
   mask: number | null;
   /** Any of them ends the text. */
   eos: number[];
@@ -149,6 +158,7 @@ export interface ParameterShape {
  * are multiplied together (q k v; gate up) stand next to each other, so that one view covers the fused product.
  */
 export function parameterShapes(config: ModelConfig): ParameterShape[] {
+  if (config.gemma) return gemmaShapes(config);
   const { width: D, heads: H, kvHeads: K, headDim, vocabSize: V } = config;
   const shapes: ParameterShape[] = [{ name: 'model.embed_tokens.weight', shape: [V, D] }];
   for (let layer = 0; layer < config.layers; layer++) {

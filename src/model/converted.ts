@@ -109,12 +109,21 @@ export async function convertedWeights(request: ConvertRequest): Promise<Convert
 }
 
 /** What of a config decides over the numbers; that a token or a layout was named otherwise changes no weight. */
-const arrangement = ({ family, modelType, heads, kvHeads, headDim, tiedHead }: ModelConfig): unknown[] => [
+const arrangement = ({
+  family,
+  modelType,
+  heads,
+  kvHeads,
+  headDim,
+  tiedHead,
+  gemma,
+}: ModelConfig): unknown[] => [
   family ?? modelType,
   heads,
   kvHeads,
   headDim,
   tiedHead,
+  ...(gemma ? [gemma] : []),
 ];
 
 const release = async (): Promise<void> => {};

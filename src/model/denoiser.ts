@@ -54,6 +54,11 @@ export interface ForwardRun {
    * what the run's share of masks means.
    */
   noise?: number | undefined;
+  /**
+   * Models with self-conditioning: `Statistics.expected` of the forward before for each row, zeros where there was none.
+   * Only the block of an `anchored` run reads it. [T, D]
+   */
+  expected?: Float32Array | undefined;
 }
 
 export interface StatisticsRequest {
@@ -63,6 +68,10 @@ export interface StatisticsRequest {
   entropy: boolean;
   /** When given, added to the logits before anything is computed from them, in the order of runs and rows. [sum of M, V] */
   logitBias?: Float32Array | undefined;
+  /** Models with uniform noise: logits are divided by it before anything is computed from them, 1 by default. */
+  logitTemperature?: number | undefined;
+  /** Models with self-conditioning: `expected` is wanted. */
+  expected?: boolean | undefined;
   /**
    * When given, `sampled` holds one exact draw per row from softmax(logits / temperature) by inverse CDF with
    * these uniforms, in the order of runs and rows. [sum of M]
@@ -84,6 +93,8 @@ export interface Statistics {
   sampled: Int32Array;
   /** Their raw logits. [M], empty unless asked for. */
   sampledLogits: Float32Array;
+  /** The mean embedding under each distribution, [M, D]; only where asked for. */
+  expected?: Float32Array | undefined;
 }
 
 export interface Denoiser {

@@ -3,89 +3,8 @@
  * state, and the facts that no key states. Adding a family is adding a row (CHECKPOINTS.md 0.3).
  */
 import type { Family } from './family.ts';
-import { DIT_NAMES, LLADA2_NAMES, LLADA_NAMES, NEMOTRON_NAMES, QWEN_NAMES, SEDD_NAMES } from './names.ts';
-
-const QWEN_KEYS = {
-  width: 'hidden_size',
-  layers: 'num_hidden_layers',
-  heads: 'num_attention_heads',
-  kvHeads: 'num_key_value_heads',
-  headDim: 'head_dim',
-  ffnWidth: 'intermediate_size',
-  vocabSize: 'vocab_size',
-  contextLength: 'max_position_embeddings',
-} as const;
-
-const QWEN_EXTRA: Family['extra'] = {
-  attention_bias: false,
-  attention_dropout: 0,
-  hidden_act: 'silu',
-  initializer_range: 0.02,
-  rope_scaling: null,
-  use_cache: true,
-};
-
-/** What the block of Qwen2, Qwen3 and Llama has in common. */
-const QWEN3 = {
-  keys: QWEN_KEYS,
-  tiedKey: 'tie_word_embeddings',
-  layoutKey: 'optional',
-  blockKey: { key: 'block_length', silent: null },
-  qkvBias: false,
-  qkNorm: true,
-  logitShift: 'none',
-  names: QWEN_NAMES,
-  maskTokenId: null,
-  turnEnds: [],
-  settings: { hidden_act: ['silu'], attention_bias: [false], mlp_bias: [false], use_sliding_window: [false] },
-  extra: QWEN_EXTRA,
-} as const satisfies Partial<Family>;
-
-/** Qwen2.5's block: biases on q, k and v, no norms on them. */
-const QWEN2 = { ...QWEN3, qkvBias: true, qkNorm: false, derivesHeadDim: true } as const;
-
-const LLAMA = { ...QWEN3, qkNorm: false, derivesHeadDim: true } as const;
-
-const QWEN_TURNS = ['<|im_end|>'];
-const ROLE_TURNS = ['<|role_end|>'];
-
-/** Qwen3-MoE: every layer is a mixture. */
-const QWEN3_MOE = {
-  ...QWEN3,
-  mixture: {
-    router: 'softmaxRenorm',
-    experts: 'num_experts',
-    perToken: 'num_experts_per_tok',
-    width: 'moe_intermediate_size',
-  },
-  settings: { ...QWEN3.settings, decoder_sparse_step: [1], mlp_only_layers: [], norm_topk_prob: [true] },
-} as const satisfies Partial<Family>;
-
-/** The diffusion transformer of MDLM, BD3-LM and SEDD (2.16). The mask comes behind the tokens of GPT-2's tokenizer. */
-const DIT = {
-  ...QWEN3,
-  keys: {
-    width: 'hidden_dim',
-    layers: 'n_blocks',
-    heads: 'n_heads',
-    kvHeads: 'n_heads',
-    headDim: 'head_dim',
-    ffnWidth: 'ffn_dim',
-    vocabSize: 'vocab_size',
-    contextLength: 'model_length',
-  },
-  derivesHeadDim: true,
-  qkNorm: false,
-  dit: { condition: 'cond_dim' },
-  implied: { ffnRatio: 4, normEps: 1e-5, ropeTheta: 10_000 },
-  layoutKey: 'absent',
-  names: DIT_NAMES,
-  maskTokenId: 50257,
-  tokenizerFrom: 'openai-community/gpt2',
-  turnEnds: ['<|endoftext|>'],
-  settings: { time_conditioning: [false] },
-  extra: { dropout: 0.1, time_conditioning: false },
-} as const satisfies Partial<Family>;
+import { DIT, LLAMA, QWEN2, QWEN3, QWEN3_MOE, QWEN_KEYS, QWEN_TURNS, ROLE_TURNS } from './family-parts.ts';
+import { DIFFUSION_GEMMA_NAMES, LLADA2_NAMES, LLADA_NAMES, NEMOTRON_NAMES, SEDD_NAMES } from './names.ts';
 
 export const FAMILIES: readonly Family[] = [
   {
@@ -208,6 +127,35 @@ export const FAMILIES: readonly Family[] = [
     logitShift: 'sequence',
     maskTokenId: 151669,
     turnEnds: QWEN_TURNS,
+  },
+  {
+    // A canvas of random tokens after a causal context (2.11). Without the ties the encoder has weights of its own.
+    ...QWEN3,
+    id: 'diffusion-gemma',
+    modelType: 'diffusion_gemma',
+    classes: ['DiffusionGemmaForBlockDiffusion'],
+    textKey: 'text_config',
+    isGemma: true,
+    noise: 'uniform',
+    layouts: ['causalContext'],
+    layoutKey: 'absent',
+    blockKey: { key: 'canvas_length', silent: 256 },
+    tiedSilent: true,
+    mixture: {
+      router: 'softmaxRenorm',
+      experts: 'num_experts',
+      perToken: 'top_k_experts',
+      width: 'moe_intermediate_size',
+    },
+    names: DIFFUSION_GEMMA_NAMES,
+    turnEnds: ['<turn|>', '<end_of_turn>'],
+    settings: {
+      attention_bias: [false],
+      hidden_activation: ['gelu_pytorch_tanh'],
+      layer_types: ['sliding_attention', 'full_attention'],
+      tie_word_embeddings: [true],
+      use_bidirectional_attention: ['vision'],
+    },
   },
   {
     // The block of Qwen3-8B or of Qwen2.5-7B, as the file says (2.13).

@@ -61,6 +61,12 @@ export interface Family {
   qkvBias: Fact;
   qkNorm: Fact;
   mixture?: MixtureKeys;
+  /** Its block is Gemma's (`config-gemma.ts`). */
+  isGemma?: boolean;
+  /** The object of config.json in which most facts of the language model stand. */
+  textKey?: string;
+  /** See `ModelConfig`. */
+  noise?: ModelConfig['noise'];
   /**
    * Its block is a diffusion transformer: keys of the condition's width, and of whether layers are conditioned; whether
    * runs are told their noise level.

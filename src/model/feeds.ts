@@ -4,6 +4,7 @@ import { createCache, type NativeCache } from './cache.ts';
 import { type ModelConfig, NOISE_FEATURES } from './config.ts';
 import type { StatisticsRequest } from './denoiser.ts';
 import { noiseFeatures, noiseOfMasks, scoreOffset } from './dit.ts';
+import { headKinds, headsOf, placeWidth } from './heads.ts';
 import type { Piece } from './pieces.ts';
 import { runMask } from './run-mask.ts';
 import { named, type SteppingVariant } from './stepping.ts';
@@ -28,33 +29,50 @@ export function createFeeder(
   config: ModelConfig,
   { inPlace }: { inPlace: boolean },
 ): Feeder {
-  const { heads, kvHeads, headDim, vocabSize: V } = config;
-  const G = heads / kvHeads;
-  const width = kvHeads * headDim;
+  const { width: D, heads, vocabSize: V } = config;
+  const widths = Array.from({ length: config.layers }, (_, layer) => placeWidth(config, layer));
+  const kinds = headKinds(config);
 
   const masks = ({ attention, positions, cache, rows }: Piece, run: number, feeds: Named): void => {
     const [T, P] = [positions.length, cache.length];
-    const every = upTo(T);
-    const mask = new Tensor('float32', runMask(attention, positions, every, { G, length: P }), [
-      G * T,
-      P + T,
-    ]);
-    feeds[`mask${run}`] = mask;
-    feeds[`lastMask${run}`] =
-      rows.length === T
-        ? mask
-        : new Tensor('float32', runMask(attention, positions, rows, { G, length: P }), [
-            G * rows.length,
-            P + T,
-          ]);
+    for (const { kind, kvHeads, window } of kinds) {
+      const G = heads / kvHeads;
+      const maskOf = (queries: Int32Array): Tensor =>
+        new Tensor('float32', runMask(attention, positions, queries, { G, length: P, window }), [
+          G * queries.length,
+          P + T,
+        ]);
+      const mask = maskOf(upTo(T));
+      feeds[named.mask(kind, run)] = mask;
+      if (kind === headsOf(config, config.layers - 1).kind)
+        feeds[named.lastMask(run)] = rows.length === T ? mask : maskOf(rows);
+    }
+  };
+
+  /** Which rows are of a canvas, and what was expected there (`gemma.ts`). */
+  const canvas = (pieces: readonly Piece[], N: number): Named => {
+    const isCanvas = new Float32Array(N);
+    const expected = new Float32Array(N * D);
+    let n = 0;
+    for (const { ids, attention, expected: known } of pieces) {
+      const first = attention.kind === 'anchored' ? attention.clean : ids.length;
+      isCanvas.fill(1, n + Math.min(first, ids.length), n + ids.length);
+      if (known) expected.set(known, n * D);
+      n += ids.length;
+    }
+    return {
+      isCanvas: new Tensor('float32', isCanvas, [1, N, 1]),
+      expected: new Tensor('float32', expected, [1, N, D]),
+    };
   };
 
   const caches = ({ cache, positions }: Piece, run: number, feeds: Named, fetches: Named): void => {
     const [T, P] = [positions.length, cache.length];
     cache.reserve(T);
-    const places = (x: Float32Array, from: number, to: number): Tensor =>
-      new Tensor('float32', x.subarray(from * width, to * width), [1, to - from, width]);
     for (const [layer, { k, v }] of cache.layers.entries()) {
+      const width = widths[layer];
+      const places = (x: Float32Array, from: number, to: number): Tensor =>
+        new Tensor('float32', x.subarray(from * width, to * width), [1, to - from, width]);
       feeds[named.pastK(layer, run)] = places(k, 0, inPlace ? P + T : P);
       feeds[named.pastV(layer, run)] = places(v, 0, inPlace ? P + T : P);
       if (!inPlace) continue;
@@ -71,6 +89,7 @@ export function createFeeder(
       attention: { kind: 'full' },
       cache: (idleCaches[i] ??= createCache(config)),
       rows: Int32Array.of(0),
+      expected: undefined,
       from: 0,
       asked: 0,
     }));
@@ -139,6 +158,16 @@ export function createFeeder(
           ? new Tensor('float32', logitBias, [M, V])
           : new Tensor('float32', Float32Array.of(0), [1, 1]);
       }
+      if (config.gemma) {
+        Object.assign(feeds, canvas(tokens, N));
+        feeds.order = new Tensor(
+          'int64',
+          BigInt64Array.from({ length: N }, (_, n) => BigInt(n)),
+          [1, N],
+        );
+      }
+      if (config.noise === 'uniform')
+        feeds.logitTemperature = new Tensor('float32', Float32Array.of(want.logitTemperature ?? 1), []);
       if (sample) {
         feeds.uniforms = new Tensor('float32', uniforms, [M, 1]);
         feeds.temperature = new Tensor('float32', Float32Array.of(want.sample?.temperature ?? 1), []);
@@ -149,8 +178,8 @@ export function createFeeder(
     collect: (pieces, out) => {
       if (inPlace) return;
       for (const [run, { cache }] of pieces.entries()) {
-        const at = cache.length * width;
         for (const [layer, { k, v }] of cache.layers.entries()) {
+          const at = cache.length * widths[layer];
           k.set(out[named.k(layer, run)].data as Float32Array, at);
           v.set(out[named.v(layer, run)].data as Float32Array, at);
         }

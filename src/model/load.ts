@@ -76,7 +76,7 @@ function convert(
   { cache: keep, onProgress }: { cache: boolean; onProgress: LoadDenoiserOptions['onProgress'] },
 ): Promise<Converted> {
   const { dir, config, weightFiles } = description;
-  const need = memoryNeed(weights);
+  const need = memoryNeed(weights, config.gemma !== undefined);
   const smaller = { f32: 'precision int8', int8: 'precision int4', int4: 'a smaller model' }[precision];
   const next = `close other programs, or use ${smaller}`;
   wantMemory(`the model in ${dir} does not fit into memory in ${precision}`, need.residentBytes, next);

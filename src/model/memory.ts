@@ -19,14 +19,18 @@ export interface MemoryNeed {
   convertBytes: number;
 }
 
-/** For a model whose weights are converted into a file and mapped from it. */
-export function memoryNeed(weights: Weights): MemoryNeed {
+/**
+ * For a model whose weights are converted into a file and mapped from it.
+ * @param multiplied whether the embedding is multiplied and not only looked up (self-conditioning)
+ */
+export function memoryNeed(weights: Weights, multiplied = false): MemoryNeed {
   let resident = 0;
   let largest = 0;
   for (const [name, weight] of weights) {
     const bits = isQuantized(weight) ? weight.bits : 32;
     // Looked up in place: of the embedding only the rows in use are in memory, unless it is the head too.
-    if (name !== EMBEDDING || !weights.has('lm_head.weight')) resident += PACKED[bits] * bytesOf(weight);
+    if (name !== EMBEDDING || multiplied || !weights.has('lm_head.weight'))
+      resident += PACKED[bits] * bytesOf(weight);
     const readBytes = isQuantized(weight) ? 4 * elementCount(weight.shape) : 0;
     largest = Math.max(largest, readBytes + bytesOf(weight));
   }

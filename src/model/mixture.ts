@@ -19,21 +19,31 @@ export function feedForward(config: ModelConfig, x: Value, layer: number, parts:
   if (!isMixtureLayer(config, layer)) return gated(x, at, parts);
   const mixture = config.mixture!;
   const rows = reshape(x, [product(x.shape.slice(0, -1)), config.width]);
-  const mixed = reshape(mix(mixture, rows, at, parts), x.shape);
+  const mixed = reshape(mix(mixture, rows, route(mixture, rows, at, parts), at, parts), x.shape);
   return mixture.sharedWidth > 0 ? add(mixed, gated(x, `${at}.shared_experts`, parts)) : mixed;
 }
 
-/** down(silu(gate x) ∘ up x) */
-function gated(x: Value, at: string, { project }: Parts): Value {
+/** down(activate(gate x) ∘ up x) */
+export function gated(x: Value, at: string, { project }: Pick<Parts, 'project'>, activate = silu): Value {
   const [gate, up] = project(x, [`${at}.gate_proj.weight`, `${at}.up_proj.weight`]) as [Value, Value];
-  return project(mul(silu(gate), up), [`${at}.down_proj.weight`])[0];
+  return project(mul(activate(gate), up), [`${at}.down_proj.weight`])[0];
+}
+
+/** Which experts each row takes, and how much of each. [N, k] both */
+export interface Routed {
+  picked: Value;
+  weights: Value;
 }
 
 /** x [N, D] to [N, D] */
-function mix(mixture: Mixture, x: Value, at: string, parts: Parts): Value {
-  const { experts, width } = mixture;
-  const { project } = parts;
-  const { picked, weights } = route(mixture, x, at, parts);
+export function mix(
+  { experts, width }: Mixture,
+  x: Value,
+  { picked, weights }: Routed,
+  at: string,
+  { project }: Pick<Parts, 'project'>,
+  activate = silu,
+): Value {
   const { rows, perExpert, combine } = dispatch(x, picked, experts);
   const names = (expert: number, leaf: string): string => `${at}.experts.${expert}.${leaf}.weight`;
   const inner = perExpert(rows, (stretch, expert) => {
@@ -41,14 +51,14 @@ function mix(mixture: Mixture, x: Value, at: string, parts: Parts): Value {
   });
   // [R, I] each
   const [gate, up] = split(inner, 1, [width, width]) as [Value, Value];
-  const out = perExpert(mul(silu(gate), up), (stretch, expert) => {
+  const out = perExpert(mul(activate(gate), up), (stretch, expert) => {
     return project(stretch, [names(expert, 'down_proj')])[0];
   });
   return combine(out, weights);
 }
 
-/** Which experts each row takes, and how much of each. x [N, D] to [N, k] both */
-function route(mixture: Mixture, x: Value, at: string, parts: Parts): { picked: Value; weights: Value } {
+/** x [N, D] */
+function route(mixture: Mixture, x: Value, at: string, parts: Parts): Routed {
   const { perToken, router, scale } = mixture;
   const logits = parts.project(x, [`${at}.gate.weight`])[0]; // [N, E]
   const g = x.graph;
@@ -68,7 +78,7 @@ function route(mixture: Mixture, x: Value, at: string, parts: Parts): { picked: 
 }
 
 /** Parts of their sum. [N, k] */
-function shares(weights: Value, epsilon: number): Value {
+export function shares(weights: Value, epsilon: number): Value {
   const sum = reduceSum(weights, [1], true);
   return div(weights, epsilon === 0 ? sum : add(sum, weights.graph.scalar(epsilon)));
 }

@@ -7,7 +7,8 @@ import { elementCount, type ModelConfig, parameterShapes, type ParameterShape } 
 
 /**
  * Modules by Qwen3's path; `*` stands for the number of a layer, then of an expert. What is not listed keeps its name. A
- * parameter whose last part is called otherwise too is listed as a whole.
+ * parameter whose last part is called otherwise too is listed as a whole. A name without the second star is one tensor of
+ * all experts, [E, .., ..].
  */
 export type NameMap = Readonly<Record<string, string>>;
 
@@ -85,6 +86,43 @@ export const SEDD_NAMES: NameMap = Object.fromEntries(
   Object.entries(DIT_NAMES).map(([ours, theirs]) => [ours, theirs.replace('backbone.', '')]),
 );
 
+const DECODER_LAYER = 'model.decoder.layers.*';
+
+/**
+ * DiffusionGemma's (CHECKPOINTS.md 2.11). The encoder's weights are the decoder's, which alone are stored, but for the factor
+ * of each layer.
+ */
+export const DIFFUSION_GEMMA_NAMES: NameMap = {
+  'model.embed_tokens': 'model.decoder.embed_tokens',
+  ...Object.fromEntries(
+    [
+      ...LAYER_MODULES,
+      'self_attn.q_norm',
+      'self_attn.k_norm',
+      'pre_feedforward_layernorm',
+      'pre_feedforward_layernorm_2',
+      'post_feedforward_layernorm',
+      'post_feedforward_layernorm_1',
+      'post_feedforward_layernorm_2',
+    ].map((leaf) => [`model.layers.*.${leaf}`, `${DECODER_LAYER}.${leaf}`]),
+  ),
+  'model.layers.*.mlp.gate': `${DECODER_LAYER}.router.proj`,
+  'model.layers.*.mlp.gate.scale': `${DECODER_LAYER}.router.scale`,
+  'model.layers.*.mlp.gate.expert_scale': `${DECODER_LAYER}.router.per_expert_scale`,
+  'model.layers.*.mlp.experts.*.gate_proj.weight': `${DECODER_LAYER}.experts.gate_up_proj`,
+  'model.layers.*.mlp.experts.*.up_proj.weight': `${DECODER_LAYER}.experts.gate_up_proj`,
+  'model.layers.*.mlp.experts.*.down_proj.weight': `${DECODER_LAYER}.experts.down_proj`,
+  'model.layers.*.canvas_scalar': `${DECODER_LAYER}.layer_scalar`,
+  'model.layers.*.context_scalar': 'model.encoder.language_model.layers.*.layer_scalar',
+  'model.norm': 'model.decoder.norm',
+  ...Object.fromEntries(
+    ['pre_norm', 'gate_proj', 'up_proj', 'down_proj'].map((leaf) => [
+      `model.self_conditioning.${leaf}`,
+      `model.decoder.self_conditioning.${leaf}`,
+    ]),
+  ),
+};
+
 /** A tensor of a file and the parameters in it. */
 export interface StoredShape {
   name: string;
@@ -93,18 +131,20 @@ export interface StoredShape {
   parts: readonly ParameterShape[];
 }
 
+const EXPERT = /\.experts\.(\d+)\./;
+
 /** The stored name of a parameter. */
 export function storedName(name: string, names: NameMap): string {
-  if (name in names) return names[name];
-  const cut = name.lastIndexOf('.');
   const numbers: string[] = [];
-  const path = name.slice(0, cut).replaceAll(/\.(\d+)(?=\.)/g, (_, number: string) => {
+  const path = name.replaceAll(/\.(\d+)(?=\.)/g, (_, number: string) => {
     numbers.push(number);
     return '.*';
   });
-  const module = names[path];
-  if (module === undefined) return name;
-  return module.replaceAll('*', () => numbers.shift()!) + name.slice(cut);
+  const numbered = (stored: string): string => stored.replaceAll('*', () => numbers.shift()!);
+  if (path in names) return numbered(names[path]);
+  const cut = path.lastIndexOf('.');
+  const module = names[path.slice(0, cut)];
+  return module === undefined ? name : numbered(module) + path.slice(cut);
 }
 
 /** Every tensor that a file of the family holds, in the order of the parameters. */
@@ -118,7 +158,13 @@ export function storedShapes(config: ModelConfig, names: NameMap): StoredShape[]
   }
   return [...parts].map(([name, together]) => {
     const rows = together.reduce((n, { shape }) => n + shape[0], 0);
-    return { name, shape: [rows, ...together[0].shape.slice(1)], parts: together };
+    const rest = together[0].shape.slice(1);
+    const experts = new Set(together.map((part) => EXPERT.exec(part.name)?.[1])).size;
+    return {
+      name,
+      shape: experts > 1 ? [experts, rows / experts, ...rest] : [rows, ...rest],
+      parts: together,
+    };
   });
 }
 

@@ -8,6 +8,7 @@ import { createCache, placeBytes, type NativeCache } from './cache.ts';
 import type { ModelConfig } from './config.ts';
 import type { Denoiser, ForwardRun, Statistics, StatisticsRequest } from './denoiser.ts';
 import { createFeeder } from './feeds.ts';
+import { headKinds } from './heads.ts';
 import { piecesOf, type Piece } from './pieces.ts';
 import { bytesOf, isQuantized, quantizeWeights, type Precision, type Weights } from './quantize.ts';
 import { seesEverything } from './run-mask.ts';
@@ -63,6 +64,7 @@ export function createDenoiser(
   const weights = isFloat ? quantizeWeights(config, tensors as Tensors, precision) : tensors;
   const weightBytes = [...weights.values()].reduce((sum, weight) => sum + bytesOf(weight), 0);
   const isLarge = weightBytes > (largeBytes ?? LARGE_BYTES);
+  const windows = headKinds(config).map(({ window }) => window);
   const feeder = createFeeder(runtime, config, { inPlace });
   const sessions = new Map<string, Promise<Session>>();
   const sessionFor = (variant: SteppingVariant): Promise<Session> => {
@@ -87,7 +89,9 @@ export function createDenoiser(
     const masked =
       isLarge ||
       pieces.length > 1 ||
-      !pieces.every(({ attention, positions, cache }) => seesEverything(attention, positions, cache.length));
+      !pieces.every(({ attention, positions, cache }) =>
+        windows.every((window) => seesEverything(attention, positions, cache.length, window)),
+      );
     const variant: SteppingVariant = {
       runs: isLarge ? LARGE_RUNS : pieces.length,
       idle: isLarge,
@@ -205,7 +209,10 @@ function waves<Job extends { run: ForwardRun; cache: NativeCache }>(jobs: readon
 /** Where a run begins; it may be out of order (`reordersKnown`). */
 const lowest = (positions: Int32Array): number => positions.reduce((a, b) => Math.min(a, b));
 
-function check(config: ModelConfig, { ids, positions, cache, attention, query, write }: ForwardRun): void {
+function check(
+  config: ModelConfig,
+  { ids, positions, cache, attention, query, write, expected }: ForwardRun,
+): void {
   assert(ids.length > 0, 'a run has tokens');
   assert(positions.length === ids.length, 'a position for each token');
   assert(write >= 0 && write <= ids.length, 'a run writes rows that it has');
@@ -221,6 +228,10 @@ function check(config: ModelConfig, { ids, positions, cache, attention, query, w
       (cache?.length ?? 0) >= lowest(positions) ||
       cache === null,
     `cache holds ${cache?.length} places, run starts at ${lowest(positions)}`,
+  );
+  assert(
+    expected === undefined || (config.gemma && expected.length === ids.length * config.width),
+    'a mean embedding for each row, for a model with self-conditioning',
   );
   assert(
     query.every((row) => row >= 0 && row < ids.length),

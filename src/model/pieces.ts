@@ -19,6 +19,8 @@ export interface Piece {
   cache: NativeCache;
   /** Rows whose statistics are computed, at least one. */
   rows: Int32Array;
+  /** See `ForwardRun`. [T, D] */
+  expected: Float32Array | undefined;
   /** How many of them were asked for: all or none. */
   asked: number;
   /** The first of them among the queried rows of all runs. */
@@ -29,7 +31,7 @@ export interface Piece {
 
 /** @param from where the run's rows begin among the queried rows of all runs */
 export function piecesOf(run: ForwardRun, cache: NativeCache, from: number, heads: number): Piece[] {
-  const { ids, positions, attention, query } = run;
+  const { ids, positions, attention, query, expected } = run;
   const T = ids.length;
   const limit = Math.max(16, Math.min(PIECE_ROWS, Math.floor(PIECE_SCORES / heads / (cache.length + T))));
   const pieces: Piece[] = [];
@@ -43,6 +45,7 @@ export function piecesOf(run: ForwardRun, cache: NativeCache, from: number, head
       positions: positions.subarray(start, end),
       attention: rest(attention, start),
       cache,
+      expected: expected?.subarray((start * expected.length) / T, (end * expected.length) / T),
       rows: asked > first ? query.subarray(first, asked).map((row) => row - start) : Int32Array.of(0),
       asked: asked - first,
       from: from + first,

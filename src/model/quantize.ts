@@ -6,6 +6,7 @@
  */
 import { assert } from '../errors.ts';
 import { elementCount, type ModelConfig, parameterShapes } from './config.ts';
+import { headsOf, layerOf } from './heads.ts';
 
 export const PRECISIONS = ['f32', 'int8', 'int4'] as const;
 export type Precision = (typeof PRECISIONS)[number];
@@ -87,7 +88,8 @@ export function quantizedFormats(
     while (block > SMALLEST_BLOCK && block / 2 >= columns) block /= 2;
     if (source.endsWith('.o_proj.weight')) {
       // The stepping graph reorders heads, which are columns here: no block may span two.
-      while (block >= SMALLEST_BLOCK && config.headDim % block !== 0) block /= 2;
+      const { headDim } = headsOf(config, layerOf(source));
+      while (block >= SMALLEST_BLOCK && headDim % block !== 0) block /= 2;
       if (block < SMALLEST_BLOCK) continue;
     }
     formats.set(isHead ? HEAD : source, { source, shape: [shape[0], columns], bits, block });

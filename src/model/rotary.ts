@@ -1,7 +1,7 @@
 /** What positions do to queries and keys, as tables: half-rotation (2104.09864), stretched or not (YaRN, 2309.00071). */
 import type { Graph, Value } from '../graph/graph.ts';
 import type { RotaryTables } from '../graph/layers.ts';
-import { gatherRows } from '../graph/ops.ts';
+import { gatherRows, mul, reshape } from '../graph/ops.ts';
 import type { ModelConfig, Yarn } from './config.ts';
 
 /** cos and sin of position · frequency, [positions, r/2] each, r = rotaryDim; angles in f64, stored as f32. */
@@ -32,7 +32,12 @@ export function rotaryTables(
 }
 
 /** theta^(−2i/r), rounded as torch does it, so that far positions stay in step with it. [r/2] */
-function frequencies({ headDim, rotaryDim = headDim, ropeTheta, yarn }: ModelConfig): Float32Array {
+function frequencies({
+  headDim,
+  rotaryDim = headDim,
+  ropeTheta,
+  yarn,
+}: Pick<ModelConfig, 'headDim' | 'rotaryDim' | 'ropeTheta' | 'yarn'>): Float32Array {
   const half = rotaryDim / 2;
   const plain = Float32Array.from({ length: half }, (_, i) => 1 / Math.fround(ropeTheta ** (i / half)));
   if (!yarn) return plain;
@@ -55,6 +60,28 @@ function mixedRange(
   const low = Math.max(0, Math.floor(component(betaFast)));
   const high = Math.min(r - 1, Math.ceil(component(betaSlow)));
   return [low, high === low ? high + 0.001 : high];
+}
+
+/**
+ * The same made in the graph for the positions at hand, since tables over a long context with wide heads would not fit.
+ * `order` counts the rows, [1, N]. Pairs beyond `turning` stay as they are: the proportional rotation of Gemma's full layers.
+ */
+export function rotaryRows(
+  graph: Graph,
+  { theta, headDim, turning = headDim / 2 }: { theta: number; headDim: number; turning?: number },
+  { positions, order }: { positions: Value; order: Value },
+): RotaryTables {
+  const half = headDim / 2;
+  const plain = frequencies({ headDim, ropeTheta: theta }).fill(0, turning);
+  const rows = graph.op({
+    op: 'Cast',
+    inputs: [reshape(positions, ['N', 1])],
+    shape: ['N', 1],
+    attributes: { to: { int: 1 } },
+  });
+  const angles = mul(rows, graph.constant('frequencies', plain, [1, half])); // [N, half]
+  const [cos, sin] = ['Cos', 'Sin'].map((op) => graph.op({ op, inputs: [angles], shape: angles.shape }));
+  return { cos, sin, positions: order };
 }
 
 /** What queries are multiplied by, for each token, [B, T, 1]; null where by nothing. */

@@ -65,9 +65,15 @@ export function blockEnd(
   return to;
 }
 
-/** Whether every row of a run over `length` cached places sees all of them and every row. */
-export function seesEverything(pattern: AttentionPattern, positions: Int32Array, length: number): boolean {
+/** Whether every row of a run over `length` cached places sees all of them and every row, if need be through a window. */
+export function seesEverything(
+  pattern: AttentionPattern,
+  positions: Int32Array,
+  length: number,
+  window: number | null = null,
+): boolean {
   const T = positions.length;
+  if (window !== null && length + T > window) return false;
   if (pattern.kind === 'explicit') return pattern.visible.every((seen) => seen !== 0);
   for (const q of [0, T - 1]) {
     const { cached, from, to, clean } = sight(pattern, positions, q, length);
@@ -78,13 +84,14 @@ export function seesEverything(pattern: AttentionPattern, positions: Int32Array,
 
 /**
  * The mask of `rows` (ascending) of a run of T tokens over `length` cached places, [G · rows, length + T], each row G
- * times.
+ * times. With a window a row sees nothing that stands so many positions or more before it; a block sees itself, and of
+ * the rest what its first row sees.
  */
 export function runMask(
   pattern: AttentionPattern,
   positions: Int32Array,
   rows: Int32Array,
-  { G, length }: { G: number; length: number },
+  { G, length, window = null }: { G: number; length: number; window?: number | null },
 ): Float32Array {
   const width = length + positions.length;
   const mask = new Float32Array(G * rows.length * width);
@@ -100,6 +107,12 @@ export function runMask(
       hide(cached, length);
       hide(length + clean, length + from);
       hide(length + Math.max(to, clean), width);
+      if (window !== null) {
+        const isBlock = pattern.kind === 'anchored' && q >= pattern.clean;
+        const first = positions[isBlock ? from : q] - window + 1;
+        hide(0, Math.min(first, length));
+        hide(length, length + Math.min(first - positions[0], to));
+      }
     }
     for (let g = 1; g < G; g++) mask.copyWithin(at + g * width, at, at + width);
   });

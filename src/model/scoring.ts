@@ -4,10 +4,11 @@
  * ordinary transformer; with two, a clean and a noisy copy of the same text run side by side and the noisy one also
  * attends to the clean one (BD3-LM 2503.09573, SDAR 2510.06303).
  */
+import { TintypeError } from '../errors.ts';
 import { Graph, type Value } from '../graph/graph.ts';
 import { attend, crossEntropy } from '../graph/layers.ts';
 import { add, concat, gatherRows, gemm, linear, mul, reshape, split } from '../graph/ops.ts';
-import { parameterShapes, type ModelConfig } from './config.ts';
+import { familyName, parameterShapes, type ModelConfig } from './config.ts';
 import { headBias } from './dit.ts';
 import { rotaryTables } from './rotary.ts';
 import { attentionScale, headwise, plainAddNorm, transformer, type Project } from './transformer.ts';
@@ -37,12 +38,19 @@ export interface ScoringShape {
  * with two streams `noisyBias` [B,1,1,T,2T]; `lossRows` [M] int32 into the flattened [B·S]; `targets` [M,1] int32;
  * `weights` [M,1]; with certainty `certaintyWeights` [M,1]. Outputs: `loss` (scalar, Σ weight · nll and the certainty
  * term), `nll` [M,1] nats; with certainty `best` [M,1], the probability of the best guess; with guesses `guess` [M],
- * the best token.
+ * the best token. Errors: `unsupported`.
  */
 export function buildScoringGraph(
   config: ModelConfig,
   { rows: B, length: T, streams, certainty = null, guesses = false }: ScoringShape,
 ): ScoringGraph {
+  if (config.gemma) {
+    throw new TintypeError('unsupported', {
+      what: 'models with this block decode, but texts cannot be scored by them or taught to them',
+      got: `family ${familyName(config)}`,
+      next: 'use a model of another family',
+    });
+  }
   const graph = new Graph();
   const parameters = new Map(
     parameterShapes(config).map(({ name, shape }) => [name, graph.input(name, 'float32', shape)]),

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { appendCanvas } from '../decode/canvas.ts';
 import { decode } from '../decode/decode.ts';
 import { collect } from '../decode/events.ts';
-import { planOfficial } from '../decode/official/samplers.ts';
+import { planOfficial } from '../decode/official/plan.ts';
 import { nodeRuntime } from '../graph/node.ts';
 import { type Denoiser, type ForwardRun, positionsFrom } from './denoiser.ts';
 import { noiseOf } from './dit.ts';

@@ -7,6 +7,7 @@ export function rowsOf(all: Statistics, from: number, to: number): Statistics {
   const M = all.logSumExp.length;
   if (from === 0 && to === M) return all;
   const topK = M > 0 ? all.ids.length / M : 0;
+  const perRow = (x: Float32Array): Float32Array => x.subarray((from * x.length) / M, (to * x.length) / M);
   return {
     ids: all.ids.subarray(from * topK, to * topK),
     logits: all.logits.subarray(from * topK, to * topK),
@@ -14,6 +15,7 @@ export function rowsOf(all: Statistics, from: number, to: number): Statistics {
     entropy: all.entropy.subarray(from, to),
     sampled: all.sampled.subarray(from, to),
     sampledLogits: all.sampledLogits.subarray(from, to),
+    ...(all.expected && { expected: perRow(all.expected) }),
   };
 }
 
@@ -27,5 +29,6 @@ export function joinStatistics(parts: readonly Statistics[]): Statistics {
     entropy: joined(parts.map(({ entropy }) => entropy)),
     sampled: joined(parts.map(({ sampled }) => sampled)),
     sampledLogits: joined(parts.map(({ sampledLogits }) => sampledLogits)),
+    ...(parts[0].expected && { expected: joined(parts.map(({ expected }) => expected!)) }),
   };
 }

@@ -98,7 +98,7 @@ function draw(graph: Graph, logits: Value, M: Dim, vocabSize: number): Value {
 /** Those statistics of all M rows that were asked for, from the outputs of `statistics`. */
 export function readStatistics(
   out: Record<string, Tensor>,
-  { topK, entropy, sample }: StatisticsRequest,
+  { topK, entropy, sample, expected }: StatisticsRequest,
 ): Statistics {
   const floats = (name: string, isThere = true): Float32Array =>
     isThere ? (out[name].data as Float32Array) : new Float32Array(0);
@@ -111,5 +111,6 @@ export function readStatistics(
     entropy: floats('meanLogit', entropy).map((mean, row) => logSumExp[row] - mean),
     sampled: sample ? (out.sampled.data as Int32Array) : new Int32Array(0),
     sampledLogits: floats('sampledLogits', sample !== undefined),
+    ...(expected && { expected: floats('expectedEmbedding') }),
   };
 }

@@ -7,6 +7,8 @@ import type { ConstantData, DType, Graph, Value } from '../graph/graph.ts';
 import { add, gatherRows, linear, linearNBits, split } from '../graph/ops.ts';
 import { type ModelConfig, parameterShapes } from './config.ts';
 import { headBias } from './dit.ts';
+import { softcapped } from './gemma.ts';
+import { headsOf, layerOf } from './heads.ts';
 import { joined } from './join.ts';
 import { type FloatTensor, isQuantized, type Weight, type Weights } from './quantize.ts';
 import { projections } from './transformer.ts';
@@ -32,7 +34,7 @@ export interface StepWeights {
  * stand for other numbers.
  */
 export function constantWeights(graph: Graph, config: ModelConfig, weights: Weights): StepWeights {
-  const { heads: H, kvHeads: K, headDim: d } = config;
+  const { heads: H } = config;
   const shapes = new Map(parameterShapes(config).map(({ name, shape }) => [name, shape]));
   const made = new Map<string, Value>();
 
@@ -103,6 +105,7 @@ export function constantWeights(graph: Graph, config: ModelConfig, weights: Weig
       return deferred(names.join('+'), 'float32', [length], () => joined(parts.map((part) => part.data)));
     },
     headNorm: (layer) => {
+      const { kvHeads: K, headDim: d } = headsOf(config, layer);
       return deferred(`headNorm${layer}`, 'float32', [1, H + K, d], () => {
         const [q, k] = projections(layer, ['self_attn.q_norm', 'self_attn.k_norm']).map(
           (name) => floats(name).data,
@@ -118,16 +121,20 @@ export function constantWeights(graph: Graph, config: ModelConfig, weights: Weig
       const logits = isEmbedding
         ? linear(hidden, constant('model.embed_tokens.weight'))
         : multiply(hidden, 'lm_head.weight', [head]);
+      if (config.gemma) return softcapped(config, logits);
       return config.dit ? add(logits, headBias(config, constant('lm_head.bias'))) : logits;
     },
   };
 }
 
 /** Query heads in the order of the stepping graph: rows of q and of its bias, columns of o. */
-function reordered(name: string, weight: Weight, { heads: H, kvHeads: K, headDim: d }: ModelConfig): Weight {
-  const G = H / K;
+function reordered(name: string, weight: Weight, config: ModelConfig): Weight {
   const isQ = /\.q_proj\.(weight|bias)$/.test(name);
-  if (G === 1 || K === 1 || !(isQ || name.endsWith('.o_proj.weight'))) return weight;
+  if (!isQ && !name.endsWith('.o_proj.weight')) return weight;
+  const { heads: H } = config;
+  const { kvHeads: K, headDim: d } = headsOf(config, layerOf(name));
+  const G = H / K;
+  if (G === 1 || K === 1) return weight;
   // One row of o is H heads; q as a whole is one row of H heads.
   const lines = isQ ? 1 : weight.shape[0];
   const permute = <A extends Float32Array | Uint8Array>(data: A): A => {

@@ -11,12 +11,15 @@
  * K heads, each row like a key of the cache, and a group shares a key head as further rows of one product.
  */
 import { Graph, type Value } from '../graph/graph.ts';
-import { rmsNorm, rope, scaledAttention, skipRmsNorm } from '../graph/layers.ts';
-import { add, concat, gatherAxis, mul, reshape, split, splitBy } from '../graph/ops.ts';
+import { rmsNorm, rope, type RotaryTables, scaledAttention, skipRmsNorm } from '../graph/layers.ts';
+import { add, concat, div, gatherAxis, mul, reshape, split, splitBy } from '../graph/ops.ts';
 import { product } from '../graph/shape.ts';
 import { hasQkNorm, type ModelConfig, NOISE_FEATURES } from './config.ts';
+import { expectedEmbedding, withValues } from './gemma.ts';
+import type { Gemma } from './gemma-shapes.ts';
+import { headKinds, headsOf } from './heads.ts';
 import type { FloatTensor, Weights } from './quantize.ts';
-import { queryScale, rotaryTables } from './rotary.ts';
+import { queryScale, rotaryRows, rotaryTables } from './rotary.ts';
 import { statistics, type StatisticsVariant } from './statistics.ts';
 import { constantWeights } from './step-weights.ts';
 import { attentionScale, projections, QKV, qkvBiases, transformer, type Attention } from './transformer.ts';
@@ -45,6 +48,9 @@ export const named = {
   pastV: (layer: number, run: number): string => `pastV${layer}_${run}`,
   k: (layer: number, run: number): string => `k${layer}_${run}`,
   v: (layer: number, run: number): string => `v${layer}_${run}`,
+  /** One for each kind of layer (`heads.ts`). */
+  mask: (kind: number, run: number): string => `mask${kind}_${run}`,
+  lastMask: (run: number): string => `lastMask${run}`,
 };
 
 /** Rows of all sequences one after another: [1, T0, W], [1, T1, W], … to [1, rows, W] */
@@ -58,7 +64,7 @@ const joinRows = (parts: readonly Value[], rows: string): Value =>
 
 /**
  * Inputs: N tokens (`ids`, `positions`), those M of them whose statistics are wanted (`rows`), and for each sequence r
- * its caches [1, S, K·d], where S counts the new tokens too if written in place, and `mask` [G·T, S] with `lastMask`
+ * its caches [1, S, K·d], where S counts the new tokens too if written in place, and for each kind of layer a `mask` [G·T, S], with `lastMask`
  * [G·M, S] for the last layer, which computes the wanted rows only. With several sequences also how many rows each has
  * (`sizes`) and which of its own are wanted (`wanted`); where places may be idle, which rows attention is to see (`spread`)
  * and which of what comes out of it are tokens (`kept`, `lastKept`). A model that is told noise levels has what stands for
@@ -66,8 +72,7 @@ const joinRows = (parts: readonly Value[], rows: string): Value =>
  */
 export function buildSteppingGraph(config: ModelConfig, weights: Weights, variant: SteppingVariant): Graph {
   const graph = new Graph();
-  const { heads: H, kvHeads: K, headDim: d, width: D, contextLength, normEps } = config;
-  const G = H / K;
+  const { heads: H, width: D, contextLength, normEps } = config;
   const { runs, idle, masked, inPlace, portable } = variant;
   const ids = graph.input('ids', 'int32', [1, 'N']);
   const positions = graph.input('positions', 'int64', [1, 'N']);
@@ -80,21 +85,27 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
   const T = every.map((run) => (runs > 1 ? `T${run}` : 'N'));
   const M = every.map((run) => (runs > 1 ? `M${run}` : 'M'));
   const S = every.map((run) => `S${run}`);
-  const maskOf = (name: string, tokens: string[]): (Value | null)[] =>
-    every.map((run) =>
-      masked ? graph.input(`${name}${run}`, 'float32', [product([G, tokens[run]]), S[run]]) : null,
-    );
-  const mask = maskOf('mask', T);
-  const lastMask = maskOf('lastMask', M);
+  const maskOf = (name: string, kvHeads: number, rows: string, run: number): Value | null =>
+    masked ? graph.input(name, 'float32', [product([H / kvHeads, rows]), S[run]]) : null;
+  const mask = headKinds(config).map(({ kind, kvHeads }) =>
+    every.map((run) => maskOf(named.mask(kind, run), kvHeads, T[run], run)),
+  );
+  const last = headsOf(config, config.layers - 1);
+  const lastMask = every.map((run) => maskOf(named.lastMask(run), last.kvHeads, M[run], run));
 
   const { constant, embed, bias, project, headNorm, head } = constantWeights(graph, config, weights);
-  const rotary = rotaryTables(graph, config, positions, contextLength);
-  const scale = queryScale(config, rotary);
+  const { gemma } = config;
+  const rotary = gemma
+    ? rotariesOf(gemma, config, graph.input('order', 'int64', [1, 'N']), positions)
+    : [rotaryTables(graph, config, positions, contextLength)];
+  const scale = queryScale(config, rotary[0]);
   const isTold = config.dit?.isToldNoise ?? false;
 
   /** One sequence over its cache. q [1, T, H·d], k and v [1, T, K·d] to [1, T or M, H·d] */
   const attendRun = ({ q, k, v }: { q: Value; k: Value; v: Value }, layer: number, run: number): Value => {
     const isLast = layer === config.layers - 1;
+    const { kind, kvHeads: K, headDim: d } = headsOf(config, layer);
+    const G = H / K;
     const past = (name: string, added: Value): Value => {
       if (inPlace) return graph.input(name, 'float32', [1, S[run], K * d]);
       return concat([graph.input(name, 'float32', [1, `P${run}`, K * d]), added], 1);
@@ -106,31 +117,35 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
       reshape(queries, [1, product([G, queries.shape[1]]), K * d]),
       past(named.pastK(layer, run), k),
       past(named.pastV(layer, run), v),
-      { heads: K, scale: attentionScale(config), mask: (isLast ? lastMask : mask)[run] },
+      { heads: K, scale: attentionScale(config), mask: (isLast ? lastMask : mask[kind])[run] },
     );
     return reshape(y, queries.shape);
   };
 
   /** The queries of [1, N, (H + K)·d] multiplied by what their positions ask for. */
-  const scaled = (qk: Value): Value => {
+  const scaled = (qk: Value, sizes: readonly [number, number]): Value => {
     if (!scale) return qk;
-    const [q, k] = split(qk, 2, [H * d, K * d]) as [Value, Value];
+    const [q, k] = split(qk, 2, sizes) as [Value, Value];
     return concat([mul(q, scale), k], 2);
   };
 
   /** [N, H + K, d], each head normalised */
   const normHeads = (heads: Value, layer: number): Value => {
     if (!portable) return rmsNorm(heads, headNorm(layer), normEps);
+    const d = heads.shape[2] as number;
     const ones = graph.constant(`headOnes${layer}`, new Float32Array(d).fill(1), [d]);
     return mul(rmsNorm(heads, ones, normEps), headNorm(layer));
   };
 
   const attention: Attention = (x, layer) => {
-    const [products] = project(x, projections(layer, QKV), { join: true }) as [Value];
-    const joined = config.qkvBias ? add(products, bias(qkvBiases(layer))) : products;
+    const { kind, kvHeads: K, headDim: d, valuesAreKeys } = headsOf(config, layer);
+    const names = projections(layer, valuesAreKeys ? QKV.slice(0, 2) : QKV);
+    const [products] = project(x, names, { join: true }) as [Value];
+    const biased = config.qkvBias ? add(products, bias(qkvBiases(layer))) : products;
+    const joined = config.gemma ? withValues(config, biased, layer) : biased;
     const [qk, v] = split(joined, 2, [(H + K) * d, K * d]) as [Value, Value];
     const heads = hasQkNorm(config) ? reshape(normHeads(reshape(qk, ['N', H + K, d]), layer), qk.shape) : qk;
-    const placed = scaled(rope(heads, rotary, H + K));
+    const placed = scaled(rope(heads, rotary[kind], H + K), [H * d, K * d]);
     if (runs === 1) {
       const [q, k] = split(placed, 2, [H * d, K * d]) as [Value, Value];
       return attendRun({ q, k, v }, layer, 0);
@@ -156,6 +171,12 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
     attention,
     keep: (x) => gatherAxis(x, rows, 1),
     noise: isTold ? graph.input('noise', 'float32', [1, 'N', NOISE_FEATURES]) : null,
+    ...(gemma && {
+      canvas: {
+        rows: graph.input('isCanvas', 'float32', [1, 'N', 1]),
+        expected: graph.input('expected', 'float32', [1, 'N', D]),
+      },
+    }),
   });
   let logits = head(reshape(hidden, ['M', D]));
   if (isTold) logits = add(logits, graph.input('scoreOffset', 'float32', ['M', 1]));
@@ -164,6 +185,22 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
     const bias = graph.input('logitBias', 'float32', ['biasRows', 'biasColumns']);
     logits = graph.op({ op: 'Add', inputs: [logits, bias], shape: logits.shape });
   }
+  if (config.noise === 'uniform') logits = div(logits, graph.input('logitTemperature', 'float32', []));
   statistics(graph, logits, config, variant);
+  if (gemma) {
+    const expected = expectedEmbedding(config, logits, constant('model.embed_tokens.weight'));
+    graph.output('expectedEmbedding', expected);
+  }
   return graph;
 }
+
+/** Of layers with a window, and of full ones. */
+const rotariesOf = (
+  { full, fullRope }: Gemma,
+  { headDim, ropeTheta }: ModelConfig,
+  order: Value,
+  positions: Value,
+): RotaryTables[] => [
+  rotaryRows(order.graph, { theta: ropeTheta, headDim }, { positions, order }),
+  rotaryRows(order.graph, { ...fullRope, headDim: full.headDim }, { positions, order }),
+];

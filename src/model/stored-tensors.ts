@@ -16,8 +16,12 @@ import { DTYPE_BYTES, type FloatDtype, isFloatDtype, type TensorEntry } from './
 export const EMBEDDING = 'model.embed_tokens.weight';
 export const HEAD = 'lm_head.weight';
 
-/** Buffers that some exporters store although they follow from the config, or are read in training alone (BD3-LM). */
-const DERIVED = /(^|\.)rotary_emb\.inv_freq$|^sampling_eps_(min|max)$/;
+/**
+ * Buffers that some exporters store although they follow from the config, or are read in training alone (BD3-LM); and what
+ * sees images, which this program does not (DiffusionGemma).
+ */
+const UNREAD =
+  /(^|\.)rotary_emb\.inv_freq$|^sampling_eps_(min|max)$|^model\.encoder\.(vision_tower|embed_vision)\./;
 
 export interface StoredTensor {
   file: SafetensorsFile;
@@ -103,7 +107,7 @@ function checkTensors(
   const missing = [...wanted.keys()].filter((name) => !stored.has(name));
   if (config.tiedHead && precision === 'f32')
     wanted.set(storedName(HEAD, names), [config.vocabSize, config.width]);
-  const extra = [...stored.keys()].filter((name) => !wanted.has(name) && !DERIVED.test(name));
+  const extra = [...stored.keys()].filter((name) => !wanted.has(name) && !UNREAD.test(name));
   const misshapen: string[] = [];
   for (const [name, shape] of wanted) {
     const found = stored.get(name)?.entry.shape;

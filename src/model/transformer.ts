@@ -1,6 +1,6 @@
 /**
  * The transformer, written once for training and inference: pre-norm RMSNorm, grouped-query attention with rotary
- * embedding, SwiGLU or a mixture (`mixture.ts`); or a diffusion transformer (`dit.ts`). What families differ in (per-head norms, biases, how much of a head turns) is data of the config.
+ * embedding, SwiGLU or a mixture (`mixture.ts`); or another block (`dit.ts`, `gemma.ts`). What families differ in (per-head norms, biases, how much of a head turns) is data of the config.
  * What differs between uses is injected: how weights are multiplied (`project`), how the residual stream is summed and
  * normalised (`addNorm`), and what attends to what (`attention`; `headwise` is the differentiable one).
  */
@@ -10,6 +10,7 @@ import { add, mul, reshape, transpose } from '../graph/ops.ts';
 import type { Dim } from '../graph/shape.ts';
 import { hasQkNorm, type ModelConfig } from './config.ts';
 import { dit } from './dit.ts';
+import { gemma } from './gemma.ts';
 import { feedForward } from './mixture.ts';
 import { queryScale } from './rotary.ts';
 
@@ -33,10 +34,16 @@ export interface TransformerParts {
   keep?: (x: Value) => Value;
   /** What stands for the noise level of each row, of models that are told it. [.., NOISE_FEATURES] */
   noise?: Value | null;
+  /**
+   * Gemma's block: 1 for rows of the canvas and 0 for those of the context, [B, T, 1], and what the forward before
+   * expected at each row, 0 where nothing, [B, T, D].
+   */
+  canvas?: { rows: Value; expected: Value };
 }
 
 /** Softmax temperature of attention. */
-export const attentionScale = (config: ModelConfig): number => 1 / Math.sqrt(config.headDim);
+export const attentionScale = ({ gemma: isNormed, headDim }: ModelConfig): number =>
+  isNormed ? 1 : 1 / Math.sqrt(headDim);
 
 export const projections = (layer: number, names: readonly string[]): string[] =>
   names.map((name) => `model.layers.${layer}.${name}.weight`);
@@ -49,6 +56,7 @@ export const qkvBiases = (layer: number): string[] => QKV.map((name) => `model.l
 /** Embedded tokens x [B, T, D] to normalised hidden states [B, T, D], ready for the head. */
 export function transformer(config: ModelConfig, x: Value, parts: TransformerParts): Value {
   if (config.dit) return dit(config, x, parts);
+  if (config.gemma) return gemma(config, x, parts);
   const { project, addNorm, attention, keep } = parts;
   let delta: Value | null = null;
   for (let layer = 0; layer < config.layers; layer++) {

@@ -92,6 +92,9 @@ function compiles(pattern: string): boolean {
   }
 }
 
+/** SentencePiece's token for a byte that is part of no other. */
+const BYTE = /^<0x([0-9A-F]{2})>$/;
+
 function wrapHuggingFace(file: TokenizerFile): Tokenizer {
   const config = { clean_up_tokenization_spaces: false };
   const whole = new HuggingFaceTokenizer(file, config);
@@ -106,6 +109,8 @@ function wrapHuggingFace(file: TokenizerFile): Tokenizer {
     ids.length === 0 ? '' : whole.decode(Array.from(ids), { skip_special_tokens: true });
   const bytes = (id: number): Uint8Array => {
     if (specialIds.has(id)) return new Uint8Array(0);
+    const fallback = file.model?.byte_fallback ? BYTE.exec(whole.id_to_token(id) ?? '') : null;
+    if (fallback) return Uint8Array.of(Number.parseInt(fallback[1], 16));
     const name = byteLevel ? whole.id_to_token(id) : undefined;
     return (name === undefined ? null : tokenBytes(name)) ?? new TextEncoder().encode(decode([id]));
   };

@@ -10,8 +10,10 @@ import { MASKED } from '../canvas.ts';
 import { decode } from '../decode.ts';
 import { collect } from '../events.ts';
 import type { DecodeEvent } from '../events.ts';
-import { planOfficial, SAMPLER_NAMES, SAMPLERS } from './samplers.ts';
-import type { OfficialOptions, SamplerName } from './samplers.ts';
+import { planOfficial } from './plan.ts';
+import { SAMPLER_NAMES, SAMPLERS } from './samplers.ts';
+import type { OfficialOptions } from './plan.ts';
+import type { SamplerName } from './samplers.ts';
 
 const prompt = (length: number): number[] => Array.from({ length }, (_, i) => 1 + (i % 9));
 
@@ -56,6 +58,7 @@ const scripted = (name: SamplerName, say: (position: number, ids: Int32Array) =>
   scriptedDenoiser(layoutOf(name), say, {
     reordersKnown: layoutOf(name) === 'causal',
     dit: { conditionWidth: 1, isToldNoise: name === 'sedd' },
+    noise: name === 'diffusion-gemma' ? 'uniform' : 'mask',
   });
 
 /** Powers of two, so that a probability is the same number wherever it is computed. */
@@ -158,6 +161,7 @@ const LENGTHS: Partial<Record<SamplerName, (P: number) => number>> = {
   'mdlm-semi-ar': (P) => Math.max(P, 1) + 10,
   bd3lm: (P) => Math.max(P, 1) + 10,
   sedd: (P) => P + 10,
+  'diffusion-gemma': (P) => Math.max(P, 1) + 12,
 };
 
 describe.each(SAMPLER_NAMES)('%s', (name) => {

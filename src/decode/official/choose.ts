@@ -10,7 +10,8 @@ import { TintypeError } from '../../errors.ts';
 import { familyName } from '../../model/config.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { CompleteOptions } from '../complete.ts';
-import { RULES, SAMPLER_NAMES, SAMPLERS, suits } from './samplers.ts';
+import { suits } from './plan.ts';
+import { RULES, SAMPLER_NAMES, SAMPLERS } from './samplers.ts';
 import type { Rule, SamplerName } from './samplers.ts';
 
 /** What `sampler` may say. */
@@ -34,6 +35,7 @@ export const FAMILY_SAMPLERS: Readonly<Record<string, readonly SamplerName[]>> =
   'stable-diffcoder': ['stable-diffcoder'],
   'dream-reasoner': ['sdar'],
   wedlm: ['wedlm', 'wedlm-blocks'],
+  'diffusion-gemma': ['diffusion-gemma'],
   mdlm: ['mdlm', 'mdlm-semi-ar'],
   bd3lm: ['bd3lm'],
   sedd: ['sedd'],
@@ -63,6 +65,13 @@ export function chooseSampler(choice: SamplerChoice, config: ModelConfig): Sampl
     next: 'name one of those, or leave --sampler out',
   });
 }
+
+/**
+ * The sampler that a request means: the one that it names, or that of a model with uniform noise, since this house's own
+ * policies fill masks; null: a policy. Throws `bad_option` where there is none.
+ */
+export const samplerOf = (choice: SamplerChoice | undefined, config: ModelConfig): SamplerName | null =>
+  choice === undefined && config.noise !== 'uniform' ? null : chooseSampler(choice ?? 'official', config);
 
 const isRule = (choice: string): choice is Rule => (RULES as readonly string[]).includes(choice);
 

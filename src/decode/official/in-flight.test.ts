@@ -6,7 +6,7 @@ import { positionsFrom, type Denoiser } from '../../model/denoiser.ts';
 import { MASKED } from '../canvas.ts';
 import { decode } from '../decode.ts';
 import { collect } from '../events.ts';
-import { planOfficial } from './samplers.ts';
+import { planOfficial } from './plan.ts';
 
 interface Options {
   maxTokens: number;

@@ -14,7 +14,8 @@ export interface Recipe {
   name: string;
   plan: LayoutPlan;
   policy: UnmaskPolicy;
-  context: (denoiser: Denoiser) => Context;
+  /** `seed`: of what it draws, where it draws. */
+  context: (denoiser: Denoiser, seed: number) => Context;
   /** Text from here on is computed but not part of the answer. Default: the end of the canvas. */
   textEnd?: number;
   /** Asked after each forward: whether nothing more is computed. */

@@ -11,7 +11,8 @@ import { createRng } from '../../rng.ts';
 import { decode } from '../decode.ts';
 import { collect, type Transcript } from '../events.ts';
 import { MASKED } from '../canvas.ts';
-import { planOfficial, type OfficialOptions, type SamplerName } from './samplers.ts';
+import { planOfficial, type OfficialOptions } from './plan.ts';
+import { type SamplerName } from './samplers.ts';
 
 const sure: Said = { id: 7, probability: 0.9 };
 
@@ -171,7 +172,7 @@ describe('sedd', () => {
       const official = floatsFromBytes('F32', tensors.get(update.probabilities)!.bytes);
       const isMask = (p: number): boolean => ids[p] === tokens.mask;
       const { recipe } = planOfficial('sedd', denoiser.config, [], { maxTokens: ids.length, steps, eps });
-      const context = recipe.context(denoiser);
+      const context = recipe.context(denoiser, 0);
       const query = [...ids.keys()].filter(isMask);
       const window = { start: 0, end: ids.length };
       const canvas = Int32Array.from(ids, (id, p) => (isMask(p) ? MASKED : id));

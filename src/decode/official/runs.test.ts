@@ -10,8 +10,10 @@ import { collect } from '../events.ts';
 import type { DecodeEvent, Transcript } from '../events.ts';
 import type { DecodeOptions } from '../options.ts';
 import { linearCounts, floorCounts, timestepCount } from './counts.ts';
-import { planOfficial, SAMPLER_NAMES, SAMPLERS } from './samplers.ts';
-import type { OfficialOptions, SamplerName } from './samplers.ts';
+import { planOfficial } from './plan.ts';
+import { SAMPLER_NAMES, SAMPLERS } from './samplers.ts';
+import type { OfficialOptions } from './plan.ts';
+import type { SamplerName } from './samplers.ts';
 import { torchTopK } from './torch-topk.ts';
 
 const B = 4;
@@ -21,8 +23,9 @@ const toyFor = (name: SamplerName): Denoiser => {
   const { config } = toy;
   const reordersKnown = config.layout === 'causal';
   const dit = { conditionWidth: 1, isToldNoise: name === 'sedd' };
+  const noise = name === 'diffusion-gemma' ? 'uniform' : 'mask';
   const tokens = { ...config.tokens, mask: TOY_MASK };
-  return { ...toy, config: { ...config, logitShift: shift, reordersKnown, dit, tokens } };
+  return { ...toy, config: { ...config, logitShift: shift, reordersKnown, dit, noise, tokens } };
 };
 /** Hashes draw the mask token as any other; how samplers end then is another test's business. */
 const NO_MASK = { [TOY_MASK]: -100 };

@@ -3,7 +3,6 @@
  * the card's). `rule` is the name under which CHECKPOINTS.md, section 3, lists what they commit. Anything that a
  * checkpoint's own code does differently from the next one's is a row here and a plan in the files beside.
  */
-import { TintypeError } from '../../errors.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import {
   planA2dCard,
@@ -28,8 +27,8 @@ import {
   planRnd1,
 } from './full-samplers.ts';
 import { planBd3lm, planMdlm, planMdlmSemiAr, planSedd } from './research-samplers.ts';
+import { planUniformEntropy } from './uniform-samplers.ts';
 import type { OfficialRun } from './recipe.ts';
-import { UNREAD } from './values.ts';
 import type { OfficialValues, Request } from './values.ts';
 
 export const RULES = [
@@ -42,20 +41,23 @@ export const RULES = [
   'joint-edit',
   'entropy-threshold',
   'entropy-schedule',
+  'uniform-entropy',
   'ddpm',
   'first-hitting',
   'analytic',
 ] as const;
 export type Rule = (typeof RULES)[number];
 
-interface OfficialSampler {
+export interface OfficialSampler {
   rule: Rule;
   /** One line: whose it is and what it does. */
   doc: string;
   /** Where its code is published. */
   source: string;
   /** Attention that it is for; `causal`: where masks see all known tokens. */
-  layout: 'full' | 'blockCausal' | 'causal';
+  layout: 'full' | 'blockCausal' | 'causal' | 'causalContext';
+  /** What stands where nothing is decided. Default: the mask token. */
+  noise?: ModelConfig['noise'];
   /** It reads log scores and says noise levels (`Dit`). */
   isToldNoise?: true;
   /** `steps` of the whole answer or of each block. */
@@ -284,6 +286,25 @@ export const SAMPLERS = {
     defaults: { maxTokens: 64, blockLength: 16, threshold: 2 },
     plan: planWedlmBlocks,
   },
+  'diffusion-gemma': {
+    rule: 'uniform-entropy',
+    doc: 'DiffusionGemma: accepts while entropies sum to gamma, renoises the rest; made for --temperature 1',
+    source: 'huggingface/transformers generation_diffusion_gemma.py',
+    layout: 'causalContext',
+    noise: 'uniform',
+    stepsOf: 'block',
+    defaults: {
+      maxTokens: 256,
+      steps: 48,
+      blockLength: 256,
+      gamma: 0.1,
+      stableSteps: 1,
+      meanEntropy: 0.005,
+      highTemperature: 0.8,
+      lowTemperature: 0.4,
+    },
+    plan: planUniformEntropy,
+  },
   mdlm: {
     rule: 'ddpm',
     doc: 'MDLM: each mask becomes a token with a probability that rises; made for --temperature 1',
@@ -325,63 +346,3 @@ export const SAMPLERS = {
 
 export type SamplerName = keyof typeof SAMPLERS;
 export const SAMPLER_NAMES = Object.keys(SAMPLERS) as [SamplerName, ...SamplerName[]];
-
-/** What a caller may say of a sampler's parameters; those of others are ignored. */
-export type OfficialOptions = { [N in keyof OfficialValues]?: OfficialValues[N] | undefined } & {
-  /** Tokens that end the text; the model's by default, none with []. */
-  eos?: readonly number[] | undefined;
-  /** Padding; the model's by default. */
-  padId?: number | null | undefined;
-};
-
-/** Whether a sampler is made for a model's attention. */
-export function suits(name: SamplerName, { layout, reordersKnown, tokens, dit }: ModelConfig): boolean {
-  const { layout: wanted, isToldNoise }: OfficialSampler = SAMPLERS[name];
-  return (
-    tokens.mask !== null &&
-    layout === wanted &&
-    (layout !== 'causal' || reordersKnown === true) &&
-    (!isToldNoise || dit?.isToldNoise === true)
-  );
-}
-
-/** The same sampler serves checkpoints of several block lengths. */
-const ownBlocks = (name: SamplerName, { layout, blockLength }: ModelConfig): Partial<OfficialValues> =>
-  layout === 'blockCausal' && SAMPLERS[name].layout === layout ? { blockLength } : {};
-
-/** The published length of an answer, or half the context of a small model, in whole blocks. */
-export function defaultLength(name: SamplerName, config: ModelConfig): number {
-  const { contextLength } = config;
-  const { defaults }: OfficialSampler = SAMPLERS[name];
-  const { maxTokens, blockLength } = { ...UNREAD, blockLength: 1, ...defaults, ...ownBlocks(name, config) };
-  const room = Math.max(1, Math.floor(contextLength / 2));
-  return maxTokens <= room ? maxTokens : Math.max(Math.min(room, blockLength), room - (room % blockLength));
-}
-
-/** A run of a published sampler. Errors: `bad_option` for what it cannot do with this model or these numbers. */
-export function planOfficial(
-  name: SamplerName,
-  config: ModelConfig,
-  prompt: readonly number[],
-  options: OfficialOptions = {},
-): OfficialRun {
-  const sampler: OfficialSampler = SAMPLERS[name];
-  if (!suits(name, config)) {
-    throw new TintypeError('bad_option', {
-      what: `the sampler ${name} is not for this model`,
-      got: `a model with layout ${config.layout}`,
-      wanted: `layout ${sampler.layout}${sampler.isToldNoise ? ', told its noise level (SEDD)' : ''}`,
-      next: `use ${SAMPLER_NAMES.filter((other) => suits(other, config)).join(', ') || 'a policy'}`,
-    });
-  }
-  const { eos = config.tokens.eos, padId = config.tokens.pad ?? eos[0] ?? null, ...said } = options;
-  const read = Object.keys(sampler.defaults);
-  const given = Object.entries(said).filter(([key, value]) => read.includes(key) && value !== undefined);
-  const values: OfficialValues = {
-    ...UNREAD,
-    ...sampler.defaults,
-    ...ownBlocks(name, config),
-    ...Object.fromEntries(given),
-  };
-  return sampler.plan({ config, prompt, values, eos, padId });
-}

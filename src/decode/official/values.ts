@@ -42,6 +42,15 @@ export interface OfficialValues {
   eps: number;
   /** Best tokens among which a confidence is a probability; 0: all. */
   confidenceTopK: number;
+  /** Nats that may be lost by drawing tokens independently. */
+  gamma: number;
+  /** Steps before the last one that must have had the same best tokens. */
+  stableSteps: number;
+  /** Nats under which the mean entropy of a block must be for it to end early. */
+  meanEntropy: number;
+  /** What logits are divided by in the first step of a block, and would be in the one after the last. */
+  highTemperature: number;
+  lowTemperature: number;
 }
 
 /** Of a parameter that a sampler does not read. */
@@ -64,6 +73,11 @@ export const UNREAD: OfficialValues = {
   minCommit: 1,
   eps: 1e-3,
   confidenceTopK: 0,
+  gamma: 0.1,
+  stableSteps: 1,
+  meanEntropy: 0,
+  highTemperature: 1,
+  lowTemperature: 1,
 };
 
 type NumberOption = { type: 'number' | 'integer'; min: number; max: number; doc: string };
@@ -98,6 +112,20 @@ export const SAMPLER_PARAMETERS = {
     min: 0,
     max: 63,
     doc: 'best tokens among which a probability counts; 0: all',
+  },
+  stableSteps: {
+    type: 'integer',
+    min: 0,
+    max: 64,
+    doc: 'steps with the same best tokens before a block may end early',
+  },
+  meanEntropy: { type: 'number', min: 0, max: 64, doc: 'nats under which a block may end early, on average' },
+  highTemperature: { type: 'number', min: 0.01, max: 10, doc: 'divides logits in the first step of a block' },
+  lowTemperature: {
+    type: 'number',
+    min: 0.01,
+    max: 10,
+    doc: 'is what that falls to over the steps of a block',
   },
   earlyStop: { type: 'flag', doc: 'end as soon as the text before an end of text is complete' },
 } as const satisfies Record<string, NumberOption | FlagOption>;

@@ -16,8 +16,8 @@ import { createRng } from '../../rng.ts';
 import { MASKED } from '../canvas.ts';
 import { decode } from '../decode.ts';
 import { collect } from '../events.ts';
-import { planOfficial } from './samplers.ts';
-import type { OfficialOptions } from './samplers.ts';
+import { planOfficial } from './plan.ts';
+import type { OfficialOptions } from './plan.ts';
 
 interface Seen {
   id: number;

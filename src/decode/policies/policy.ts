@@ -64,6 +64,8 @@ export interface UnmaskPolicy<M = unknown> {
      * the caller gave.
      */
     committed?: boolean | 'given';
+    /** Every forward draws anew; by default a position keeps its draw until it is masked again. */
+    redraws?: boolean;
     /** Counts the steps of a block, so blocks must be fixed: no window that slides. */
     blocks?: boolean;
   };
