@@ -45,11 +45,13 @@ export async function createEngine({ onConvert, ...options }: EngineOptions): Pr
       reject(error);
       client.end(error);
     };
-    worker.on('message', (message: FromWorker) => {
-      if (message.type === 'loaded') resolve(message.models);
-      else if (message.type === 'unloadable') end(receivedError(message.error));
-      else if (message.type === 'converting') onConvert?.(message.model, message.percent);
-      else client.receive(message);
+    worker.on('message', (told: FromWorker[]) => {
+      for (const message of told) {
+        if (message.type === 'loaded') resolve(message.models);
+        else if (message.type === 'unloadable') end(receivedError(message.error));
+        else if (message.type === 'converting') onConvert?.(message.model, message.percent);
+        else client.receive(message);
+      }
     });
     worker.on('error', end);
     worker.on('exit', (status) => end(new Error(`the engine ended with status ${status}`)));
