@@ -62,7 +62,9 @@ describe('an engine', () => {
     };
     const deltas = (events: readonly EngineEvent[]) =>
       events.flatMap((event) => (event.type === 'delta' ? [event] : []));
-    const [each, together] = [await eventsOf({ frames: true }), await eventsOf({ together: true })].map(deltas);
+    const [each, together] = [await eventsOf({ frames: true }), await eventsOf({ together: true })].map(
+      deltas,
+    );
     expect(each.length).toBeGreaterThan(2);
     expect(together).toHaveLength(2);
     expect(together[0]).toEqual(each[0]);

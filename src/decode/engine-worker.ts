@@ -21,6 +21,7 @@ const {
   threads,
   defaults = {},
   precisions = {},
+  together,
   memoryBytes = Infinity,
   overrides,
   largeBytes,
@@ -108,6 +109,7 @@ try {
   const host = createEngineHost({
     sizes: Object.fromEntries([...folders].map(([id, { sizeBytes }]) => [id, sizeBytes])),
     memoryBytes,
+    ...(together ? { together } : {}),
     compiler: createCompileThread(),
     load: (id) => load(id, folders.get(id)!.path),
     send,

@@ -21,6 +21,8 @@ export interface EngineOptions {
   defaults?: Readonly<Record<string, CompleteOptions>> | undefined;
   /** By id of the model: how its matrix products are computed. */
   precisions?: Readonly<Record<string, Precision | undefined>> | undefined;
+  /** By id of the model: requests that share forwards, at most; see `HostOptions.together`. */
+  together?: Readonly<Record<string, number>> | undefined;
   /** Bytes that the weights of all loaded models may take; the least recently used make room. No limit by default. */
   memoryBytes?: number | undefined;
   /** Requests under way, running or waiting, before new ones are refused as `overloaded`. */

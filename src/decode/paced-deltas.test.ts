@@ -28,7 +28,7 @@ function told(arrivals: readonly (readonly [ms: number, text: string])[], stepMs
 
 describe('paced deltas', () => {
   it('tells the first at once, some as one when the next would come too late, the rest with the reply', () => {
-    const arrivals = [...'abcdefgh'].map((text, i) => [1000 + i * 10, text] as const);
+    const arrivals = 'abcdefgh'.split('').map((text, i) => [1000 + i * 10, text] as const);
     expect(told(arrivals, 10).out).toEqual(['1000 a', '1030 bcd', '1060 efg', '1070 h', '1070 reply']);
   });
 
@@ -42,17 +42,22 @@ describe('paced deltas', () => {
   });
 
   it('tells two where only the whole is wanted', () => {
-    expect(told([...'abc'].map((text, i) => [i * 100, text] as const), 100, Infinity).out).toEqual([
-      '0 a',
-      '200 bc',
-      '200 reply',
-    ]);
+    expect(
+      told(
+        'abc'.split('').map((text, i) => [i * 100, text] as const),
+        100,
+        Infinity,
+      ).out,
+    ).toEqual(['0 a', '200 bc', '200 reply']);
   });
 
   it('keeps every token, and the counts of the last', () => {
-    const { events } = told([...'abcd'].map((text, i) => [i, text] as const), 1);
+    const { events } = told(
+      'abcd'.split('').map((text, i) => [i, text] as const),
+      1,
+    );
     const deltas = events.flatMap((event) => (event.type === 'delta' ? [event] : []));
-    expect(deltas.flatMap(({ tokens }) => tokens)).toEqual([...'abcd'].map(token));
+    expect(deltas.flatMap(({ tokens }) => tokens)).toEqual('abcd'.split('').map(token));
     expect(deltas.at(-1)!.soFar).toMatchObject({ completionTokens: 4 });
   });
 });
