@@ -82,9 +82,10 @@ describe.skipIf(missing !== null)(`replicas${missing === null ? '' : ` (skipped:
 
   it('share the limits of a key', { timeout: 60_000 }, async () => {
     const secret = await makeKey('--requests-per-minute', '3');
-    const statuses: number[] = [];
-    for (let i = 0; i < 6; i++) statuses.push((await ask(secret)).status);
-    expect(statuses.slice(0, 3)).toEqual([200, 200, 200]);
+    const answers = await Promise.all(Array.from({ length: 6 }, () => ask(secret)));
+    const statuses = answers.map(({ status }) => status);
+    // At least three; the bucket fills again while a slow machine answers.
+    expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(3);
     expect(statuses).toContain(429);
   });
 
