@@ -1,18 +1,19 @@
 /**
  * Eight clients against one: useful tokens a second in all, and the time to the first token, over HTTP with streams,
- * beside what the cost curve that `tintype tune` measures says forwards of so many rows cost. Rounds are interleaved.
+ * beside what forwards of so many sequences cost, as `tintype tune` measures it. Rounds are interleaved.
  *
  *     npm run build && npx tsx scripts/bench-clients.ts [--model models/tintype-code] [--clients 8] [--rounds 6] [--threads 2]
  *
- * Prompts are known to the server by then, so that decoding is what is measured. The curve knows one sequence: forwards
- * of several are taken for one of as many rows, and each sequence for one more turn of the loop.
+ * Prompts are known to the server by then, so that decoding is what is measured. HTTP and the clients take their share of
+ * the same cores, which the costs know nothing of.
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { forwardMs, measureCostCurve } from '../src/eval/cost-curve.ts';
+import { batchedMs } from '../src/eval/batched-costs.ts';
+import { measureCostCurve } from '../src/eval/cost-curve.ts';
 import { percentile } from '../src/eval/metrics.ts';
 import { loadDenoiser } from '../src/model/load.ts';
 import { serve } from '../tests/e2e/served.ts';
@@ -37,10 +38,7 @@ const prefix = Math.floor(contextLength / 4);
 // Measured before the server starts: its threads would be in the way.
 const curve = await measureCostCurve(denoiser, { precision: 'f32', rounds: 15 });
 await denoiser.close();
-const costMs = (sequences: number): number => {
-  const rows = sequences * BLOCK;
-  return forwardMs(curve, { rows, prefix, asked: rows, entropy: false }) + sequences * curve.loopMs;
-};
+const costMs = (sequences: number): number => batchedMs(curve.batched!, sequences, BLOCK);
 
 const dir = await mkdtemp(join(tmpdir(), 'tintype-clients-'));
 const served = await serve(
@@ -107,7 +105,7 @@ const result = {
   ratio: median(ratios),
   ratioLeast: Math.min(...ratios),
   ratioMost: Math.max(...ratios),
-  ratioByCostCurve: (clients * costMs(1)) / costMs(clients),
+  ratioByCosts: (clients * costMs(1)) / costMs(clients),
   firstTokenP95MsOfOne: firsts(one),
   firstTokenP95MsOfAll: firsts(many),
 };

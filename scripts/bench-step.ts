@@ -48,6 +48,8 @@ const CASES: Case[] = [
   { name: '2 x 8 rows', runs: 2, rows: 8, cached: 512, queried: 8 },
   { name: '4 x 8 rows', runs: 4, rows: 8, cached: 512, queried: 8 },
   { name: '8 x 8 rows', runs: 8, rows: 8, cached: 512, queried: 8 },
+  { name: '8 x 9 rows', runs: 8, rows: 9, cached: 320, queried: 9 },
+  { name: '72 rows', runs: 1, rows: 72, cached: 320, queried: 72 },
 ].filter(({ name }) => !flags.only || flags.only.split(',').includes(name));
 
 const fill = (length: number, seed: number): Int32Array =>

@@ -194,6 +194,12 @@ async function ownEngine(options: ServeOptions, logger: Logger): Promise<Complet
       ]),
     ),
     precisions: Object.fromEntries(tuned.map((each) => [each.id, options.precision ?? each.precision])),
+    // Measured with the stored precision; with another the costs are others.
+    together: Object.fromEntries(
+      tuned.flatMap(({ id, together, precision }) =>
+        together !== undefined && (options.precision ?? precision) === precision ? [[id, together]] : [],
+      ),
+    ),
     memoryBytes: options.memory,
     onConvert: (model, percent) => logger.info({ model, percent }, 'converting weights'),
   });

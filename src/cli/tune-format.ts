@@ -1,5 +1,6 @@
 /** Results of `tintype tune` for people. */
 import pc from 'picocolors';
+import { bestTogether, gains, type BatchedCosts } from '../eval/batched-costs.ts';
 import { breakEvenTokens, type CostCurve } from '../eval/cost-curve.ts';
 import type { TuneCheck } from '../eval/tune-check.ts';
 import { paretoFront, type Loss, type Standing } from '../eval/tune-race.ts';
@@ -29,6 +30,25 @@ export function formatCurve(curve: CostCurve): string {
     pc.bold(`Cost of a forward, ms, ${precision}`),
     table,
     `prompt of so many tokens, ms: ${prompts}; outside forwards ${digits(promptMs)} a request and ${digits(loopMs)} a forward`,
+    ...(curve.batched ? [formatBatched(curve.batched)] : []),
+  ].join('\n');
+}
+
+/** Sequences down, rows of each across; beside each time, how many of one sequence would take as long. */
+function formatBatched(costs: BatchedCosts): string {
+  const { sequences, rows, prefix, ms } = costs;
+  const gain = gains(costs);
+  const table = formatTable(
+    ['sequences', ...rows.flatMap((count) => [`${count} ${count === 1 ? 'row' : 'rows'} each`, 'gain'])],
+    sequences.map((count, s) => [
+      count,
+      ...rows.flatMap((_, r) => [digits(ms[s][r]), gain[s][r].toFixed(2)]),
+    ]),
+  );
+  return [
+    `several sequences in one forward, ms, each over ${prefix}; gain: rows in all per time, over one sequence`,
+    table,
+    `serve takes ${bestTogether(costs)} together`,
   ].join('\n');
 }
 

@@ -5,6 +5,7 @@ import { Option, type Command } from 'commander';
 import pc from 'picocolors';
 import { completionOptionsSchema, parseOptions } from '../decode/options.ts';
 import { TintypeError } from '../errors.ts';
+import { bestTogether, gains } from '../eval/batched-costs.ts';
 import { breakEvenTokens } from '../eval/cost-curve.ts';
 import { readInfillRows, type InfillRow } from '../eval/documents.ts';
 import { describeMachine } from '../eval/machine.ts';
@@ -55,6 +56,7 @@ gaps. With few rows such a loss is hardly measurable: where 4 % of the answers d
 
 The choice is stored in TINTYPE_CACHE_DIR (default: tintype in XDG_CACHE_HOME or ~/.cache) for this model, processor, thread
 count and version of ONNX Runtime. complete, infill and serve then use it where nothing else is said; --no-tuned stops that.
+serve also takes as many requests into one forward as the measured costs of several sequences say, at most eight.
 
 Examples:
   tintype tune --model models/tintype-code --data fim.jsonl.gz --limit 100
@@ -228,7 +230,11 @@ function plain(result: TuneResult): object {
     measuredTokensPerSecond: tokensPerSecond,
   });
   return {
-    curves: curves.map((curve) => ({ ...curve, breakEvenTokens: breakEvenTokens(curve) })),
+    curves: curves.map((curve) => ({
+      ...curve,
+      breakEvenTokens: breakEvenTokens(curve),
+      ...(curve.batched ? { batchedGains: gains(curve.batched), together: bestTogether(curve.batched) } : {}),
+    })),
     reference: point(reference),
     points: standings.map(point),
     pareto: paretoFront([reference, ...standings]).map(({ trial }) => trial.point.name),

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import pc from 'picocolors';
 import type { CompleteOptions } from '../decode/complete.ts';
+import { bestTogether } from '../eval/batched-costs.ts';
 import type { Precision } from '../model/quantize.ts';
 import { readTuned, type Tuned } from '../eval/tuned-store.ts';
 
@@ -13,6 +14,8 @@ export interface TunedFlags {
 export interface TunedDefaults {
   options: CompleteOptions;
   precision: Precision | undefined;
+  /** Requests that a server should take into one forward. */
+  together: number | undefined;
   /** `block 8, threshold 0.55, f32`, or null where nothing is stored. */
   text: string | null;
 }
@@ -28,11 +31,13 @@ export async function tunedDefaults(
 ): Promise<TunedDefaults> {
   const warn = (sentence: string): unknown => process.stderr.write(`${pc.yellow('warning:')} ${sentence}\n`);
   const found = isWanted ? await readTuned(dir, { threads, warn }) : null;
-  if (found === null) return { options: {}, precision: undefined, text: null };
-  const { options, precision, createdAt } = found;
+  if (found === null) return { options: {}, precision: undefined, together: undefined, text: null };
+  const { options, precision, createdAt, curves } = found;
+  const costs = curves.find((curve) => curve.precision === precision)?.batched;
   return {
     options,
     precision,
+    together: costs && bestTogether(costs),
     text: `${describeChoice(options, precision)} (tintype tune, ${createdAt.slice(0, 10)})`,
   };
 }

@@ -16,9 +16,10 @@ import {
 } from './complete.ts';
 import type { CompleteOptions, CompletionStream, TextModel } from './complete.ts';
 import { withDefaults } from './defaults.ts';
-import type { CompletionRequest, DeltaEvent, EngineEvent } from './engine-types.ts';
+import type { CompletionRequest, EngineEvent } from './engine-types.ts';
 import type { DoneEvent } from './events.ts';
 import type { ModelPool, PoolModel } from './model-pool.ts';
+import { PAUSE_MS, pacedDeltas } from './paced-deltas.ts';
 import type { PrefixCache } from './prefix-cache.ts';
 import type { Schedule } from './schedule.ts';
 import { createTextStream } from './text-stream.ts';
@@ -74,23 +75,6 @@ export async function answer(
   }
 }
 
-/** Deltas after the first as one: each that is sent wakes the thread that reads it. */
-function joinedDeltas(tell: (event: EngineEvent) => void): (event: EngineEvent) => void {
-  let isFirst = true;
-  let held: DeltaEvent | null = null;
-  return (event) => {
-    if (event.type === 'delta' && !isFirst) {
-      held = held
-        ? { ...event, text: held.text + event.text, tokens: [...held.tokens, ...event.tokens] }
-        : event;
-      return;
-    }
-    if (event.type === 'delta') isFirst = false;
-    else if (event.type === 'reply' && held) tell(held);
-    tell(event);
-  };
-}
-
 /** A constraint is compiled before the request takes a place, and not in this thread. */
 async function withConstraint(
   { tokenizer, denoiser, defaults }: EngineModel,
@@ -138,12 +122,22 @@ async function run(
   const frames = request.frames ? createCanvasFrames(canvas, model.tokenizer, text) : () => null;
   const trace = request.trace ? createTrace(canvas, model.tokenizer, text) : null;
   for (const line of trace?.start() ?? []) tell({ type: 'trace', line });
-  const told = request.together ? joinedDeltas(tell) : tell;
+  // Who sees every state sees every token.
+  const isPaced = request.together === true || (!request.frames && !request.trace);
+  let [stepMs, steppedMs] = [0, 0];
+  const told = isPaced
+    ? pacedDeltas(tell, {
+        pauseMs: request.together ? Infinity : PAUSE_MS,
+        stepMs: () => stepMs,
+        nowMs: () => performance.now(),
+      })
+    : tell;
   let done: DoneEvent | null = null;
   for await (const event of events) {
     for (const line of trace?.push(event) ?? []) tell({ type: 'trace', line });
     const frame = frames(event);
     if (frame) told({ type: 'frame', ...frame });
+    if (event.type === 'step') [stepMs, steppedMs] = [event.elapsedMs - steppedMs, event.elapsedMs];
     if (event.type === 'block') soFar.completionTokens += event.ids.length;
     const delta = deltas.push(event);
     if (delta) told({ type: 'delta', ...delta, soFar: { ...soFar } });

@@ -43,6 +43,8 @@ export interface HostOptions {
   /** Of the weights of all loaded models. */
   memoryBytes: number;
   prefixCacheBytes?: number;
+  /** By id: requests of a model that share their forwards, at most; 8 where nothing is said. */
+  together?: Readonly<Record<string, number>>;
   /** Compiles constraints elsewhere; without it they are compiled between the steps of others. */
   compiler?: CompileThread;
   send: (message: FromHost) => void;
@@ -58,6 +60,7 @@ export interface EngineHost {
 
 export function createEngineHost(options: HostOptions): EngineHost {
   const { sizes, memoryBytes, prefixCacheBytes = PREFIX_CACHE_BYTES, compiler = null, send } = options;
+  const { together = {} } = options;
   /** Those whose prefix caches count. */
   const models = new Map<string, EngineModel>();
 
@@ -90,7 +93,7 @@ export function createEngineHost(options: HostOptions): EngineHost {
 
   const pool = createModelPool<EngineModel>({ sizes, maxBytes: memoryBytes, load });
   const schedule = createSchedule({
-    mostTogether: MOST_TOGETHER,
+    mostTogether: (id) => together[id] ?? MOST_TOGETHER,
     maxBytes: RUNNING_CACHE_BYTES,
     onStart: () => tellStatistics(),
   });

@@ -15,7 +15,7 @@ export type FromHost =
   | { type: 'failed'; id: number; error: SentError }
   | { type: 'statistics'; running: number; cacheBytes: number; cacheMaxBytes: number };
 
-/** What the worker tells: `loaded` or `unloadable` first, perhaps after `converting`. */
+/** What the worker tells: `loaded` or `unloadable` first, perhaps after `converting`. All of one turn is one message. */
 export type FromWorker =
   | { type: 'loaded'; models: ServedModel[] }
   | { type: 'unloadable'; error: SentError }

@@ -54,14 +54,17 @@ describe('an engine', () => {
   });
 
   it('tells the first delta and all the others as one where only the whole is wanted', async () => {
-    const eventsOf = async (together: boolean): Promise<EngineEvent[]> => {
+    const eventsOf = async (wish: Partial<CompletionRequest>): Promise<EngineEvent[]> => {
       const events: EngineEvent[] = [];
-      for await (const event of engine.stream({ ...REQUEST, logprobs: true, together })) events.push(event);
+      for await (const event of engine.stream({ ...REQUEST, logprobs: true, ...wish } as CompletionRequest))
+        events.push(event);
       return events;
     };
     const deltas = (events: readonly EngineEvent[]) =>
       events.flatMap((event) => (event.type === 'delta' ? [event] : []));
-    const [each, together] = [await eventsOf(false), await eventsOf(true)].map(deltas);
+    const [each, together] = [await eventsOf({ frames: true }), await eventsOf({ together: true })].map(
+      deltas,
+    );
     expect(each.length).toBeGreaterThan(2);
     expect(together).toHaveLength(2);
     expect(together[0]).toEqual(each[0]);

@@ -22,6 +22,7 @@ const {
   threads,
   defaults = {},
   precisions = {},
+  together,
   memoryBytes = Infinity,
   overrides,
   packed,
@@ -29,7 +30,21 @@ const {
 } = workerData as EngineOptions;
 assert(parentPort !== null, 'this file is the entry of a worker thread');
 const port = parentPort;
-const send = (message: FromWorker): void => port.postMessage(message);
+
+/** Each message wakes the thread that listens, so what is told in one turn of the event loop goes as one. */
+let told: FromWorker[] = [];
+const flush = (): void => {
+  if (told.length > 0) port.postMessage(told);
+  told = [];
+};
+/** A forward waits for the next turn too, behind what was told before it was asked for. */
+const send = (message: FromWorker): void => {
+  if (told.push(message) === 1) setImmediate(flush);
+};
+const end = (): void => {
+  flush();
+  port.close();
+};
 
 interface Folder {
   /** Or a GGUF file. */
@@ -92,6 +107,7 @@ try {
   const host = createEngineHost({
     sizes: Object.fromEntries([...folders].map(([id, { sizeBytes }]) => [id, sizeBytes])),
     memoryBytes,
+    ...(together ? { together } : {}),
     compiler: createCompileThread(),
     load: (id) => load(id, folders.get(id)!.path),
     send,
@@ -106,11 +122,11 @@ try {
   }
 
   port.on('message', (message: ToWorker) => {
-    if (message.type === 'close') void host.close().then(() => port.close());
+    if (message.type === 'close') void host.close().then(end);
     else host.receive(message);
   });
   send({ type: 'loaded', models: [...folders.values()].map(({ served }) => served) });
 } catch (error) {
   send({ type: 'unloadable', error: sentError(error) });
-  port.close();
+  end();
 }

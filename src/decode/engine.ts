@@ -21,6 +21,8 @@ export interface EngineOptions {
   defaults?: Readonly<Record<string, CompleteOptions>> | undefined;
   /** By id of the model: how its matrix products are computed. */
   precisions?: Readonly<Record<string, Precision | undefined>> | undefined;
+  /** By id of the model: requests that share forwards, at most; see `HostOptions.together`. */
+  together?: Readonly<Record<string, number>> | undefined;
   /** Bytes that the weights of all loaded models may take; the least recently used make room. No limit by default. */
   memoryBytes?: number | undefined;
   /** Requests under way, running or waiting, before new ones are refused as `overloaded`. */
@@ -47,11 +49,13 @@ export async function createEngine({ onConvert, ...options }: EngineOptions): Pr
       reject(error);
       client.end(error);
     };
-    worker.on('message', (message: FromWorker) => {
-      if (message.type === 'loaded') resolve(message.models);
-      else if (message.type === 'unloadable') end(receivedError(message.error));
-      else if (message.type === 'converting') onConvert?.(message.model, message.percent);
-      else client.receive(message);
+    worker.on('message', (told: FromWorker[]) => {
+      for (const message of told) {
+        if (message.type === 'loaded') resolve(message.models);
+        else if (message.type === 'unloadable') end(receivedError(message.error));
+        else if (message.type === 'converting') onConvert?.(message.model, message.percent);
+        else client.receive(message);
+      }
     });
     worker.on('error', end);
     worker.on('exit', (status) => end(new Error(`the engine ended with status ${status}`)));

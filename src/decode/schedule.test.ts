@@ -12,8 +12,11 @@ const turn = (owner: string, parts: Partial<Turn> = {}): Turn => ({
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Enters turns and notes who starts, in order. */
-function rig(options = { mostTogether: 2, maxBytes: 100 }) {
-  const schedule = createSchedule(options);
+function rig({ mostTogether, maxBytes } = { mostTogether: 2, maxBytes: 100 }) {
+  const schedule = createSchedule({
+    mostTogether: (lane) => (lane === 'alone' ? 1 : mostTogether),
+    maxBytes,
+  });
   const started: string[] = [];
   const leave: Record<string, () => void> = {};
   const enter = async (name: string, each: Turn, signal = never): Promise<void> => {
@@ -44,6 +47,14 @@ describe('schedule', () => {
     leave.greedy0();
     await settled();
     expect(started).toEqual(['greedy0', 'greedy1', 'modest']);
+  });
+
+  it('takes as many of each lane as that lane says', async () => {
+    const { started, enter } = rig();
+    for (const name of ['a', 'b']) void enter(name, turn(name, { lane: 'alone' }));
+    for (const name of ['c', 'd', 'e']) void enter(name, turn(name));
+    await settled();
+    expect(started).toEqual(['a', 'c', 'd']);
   });
 
   it('keeps lanes apart', async () => {

@@ -31,7 +31,8 @@ export function createSchedule({
   maxBytes,
   onStart = () => {},
 }: {
-  mostTogether: number;
+  /** Of a lane. */
+  mostTogether: (lane: string) => number;
   maxBytes: number;
   /** One more runs. */
   onStart?: () => void;
@@ -48,7 +49,7 @@ export function createSchedule({
     let best: Entry | null = null;
     let fewest = Infinity;
     for (const entry of waiting) {
-      if (runningOf('lane', entry.lane) >= mostTogether) continue;
+      if (runningOf('lane', entry.lane) >= mostTogether(entry.lane)) continue;
       const own = runningOf('owner', entry.owner);
       if (own < fewest) [best, fewest] = [entry, own];
     }

@@ -18,8 +18,10 @@ const cost = (rows: number, prefix: number): number => 2 + 0.5 * rows + 0.01 * p
 /** A denoiser whose forwards take what `cost` says, by a clock of its own. */
 function clocked(layout: (typeof LAYOUTS)[number] = 'causalContext', contextLength = 256) {
   let clock = 0;
-  const onForward = ([run]: readonly ForwardRun[]): void => {
-    clock += cost(run.ids.length, run.cache?.length ?? 0);
+  const onForward = (runs: readonly ForwardRun[]): void => {
+    for (const run of runs) clock += cost(run.ids.length, run.cache?.length ?? 0);
+    // Sequences share what a forward costs in itself.
+    clock -= 2 * (runs.length - 1);
   };
   return { denoiser: createToyDenoiser({ layout, contextLength, onForward }), nowMs: () => clock };
 }

@@ -12,11 +12,13 @@ import type { Layout, ModelConfig } from '../model/config.ts';
 import { positionsFrom } from '../model/denoiser.ts';
 import type { AttentionPattern, Denoiser, ForwardRun } from '../model/denoiser.ts';
 import { createRng, shuffle } from '../rng.ts';
+import type { BatchedCosts } from './batched-costs.ts';
 import { percentile } from './metrics.ts';
 import type { Precision } from '../model/quantize.ts';
 
-/** One forward of one sequence, as far as its cost depends on it. */
+/** One forward, as far as its cost depends on it. */
 export interface Forward {
+  /** Of each sequence. */
   rows: number;
   /** Cached places that the rows see. */
   prefix: number;
@@ -42,10 +44,15 @@ export interface CostCurve {
   promptMs: number;
   /** Between two forwards: policy, events. */
   loopMs: number;
+  /** Forwards of several sequences, which a server with many clients lives by; absent in what older versions stored. */
+  batched?: BatchedCosts | undefined;
 }
 
 const ROWS = [1, 2, 4, 8, 16, 32];
 const PREFIXES = [64, 256, 512, 900];
+const SEQUENCES = [1, 2, 4, 8];
+/** Of each sequence: one token a step, and a block. */
+const BATCHED_ROWS = [1, 8];
 const PREFILLS = [64, 128, 256, 512, 900];
 export const PREFILL_ASKED = 8;
 /** A prefill takes as long as many steps, and its median needs fewer samples. */
@@ -63,6 +70,7 @@ export interface MeasureOptions {
 }
 
 interface Cell extends Forward {
+  sequences: number;
   every: number;
   samples: number[];
 }
@@ -80,6 +88,7 @@ export async function measureCostCurve(denoiser: Denoiser, options: MeasureOptio
     prefix,
     asked: count,
     entropy: false,
+    sequences: 1,
     every: 1,
     samples: [],
     ...more,
@@ -89,7 +98,15 @@ export async function measureCostCurve(denoiser: Denoiser, options: MeasureOptio
     cell(count, 0, { asked: Math.min(PREFILL_ASKED, count), every: PREFILL_EVERY }),
   );
   const [few, entropy] = [cell(most, middle, { asked: 1 }), cell(most, middle, { entropy: true })];
-  const cells = [...steps.flat(), ...prefills, few, entropy];
+  const batchedRows = BATCHED_ROWS.filter((count) => rows.includes(count));
+  const batched = SEQUENCES.map((sequences) =>
+    batchedRows.map((count) =>
+      sequences === 1
+        ? steps[rows.indexOf(count)][prefixes.indexOf(middle)]
+        : cell(count, middle, { sequences }),
+    ),
+  );
+  const cells = [...steps.flat(), ...prefills, few, entropy, ...batched.slice(1).flat()];
 
   const runs = createRuns(denoiser);
   const order = createRng(0, 'cost-curve');
@@ -101,9 +118,9 @@ export async function measureCostCurve(denoiser: Denoiser, options: MeasureOptio
       signal?.throwIfAborted();
       done++;
       if (round > 0 && (round - 1) % each.every !== 0) continue;
-      const run = await runs(each);
+      const asked = await Promise.all(Array.from({ length: each.sequences }, (_, i) => runs(each, i)));
       const startMs = nowMs();
-      await denoiser.forward([run], { topK: TOP_K, entropy: each.entropy });
+      await denoiser.forward(asked, { topK: TOP_K, entropy: each.entropy });
       if (round > 0) each.samples.push(nowMs() - startMs);
       onProgress?.(done, total);
     }
@@ -123,6 +140,12 @@ export async function measureCostCurve(denoiser: Denoiser, options: MeasureOptio
     entropyMs: Math.max(0, (ms(entropy) - ms(all)) / most),
     promptMs: 0,
     loopMs: 0,
+    batched: {
+      sequences: SEQUENCES,
+      rows: batchedRows,
+      prefix: middle,
+      ms: risingTable(batched),
+    },
   };
 }
 
@@ -152,29 +175,30 @@ function fitting(sizes: readonly number[], room: number): number[] {
   return kept.length === sizes.length || room - (kept.at(-1) ?? 0) < 32 ? kept : [...kept, room];
 }
 
-/** Runs like those of the decoder; a cache is filled once for each prefix. */
-function createRuns(denoiser: Denoiser): (forward: Forward) => Promise<ForwardRun> {
+/** Runs like those of the decoder; a cache is filled once for each prefix and sequence. */
+function createRuns(denoiser: Denoiser): (forward: Forward, sequence: number) => Promise<ForwardRun> {
   const { config } = denoiser;
-  const caches = new Map<number, ReturnType<Denoiser['createCache']>>();
+  const caches = new Map<string, ReturnType<Denoiser['createCache']>>();
   const idsOf = (length: number, seed: number): Int32Array => {
     const rng = createRng(seed, 'cost-curve-ids');
     return Int32Array.from({ length }, () => rng.int(config.vocabSize));
   };
-  return async ({ rows, prefix, asked }) => {
-    let cache = caches.get(prefix);
+  return async ({ rows, prefix, asked }, sequence) => {
+    const name = `${prefix}, ${sequence}`;
+    let cache = caches.get(name);
     if (!cache) {
-      caches.set(prefix, (cache = denoiser.createCache()));
+      caches.set(name, (cache = denoiser.createCache()));
       if (prefix > 0) {
         const positions = positionsFrom(0, prefix);
         const attention = contextPattern(config);
-        const ids = idsOf(prefix, 0);
+        const ids = idsOf(prefix, 2 * sequence);
         const text = { ids, positions, attention, cache, write: prefix, query: new Int32Array(0) };
         await denoiser.forward([text], { topK: TOP_K, entropy: false });
       }
     }
     const { attention, positions } = stepPattern(config, rows, prefix);
     const query = Int32Array.from({ length: asked }, (_, i) => rows - asked + i);
-    return { ids: idsOf(rows, 1), positions, attention, cache, write: 0, query };
+    return { ids: idsOf(rows, 2 * sequence + 1), positions, attention, cache, write: 0, query };
   };
 }
 
@@ -234,7 +258,7 @@ function longMs(curve: CostCurve, rows: number, prefix: number): number {
 }
 
 /** Through the points of rising `xs`; the outer pieces go on. */
-function interpolate(xs: readonly number[], ys: readonly number[], x: number): number {
+export function interpolate(xs: readonly number[], ys: readonly number[], x: number): number {
   if (xs.length === 1) return ys[0];
   let i = 1;
   while (i < xs.length - 1 && xs[i] < x) i++;

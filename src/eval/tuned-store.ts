@@ -38,6 +38,14 @@ const curveSchema = z.object({
   entropyMs: z.number(),
   promptMs: z.number(),
   loopMs: z.number(),
+  batched: z
+    .object({
+      sequences: z.array(z.number()),
+      rows: z.array(z.number()),
+      prefix: z.number(),
+      ms: z.array(z.array(z.number())),
+    })
+    .optional(),
 });
 
 const tunedSchema = z.object({
