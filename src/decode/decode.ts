@@ -204,6 +204,7 @@ export async function* decode(
       });
       const tail = visibleEnd < ids.length ? [visibleEnd - 1] : [];
       const query = [...probes, ...asked.flat(), ...tail];
+      // As if the text ended before each of the first probes.
       const branches = probes.slice(0, redrafts).map((start) => plan.block(start));
       const all = [...query, ...branches.flatMap(branchQuery)];
       const want = { ...sampler.request(all), logitBias: bias.rows(all) };
@@ -236,19 +237,14 @@ export async function* decode(
         const from = wrong.position;
         const fallen = range(from, Math.max(window.end, frontier)).filter((p) => ids[p] !== MASKED);
         events.push(...write([], fallen));
-        // What a branch drafts was told as if nothing stood from here on.
-        const branch = branches.findIndex(({ start }) => start === from);
-        let at = query.length + branches.slice(0, Math.max(0, branch)).flatMap(branchQuery).length;
-        const drafts = branch === -1 ? [] : branchQuery(branches[branch]).map(() => read[at++]);
-        const seen = [wrong, ...drafts].map((candidate) => ({ ...candidate, current: null }));
-        const block = { span: branches[branch] ?? window, step: 0, masksAtStart: seen.length };
-        const { commit } = chooseFrom(
-          policy,
-          memory,
-          { ...block, mustCommit: false, slides: true },
-          seen,
-          rng,
-        );
+        let at = query.length;
+        const redrafted = branches.map((branch) => read.slice(at, (at += branchQuery(branch).length)));
+        const seen = [wrong, ...(redrafted[from - settledEnd] ?? [])].map((candidate) => ({
+          ...candidate,
+          current: null,
+        }));
+        const block = { step: 0, masksAtStart: seen.length, mustCommit: false, slides: true };
+        const { commit } = chooseFrom(policy, memory, block, seen, rng);
         events.push(...write(commit, []), ...settle(Math.min(from + 1, answerEnd())));
         context.truncate(from);
         confirmedEnd = from + 1;
