@@ -3,6 +3,7 @@
  * and drawn, and counts the answers that differ. Prompts are held-out gaps, cut short so that many fit into an hour.
  *
  *     npx tsx scripts/check-verify.ts --model models/tintype-code --data data/ts/fim.jsonl.gz --prompts 10000
+ *         [--threshold 0.5] [--redrafts 0]
  */
 import { parseArgs } from 'node:util';
 import { createBatch } from '../src/decode/batch.ts';
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     tokens: { type: 'string', default: '16' },
     context: { type: 'string', default: '96' },
     threshold: { type: 'string', default: '0.5' },
+    redrafts: { type: 'string', default: '0' },
     threads: { type: 'string', default: '1' },
   },
 });
@@ -53,7 +55,9 @@ async function worker(): Promise<void> {
       };
       const single = await completeText(model, gapOf(index), { ...options, mode: 'ar' });
       const threshold = Number(values.threshold);
-      const verified = await completeText(model, gapOf(index), { ...options, mode: 'verify', threshold });
+      const redrafts = Number(values.redrafts);
+      const drafting = { ...options, mode: 'verify', threshold, redrafts } as const;
+      const verified = await completeText(model, gapOf(index), drafting);
       if (String(single.done.ids) === String(verified.done.ids)) sums.same++;
       else differing.push(index);
       sums.tokens += verified.done.usefulTokens;

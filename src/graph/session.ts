@@ -25,7 +25,10 @@ export interface SessionOptions {
   device?: 'cpu' | 'webgpu';
   /** Threads inside one operator; default: ONNX Runtime's choice, one a core. */
   threads?: number;
-  /** Busy-waiting between operators: quicker alone, wasteful where others share the cores. Default true. */
+  /**
+   * Busy-waiting between the operators of a run: quicker alone, wasteful where others share the cores. Default true. It ends
+   * with the run: threads that go on waiting for the next one take a core from JavaScript, and from the next session.
+   */
   spin?: boolean;
   /** Where constants stand that are not part of the model: a folder and the places in its files. */
   stored?: StoredConstants | undefined;
@@ -66,6 +69,7 @@ export async function createSession(
     extra: {
       session: {
         intra_op: { allow_spinning: spin ? '1' : '0' },
+        force_spinning_stop: '1',
         ...(packed ? {} : { disable_prepacking: '1' }),
         ...(stored && { model_external_initializers_file_folder_path: stored.folder }),
       },
