@@ -22,6 +22,7 @@ it.each<[CompleteOptions, CompleteOptions, CompleteOptions]>([
   [{ mode: 'ar' }, TUNED, { mode: 'ar' }],
   [{ regex: 'a+' }, { ...TUNED, mode: 'verify' }, { regex: 'a+', blockLength: 16 }],
   [{ blockLength: 8 }, { mode: 'ar' }, { blockLength: 8 }],
+  [{ mode: 'diffusion' }, { mode: 'verify', threshold: 0.3, redrafts: 2 }, { mode: 'diffusion' }],
   // Defaults of other things stay.
   [{ policy: 'klass' }, { ...TUNED, cache: 'none' }, { policy: 'klass', blockLength: 16, cache: 'none' }],
   [{ seed: 1 }, {}, { seed: 1 }],

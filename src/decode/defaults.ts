@@ -10,6 +10,7 @@ const STRATEGY = [
   'mode',
   'policy',
   'verifier',
+  'redrafts',
   ...Object.keys(POLICY_PARAMETERS),
 ] as (keyof CompleteOptions)[];
 

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { writeTinyModel } from '../../tests/e2e/tiny-model.ts';
 import { readTuned, tunedFolder, tunedKey, writeTuned, type Tuned } from './tuned-store.ts';
+import { createToyDenoiser } from '../../tests/toy-denoiser.ts';
+import { coarseGrid, neighbours } from './tune-grid.ts';
 
 let dir: string;
 let model: string;
@@ -49,6 +51,22 @@ describe('what was tuned', () => {
     const twin = join(dir, 'twin');
     await writeTinyModel(twin, 'causal');
     expect((await read(1, twin)).found).toBeNull();
+  });
+
+  it('keeps every option that can be chosen', async () => {
+    const { config } = createToyDenoiser({ layout: 'causalContext' });
+    const points = coarseGrid(config, 'f32');
+    const kinds = new Map(
+      [...points, ...points.flatMap(neighbours)].map(({ options }) => [
+        String(Object.keys(options)),
+        options,
+      ]),
+    );
+    expect([...kinds.keys()].join()).toContain('redrafts');
+    for (const options of kinds.values()) {
+      await writeTuned({ ...tuned, options }, folder);
+      expect((await read()).found?.options).toEqual(options);
+    }
   });
 
   it.each([

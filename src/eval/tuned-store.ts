@@ -58,7 +58,10 @@ const tunedSchema = z.object({
   precision: z.enum(PRECISIONS),
   options: decodeOptionsSchema
     .pick({ mode: true, blockLength: true, threshold: true, factor: true, gamma: true })
-    .extend({ policy: decodeOptionsSchema.shape.policy.unwrap().optional() }),
+    .extend({
+      policy: decodeOptionsSchema.shape.policy.unwrap().optional(),
+      redrafts: decodeOptionsSchema.shape.redrafts.unwrap().optional(),
+    }),
   /** Measured, useful tokens a second: of the choice, and of one token a step. */
   tokensPerSecond: z.number(),
   baselineTokensPerSecond: z.number(),
