@@ -19,19 +19,12 @@ import { loadDenoiser } from '../model/load.ts';
 import { PRECISIONS, type Precision } from '../model/quantize.ts';
 import { formatBench, formatMachine, formatSizes, formatSudokuBench } from './bench-format.ts';
 import { interruptSignal } from './interrupt.ts';
-import {
-  addModelOptions,
-  addUnpacked,
-  type ModelFlags,
-  overridesOf,
-  packedOf,
-  type UnpackedFlags,
-} from './model-options.ts';
+import { addLoadOptions, type LoadFlags, loadOptionsOf } from './model-options.ts';
 import { toNumber, whole } from './options.ts';
 import { printJson, printLine } from './output.ts';
 import { createProgress, type Progress } from './progress.ts';
 
-interface BenchFlags extends ModelFlags, UnpackedFlags {
+interface BenchFlags extends LoadFlags {
   model?: string;
   twin?: string;
   data?: string;
@@ -113,7 +106,7 @@ export function register(program: Command): void {
     .command('bench')
     .description('measure speed beside quality, against an autoregressive twin and llama.cpp')
     .option('--model <dir>', 'a model folder');
-  addUnpacked(addModelOptions(command))
+  addLoadOptions(command)
     .option('--twin <dir>', 'its autoregressive twin')
     .option('--data <file>', 'rows {"id","prefix","suffix","middle"} as JSONL, plain or gzip')
     .option('--limit <n>', 'only the first rows or puzzles', whole('--limit', 1), 50)
@@ -224,8 +217,8 @@ async function runInfill(flags: BenchFlags): Promise<void> {
   parseOptions(decodeOptionsSchema, { blockLength });
   const rows = (await readInfillRows(data)).slice(0, limit);
   const machine = await describeMachine();
-  const packed = packedOf(flags);
-  const model = await loadBenchModel(modelDir, { threads, overrides: overridesOf(flags), packed });
+  const { overrides, packed } = loadOptionsOf(flags);
+  const model = await loadBenchModel(modelDir, { threads, overrides, packed });
   const twin = flags.twin === undefined ? null : await loadBenchModel(flags.twin, { threads, packed });
   const { plans, skipped } = planBench({
     words: flags.modes ?? null,
@@ -297,7 +290,7 @@ async function runSudoku({
   const signal = interruptSignal();
   const modelDir = required('--model', flags.model);
   const machine = await describeMachine();
-  const session = { threads, precision, packed: packedOf(flags) };
+  const session = { threads, precision, packed: loadOptionsOf(flags).packed };
   const { denoiser } = await loadDenoiser(modelDir, session);
   try {
     const twin = flags.twin === undefined ? null : (await loadDenoiser(flags.twin, session)).denoiser;

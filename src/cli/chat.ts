@@ -10,14 +10,7 @@ import type { ChatFormat, ChatMessage } from '../text/chat.ts';
 import { follow, summaryOf, withText } from './complete.ts';
 import { addDecodeOptions, decodeOptionsOf } from './decode-options.ts';
 import type { DecodeFlags } from './decode-options.ts';
-import {
-  addModelOptions,
-  addUnpacked,
-  type ModelFlags,
-  overridesOf,
-  packedOf,
-  type UnpackedFlags,
-} from './model-options.ts';
+import { addLoadOptions, type LoadFlags, loadOptionsOf } from './model-options.ts';
 import { toInteger } from './options.ts';
 import { describeError, printJson } from './output.ts';
 import { createFrameView } from './show.ts';
@@ -27,7 +20,7 @@ import { bundledModel, openTextModel } from './text-model.ts';
 import type { OpenTextModel } from './text-model.ts';
 import { addTunedOption, noteTuned, tunedDefaults, type TunedFlags } from './tuned.ts';
 
-interface ChatFlags extends DecodeFlags, ModelFlags, TunedFlags, UnpackedFlags {
+interface ChatFlags extends DecodeFlags, LoadFlags, TunedFlags {
   model?: string;
   threads?: number;
   system?: string;
@@ -62,7 +55,7 @@ export function register(program: Command): void {
     .option('--system <text>', 'what the model is told before the conversation')
     .option('--thinking', 'ask for thinking aloud, where the template knows it')
     .option('--no-thinking', 'ask for none (default: what the family expects)');
-  addTunedOption(addDecodeOptions(addUnpacked(addModelOptions(command))))
+  addTunedOption(addDecodeOptions(addLoadOptions(command)))
     .option('--threads <n>', 'threads that compute (default: one a core)', (text: string) =>
       toInteger('--threads', text, 1, 256),
     )
@@ -82,8 +75,7 @@ async function chat(flags: ChatFlags): Promise<void> {
     threads: flags.threads,
     draft: flags.draft,
     precision,
-    overrides: overridesOf(flags),
-    packed: packedOf(flags),
+    ...loadOptionsOf(flags),
   });
   try {
     const { config } = model.denoiser;

@@ -14,14 +14,7 @@ import { parseCursor, splitAtCursor } from './cursor.ts';
 import { addDecodeOptions, decodeOptionsOf } from './decode-options.ts';
 import type { DecodeFlags } from './decode-options.ts';
 import { interruptSignal } from './interrupt.ts';
-import {
-  addModelOptions,
-  addUnpacked,
-  type ModelFlags,
-  overridesOf,
-  packedOf,
-  type UnpackedFlags,
-} from './model-options.ts';
+import { addLoadOptions, type LoadFlags, loadOptionsOf } from './model-options.ts';
 import { toInteger } from './options.ts';
 import { printJson } from './output.ts';
 import { drawRun } from '../decode/picture.ts';
@@ -30,7 +23,7 @@ import type { FrameView } from './show.ts';
 import { bundledModel, openTextModel } from './text-model.ts';
 import { addTunedOption, noteTuned, tunedDefaults, type TunedFlags } from './tuned.ts';
 
-interface CompleteFlags extends DecodeFlags, ModelFlags, TunedFlags, UnpackedFlags {
+interface CompleteFlags extends DecodeFlags, LoadFlags, TunedFlags {
   model?: string;
   threads?: number;
   prefix?: string;
@@ -62,7 +55,7 @@ export function register(program: Command): void {
     .option('--model <dir>', 'a model folder or GGUF file (default: the bundled tintype-code)')
     .option('--prefix <text>', 'with -: text before the cursor')
     .option('--suffix <text>', 'with -: text after the cursor');
-  addTunedOption(addDecodeOptions(addUnpacked(addModelOptions(command))))
+  addTunedOption(addDecodeOptions(addLoadOptions(command)))
     .option('--threads <n>', 'threads that compute (default: one a core)', (text: string) =>
       toInteger('--threads', text, 1, 256),
     )
@@ -86,8 +79,7 @@ async function complete(place: string, flags: CompleteFlags): Promise<void> {
     threads: flags.threads,
     draft: flags.draft,
     precision,
-    overrides: overridesOf(flags),
-    packed: packedOf(flags),
+    ...loadOptionsOf(flags),
   });
   noteTuned(tuned);
   const { tokenizer } = model;

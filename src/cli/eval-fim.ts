@@ -9,17 +9,10 @@ import { interruptSignal } from './interrupt.ts';
 import { whole } from './options.ts';
 import { formatFields, printJson, printLine } from './output.ts';
 import { createProgress } from './progress.ts';
-import {
-  addModelOptions,
-  addUnpacked,
-  type ModelFlags,
-  overridesOf,
-  packedOf,
-  type UnpackedFlags,
-} from './model-options.ts';
+import { addLoadOptions, type LoadFlags, loadOptionsOf } from './model-options.ts';
 import { openTextModel } from './text-model.ts';
 
-interface FimFlags extends DecodeFlags, ModelFlags, UnpackedFlags {
+interface FimFlags extends DecodeFlags, LoadFlags {
   model: string;
   data: string;
   predictions?: string;
@@ -67,7 +60,7 @@ export function addFim(evalCommand: Command): void {
     .requiredOption('--model <dir>', 'a model folder')
     .requiredOption('--data <file>', 'rows as JSONL, plain or gzip (tintype corpus tokenize makes some)')
     .option('--predictions <file>', 'write what the model said, as JSONL');
-  addDecodeOptions(addUnpacked(addModelOptions(command)))
+  addDecodeOptions(addLoadOptions(command))
     .option('--limit <n>', 'only the first rows', whole('--limit', 1))
     .option('--threads <n>', 'threads of the matrix products (default: one a core)', whole('--threads', 1))
     .option('--json', 'print one JSON document')
@@ -85,8 +78,7 @@ async function runFim(flags: FimFlags): Promise<void> {
     threads,
     draft: flags.draft,
     precision: flags.precision,
-    overrides: overridesOf(flags),
-    packed: packedOf(flags),
+    ...loadOptionsOf(flags),
   });
   try {
     const complete = createInfill(textModel, settings);

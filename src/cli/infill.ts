@@ -8,20 +8,13 @@ import { noteDropped, readTextFile, withText } from './complete.ts';
 import { addDecodeOptions, decodeOptionsOf } from './decode-options.ts';
 import type { DecodeFlags } from './decode-options.ts';
 import { interruptSignal } from './interrupt.ts';
-import {
-  addModelOptions,
-  addUnpacked,
-  type ModelFlags,
-  overridesOf,
-  packedOf,
-  type UnpackedFlags,
-} from './model-options.ts';
+import { addLoadOptions, type LoadFlags, loadOptionsOf } from './model-options.ts';
 import { toInteger } from './options.ts';
 import { printJson } from './output.ts';
 import { bundledModel, openTextModel } from './text-model.ts';
 import { addTunedOption, noteTuned, tunedDefaults, type TunedFlags } from './tuned.ts';
 
-interface InfillFlags extends DecodeFlags, ModelFlags, TunedFlags, UnpackedFlags {
+interface InfillFlags extends DecodeFlags, LoadFlags, TunedFlags {
   model?: string;
   threads?: number;
   inPlace?: boolean;
@@ -44,7 +37,7 @@ export function register(program: Command): void {
     .description(`fill every ${HOLE} in a file`)
     .argument('<file>', 'a text file, or - for standard input')
     .option('--model <dir>', 'a model folder (default: the bundled tintype-code)');
-  addTunedOption(addDecodeOptions(addUnpacked(addModelOptions(command))))
+  addTunedOption(addDecodeOptions(addLoadOptions(command)))
     .option('--threads <n>', 'threads that compute (default: one a core)', (text: string) =>
       toInteger('--threads', text, 1, 256),
     )
@@ -76,8 +69,7 @@ async function infill(file: string, flags: InfillFlags): Promise<void> {
     threads: flags.threads,
     draft: flags.draft,
     precision,
-    overrides: overridesOf(flags),
-    packed: packedOf(flags),
+    ...loadOptionsOf(flags),
   });
   noteTuned(tuned);
   try {

@@ -26,18 +26,17 @@ export function addModelOptions(command: Command): Command {
     .option('--tokenizer <dir>', 'folder with the tokenizer, where the model has none or another is meant');
 }
 
-export interface UnpackedFlags {
+/** Of commands that run the model. */
+export interface LoadFlags extends ModelFlags {
   unpacked?: boolean;
 }
 
-/** Adds --unpacked: `packed` of what loads a model. The 1.8 was measured at 1.7B on two cores, with 8 rows (LOG.md). */
-export const addUnpacked = (command: Command): Command =>
-  command.option(
+/** Adds --unpacked to those above. The 1.8 was measured at 1.7B on two cores, with 8 rows (LOG.md). */
+export const addLoadOptions = (command: Command): Command =>
+  addModelOptions(command).option(
     '--unpacked',
     'f32: use weights as they lie in their file; a large model loads sooner and takes less memory, steps up to 1.8 times as long',
   );
-
-export const packedOf = ({ unpacked }: UnpackedFlags): boolean => unpacked !== true;
 
 /** The block length of a model; commands that decode have an option of that name of their own. */
 export const addBlockLength = (command: Command): Command =>
@@ -48,4 +47,10 @@ export const overridesOf = ({ family, layout, maskToken, tokenizer }: ModelFlags
   layout,
   maskTokenId: maskToken,
   tokenizer: tokenizer === undefined ? undefined : modelPath(tokenizer),
+});
+
+/** What loading a model is told by these flags. */
+export const loadOptionsOf = (flags: LoadFlags): { overrides: Overrides; packed: boolean } => ({
+  overrides: overridesOf(flags),
+  packed: flags.unpacked !== true,
 });

@@ -12,14 +12,7 @@ import type { Listening } from '../server/listen.ts';
 import { interruptSignal } from './interrupt.ts';
 import { toBytes, toInteger } from './options.ts';
 import { printLine } from './output.ts';
-import {
-  addModelOptions,
-  addUnpacked,
-  type ModelFlags,
-  overridesOf,
-  packedOf,
-  type UnpackedFlags,
-} from './model-options.ts';
+import { addLoadOptions, type LoadFlags, loadOptionsOf } from './model-options.ts';
 import { builtPage, bundledModels } from './text-model.ts';
 import { addUpstreamOptions, upstreamEngine, type UpstreamFlags } from './serve-upstream.ts';
 import { addTunedOption, tunedDefaults, type TunedFlags } from './tuned.ts';
@@ -53,8 +46,7 @@ The page at / adds /page/arena (votes, in arena.db of --data, also where REDIS_U
 
 The log goes to stderr, one JSON line a request, without any text of prompts or answers.`;
 
-interface ServeOptions
-  extends TunedFlags, DecodeFlags, ModelFlags, UnpackedFlags, AccountFlags, UpstreamFlags {
+interface ServeOptions extends TunedFlags, DecodeFlags, LoadFlags, AccountFlags, UpstreamFlags {
   model?: string[];
   host: string;
   port: number;
@@ -70,7 +62,7 @@ export function register(program: Command): void {
   const command = program
     .command('serve')
     .description('answer completions over HTTP in the shapes of the OpenAI API');
-  addTunedOption(addUnpacked(addModelOptions(command)))
+  addTunedOption(addLoadOptions(command))
     .option('--model <dir...>', 'model folders or GGUF files to load (default: the bundled ones)')
     .option('--host <address>', 'address to listen on; 0.0.0.0 is every one', '127.0.0.1')
     .addOption(
@@ -184,8 +176,7 @@ async function ownEngine(options: ServeOptions, logger: Logger): Promise<Complet
   return createEngine({
     modelDirs,
     threads: options.threads,
-    overrides: overridesOf(options),
-    packed: packedOf(options),
+    ...loadOptionsOf(options),
     defaults: Object.fromEntries(
       tuned.map((each, i) => [
         each.id,
