@@ -316,30 +316,6 @@ export function linear(x: Value, weight: Value): Value {
   });
 }
 
-/**
- * x Wᵀ with W in blocks of 8 or 4 bits (`quantize.ts`): packed [O, blocks, bytes], scales [O, blocks]. Accuracy level 4:
- * activations become int8, block by block. Inference only.
- */
-export function linearNBits(
-  x: Value,
-  w: { packed: Value; scales: Value; columns: number; bits: number; block: number },
-): Value {
-  const outputs = w.packed.shape[0] as number;
-  return x.graph.op({
-    op: 'MatMulNBits',
-    domain: 'com.microsoft',
-    inputs: [x, w.packed, w.scales],
-    shape: x.shape.with(-1, outputs),
-    attributes: {
-      K: { int: w.columns },
-      N: { int: outputs },
-      bits: { int: w.bits },
-      block_size: { int: w.block },
-      accuracy_level: { int: 4 },
-    },
-  });
-}
-
 // ---- indexing --------------------------------------------------------------------------------------------------
 
 /**

@@ -2,7 +2,7 @@
  * Weights as the stepping graphs take them (joined, reordered, quantised), in one file that ONNX Runtime maps. Making it
  * takes one tensor of memory at a time; the next load of the same checkpoint finds it (`cache-folder.ts`). An entry is a
  * folder `PRECISION-KEY` of `weights.bin` and `manifest.json`. The key is a hash of the source files' hashes, the config,
- * the precision and the version of the form; entries appear whole, by a rename, and one whose file looks otherwise than when
+ * the precision, the form and its version; entries appear whole, by a rename, and one whose file looks otherwise than when
  * it was written is read through, and made anew if its bytes have changed.
  */
 import { createHash } from 'node:crypto';
@@ -96,7 +96,7 @@ export async function convertedWeights(request: ConvertRequest): Promise<Convert
     await rm(folder, { recursive: true, force: true }).catch(() => {});
   }
   const source = await hashFiles(dir, weightFiles, await request.verify?.());
-  const entry = `${precision}-${keyOf(source, facts)}`;
+  const entry = `${precision}-${keyOf(source, facts, layout)}`;
   for (const { folder, name, manifest } of await entriesOf(roots, precision)) {
     if (name !== entry || !isSame(manifest, facts, layout)) continue;
     const known = await whole(folder, manifest);
@@ -157,9 +157,9 @@ function layoutOf(graph: Graph): Layout {
     });
 }
 
-const keyOf = (source: readonly SourceFile[], facts: Facts): string =>
+const keyOf = (source: readonly SourceFile[], facts: Facts, layout: Layout): string =>
   createHash('sha256')
-    .update(JSON.stringify([facts, source.map(({ sha256 }) => sha256)]))
+    .update(JSON.stringify([facts, layout, source.map(({ sha256 }) => sha256)]))
     .digest('hex')
     .slice(0, 16);
 

@@ -60,7 +60,8 @@ export async function loadDenoiser(
       const denoiser = createDenoiser(runtime, config, readWeights(weights), options);
       return { denoiser, tokenizer, description };
     }
-    const stored = await convert(loaded, precision, { cache, onProgress });
+    const portable = options.portable ?? options.device === 'webgpu';
+    const stored = await convert(loaded, precision, { cache, onProgress, portable });
     const denoiser = createDenoiser(runtime, config, weights, { ...options, stored });
     const close = async (): Promise<void> => {
       await denoiser.close();
@@ -70,10 +71,16 @@ export async function loadDenoiser(
   });
 }
 
+interface Convert {
+  cache: boolean;
+  onProgress: LoadDenoiserOptions['onProgress'];
+  portable: boolean;
+}
+
 function convert(
   { description, weights }: LoadedWeights,
   precision: Precision,
-  { cache: keep, onProgress }: { cache: boolean; onProgress: LoadDenoiserOptions['onProgress'] },
+  { cache: keep, onProgress, portable }: Convert,
 ): Promise<Converted> {
   const { dir, config, weightFiles } = description;
   const need = memoryNeed(weights, config.gemma !== undefined);
@@ -85,7 +92,7 @@ function convert(
     weightFiles,
     config,
     precision,
-    graph: buildSteppingGraph(config, weights, plainVariant),
+    graph: buildSteppingGraph(config, weights, { ...plainVariant, portable }),
     keep,
     verify: async () => {
       wantMemory(

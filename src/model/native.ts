@@ -3,6 +3,7 @@
  * become one forward of the stepping graph, and keys and values land in the caches where the graph wrote them.
  */
 import { TintypeError, assert } from '../errors.ts';
+import { saturates } from '../graph/quantized.ts';
 import { createSession, type Runtime, type Session, type SessionOptions } from '../graph/session.ts';
 import { createCache, placeBytes, type NativeCache } from './cache.ts';
 import type { ModelConfig } from './config.ts';
@@ -10,7 +11,7 @@ import type { Denoiser, ForwardRun, Statistics, StatisticsRequest } from './deno
 import { createFeeder } from './feeds.ts';
 import { headKinds } from './heads.ts';
 import { piecesOf, type Piece } from './pieces.ts';
-import { bytesOf, isQuantized, quantizeWeights, type Precision, type Weights } from './quantize.ts';
+import { bytesOf, isByRow, isQuantized, quantizeWeights, type Precision, type Weights } from './quantize.ts';
 import { seesEverything } from './run-mask.ts';
 import { readStatistics } from './statistics.ts';
 import { joinStatistics, rowsOf } from './statistics-rows.ts';
@@ -64,6 +65,8 @@ export function createDenoiser(
   const weights = isFloat ? quantizeWeights(config, tensors as Tensors, precision) : tensors;
   const weightBytes = [...weights.values()].reduce((sum, weight) => sum + bytesOf(weight), 0);
   const isLarge = weightBytes > (largeBytes ?? LARGE_BYTES);
+  const hasBytes = [...weights].some(([name, weight]) => isQuantized(weight) && isByRow(name, weight));
+  const exactBytes = async (): Promise<boolean> => hasBytes && !portable && saturates(runtime);
   const windows = headKinds(config).map(({ window }) => window);
   const feeder = createFeeder(runtime, config, { inPlace });
   const sessions = new Map<string, Promise<Session>>();
@@ -71,7 +74,8 @@ export function createDenoiser(
     const key = JSON.stringify(variant);
     let session = sessions.get(key);
     if (!session) {
-      session = createSession(runtime, buildSteppingGraph(config, weights, variant), options);
+      const graph = buildSteppingGraph(config, weights, variant);
+      session = exactBytes().then((exactBytes) => createSession(runtime, graph, { ...options, exactBytes }));
       sessions.set(key, session);
     }
     return session;

@@ -1,8 +1,9 @@
 /**
- * Weights in 8 or 4 bits. Each row of a matrix is cut into blocks, each with a scale of its own (no zero point); products
- * with them are ONNX Runtime's `MatMulNBits`, which scales activations by block as well. A row of a product therefore
- * depends on that row alone, as batch invariance demands; a scale per tensor (`DynamicQuantizeMatMul`) would not do.
- * Norms, biases, routers and the embedding stay floating point; the head is 8 bits in both.
+ * Weights in 8 or 4 bits, without zero points. In 8 bits each row of a matrix has one scale, and so has each row of what is
+ * multiplied by it: products are then of integers alone, which processors do several times as fast (`linearRows`). In 4 bits
+ * a row is cut into blocks with scales of their own, and `MatMulNBits` scales activations by block as well. Either way a row
+ * of a product depends on that row alone, as batch invariance demands; a scale per tensor (`DynamicQuantizeMatMul`) would
+ * not do. Norms, biases, routers and the embedding stay floating point; the head is 8 bits in both.
  */
 import { assert } from '../errors.ts';
 import { elementCount, type ModelConfig, parameterShapes } from './config.ts';
@@ -18,7 +19,7 @@ export interface FloatTensor {
   halves?: { dtype: 'float16' | 'bfloat16'; data: Uint16Array };
 }
 
-/** A matrix [N, K] as `MatMulNBits` reads it. */
+/** A matrix [N, K] in blocks, as `MatMulNBits` reads it. */
 export interface QuantizedTensor extends BlockFormat {
   shape: readonly [rows: number, columns: number];
   /** Offset binary (128 or 8 is zero), low nibble first; the last block of a row is padded with zeros. [N, blocks, block · bits / 8] */
@@ -29,7 +30,7 @@ export interface QuantizedTensor extends BlockFormat {
 
 export interface BlockFormat {
   bits: 8 | 4;
-  /** Columns that share a scale; a power of two from 16 on. */
+  /** Columns that share a scale: a power of two from 16 on, or a row's all. */
   block: number;
 }
 
@@ -53,11 +54,22 @@ const ROUTER = '.mlp.gate.weight';
 /** What follows from a noise level is computed once, or is small. */
 const CONDITION = /\.(modulation|noise\.first|noise\.second)\.weight$/;
 /**
- * Columns of a block. From 128 on the kernels (AVX-512) take an odd last row another way than paired rows and round it
- * otherwise, so a row's result would depend on how many there are; they would be a tenth quicker. 4 bits need more scales.
+ * Columns of a block, where there are blocks. From 128 on the kernels (AVX-512) take an odd last row another way than paired
+ * rows and round it otherwise, so a row's result would depend on how many there are. 4 bits need more scales.
  */
 const BLOCK = { 8: 64, 4: 32 } as const;
 const SMALLEST_BLOCK = 16;
+/**
+ * Experts stay in blocks: most of them get no row, and one node that does nothing costs less than six, one of which does
+ * not do nothing right (`ReduceMax` of no rows).
+ */
+const EXPERT = /\.experts\.\d+\./;
+
+/** Whether a matrix is multiplied by rows with one scale each; `name` is its own, or those of several joined. */
+export const isByRow = (
+  name: string,
+  { shape, bits, block }: Pick<QuantizedTensor, 'shape' | 'bits' | 'block'>,
+): boolean => bits === 8 && block === shape[1] && !EXPERT.test(name);
 
 /** How a folder stores the scales of a quantised matrix. */
 export const scalesOf = (name: string): string => `${name}_scales`;
@@ -84,15 +96,33 @@ export function quantizedFormats(
     if (CONDITION.test(source)) continue;
     const columns = shape[1];
     const bits = precision === 'int8' || isHead ? 8 : 4;
-    let block: number = BLOCK[bits];
-    while (block > SMALLEST_BLOCK && block / 2 >= columns) block /= 2;
-    if (source.endsWith('.o_proj.weight')) {
+    const byRow = bits === 8 && !EXPERT.test(source);
+    let block: number = byRow ? columns : BLOCK[bits];
+    while (!byRow && block > SMALLEST_BLOCK && block / 2 >= columns) block /= 2;
+    if (!byRow && source.endsWith('.o_proj.weight')) {
       // The stepping graph reorders heads, which are columns here: no block may span two.
       const { headDim } = headsOf(config, layerOf(source));
       while (block >= SMALLEST_BLOCK && headDim % block !== 0) block /= 2;
       if (block < SMALLEST_BLOCK) continue;
     }
     formats.set(isHead ? HEAD : source, { source, shape: [shape[0], columns], bits, block });
+  }
+  return formats;
+}
+
+/**
+ * As a folder has them: `shapeOf` is that of what is stored under a name. Its 8 bits may be in blocks, as they were before
+ * rows had one scale.
+ */
+export function storedFormats(
+  config: ModelConfig,
+  precision: Precision,
+  shapeOf: (name: string) => readonly number[] | undefined,
+): ReturnType<typeof quantizedFormats> {
+  const formats = quantizedFormats(config, precision);
+  for (const [name, format] of formats) {
+    const [, , bytes] = shapeOf(name) ?? [];
+    if (format.bits === 8 && bytes !== undefined) formats.set(name, { ...format, block: bytes });
   }
   return formats;
 }
@@ -231,6 +261,50 @@ export function dequantize({ shape, bits, block, packed, scales }: QuantizedTens
           ? packed[at + place] - 128
           : ((packed[at + (place >> 1)] >> (place % 2 === 0 ? 0 : 4)) & 15) - 8;
       out[row * K + column] = scales[index] * value;
+    }
+  }
+  return out;
+}
+
+/** The same numbers in blocks, made when they are asked for: the scale of a row is that of each of its blocks. */
+export function inBlocks(weight: QuantizedTensor): QuantizedTensor {
+  const { shape } = weight;
+  const [rows, columns] = shape;
+  const block = BLOCK[8];
+  const blocks = Math.ceil(columns / block);
+  return {
+    shape,
+    bits: 8,
+    block,
+    get packed() {
+      const { packed } = emptyQuantized(shape, { bits: 8, block });
+      for (let row = 0; row < rows; row++)
+        packed.set(weight.packed.subarray(row * columns, (row + 1) * columns), row * blocks * block);
+      return packed;
+    },
+    get scales() {
+      return Float32Array.from({ length: rows * blocks }, (_, i) => weight.scales[Math.floor(i / blocks)]);
+    },
+  };
+}
+
+/** Side of the squares that are turned at a time, so that both sides of the copy stay in the processor's cache. */
+const SQUARE = 64;
+
+/** Rows of bytes as columns of signed numbers, as `linearRows` takes them. [N, K] to [K, N] */
+export function asColumns({
+  shape: [rows, columns],
+  packed,
+}: Pick<QuantizedTensor, 'shape' | 'packed'>): Int8Array {
+  const out = new Int8Array(rows * columns);
+  for (let top = 0; top < rows; top += SQUARE) {
+    const bottom = Math.min(top + SQUARE, rows);
+    for (let left = 0; left < columns; left += SQUARE) {
+      const right = Math.min(left + SQUARE, columns);
+      for (let row = top; row < bottom; row++) {
+        for (let column = left; column < right; column++)
+          out[column * rows + row] = packed[row * columns + column] - 128;
+      }
     }
   }
   return out;

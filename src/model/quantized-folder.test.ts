@@ -1,15 +1,23 @@
 /** Folders with quantised weights: the same numbers as quantising at load, and clear refusals. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Overrides } from './config-json.ts';
 import { positionsFrom, type Statistics } from './denoiser.ts';
+import { HASH_FILE } from './files.ts';
 import { describeCheckpoint, loadCheckpoint } from './hf.ts';
-import { loadDenoiser } from './load.ts';
-import type { Precision } from './quantize.ts';
+import { loadDenoiser, type LoadDenoiserOptions } from './load.ts';
+import { inBlocks, type Precision, scalesOf, storedShapeOf } from './quantize.ts';
 import { quantizeFolder } from './quantized-folder.ts';
+import {
+  bytesFromFloats,
+  createHeader,
+  floatsFromBytes,
+  parseSafetensors,
+  safetensorsChunks,
+} from './safetensors.ts';
 
 const fixture = (name: string): string =>
   fileURLToPath(new URL(`../../fixtures/checkpoints/${name}`, import.meta.url));
@@ -20,8 +28,13 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true }));
 
-async function statisticsOf(dir: string, precision?: Precision, overrides?: Overrides): Promise<Statistics> {
-  const { denoiser } = await loadDenoiser(dir, { threads: 1, precision, overrides });
+async function statisticsOf(
+  dir: string,
+  precision?: Precision,
+  overrides?: Overrides,
+  options: LoadDenoiserOptions = {},
+): Promise<Statistics> {
+  const { denoiser } = await loadDenoiser(dir, { threads: 1, precision, overrides, ...options });
   const ids = Int32Array.of(3, 8, 1, 9, 4, 7);
   const run = { ids, positions: positionsFrom(0, 6), cache: null, write: 0, query: positionsFrom(0, 6) };
   const [statistics] = await denoiser.forward([{ ...run, attention: { kind: 'full' } }], {
@@ -75,6 +88,37 @@ describe('a quantised folder', () => {
       parts: { wanted: 'int8' },
     });
     await expect(quantizeFolder(out, out, 'int8')).rejects.toMatchObject({ code: 'bad_option' });
+  });
+
+  it('of before rows had one scale, in blocks, is read as it is; and another device multiplies rows in blocks', async () => {
+    const dir = fixture('sdar');
+    const rows = join(root, 'rows');
+    const blocks = join(root, 'blocks');
+    await quantizeFolder(dir, rows, 'int8');
+    await cp(rows, blocks, { recursive: true });
+    const path = join(blocks, 'model.safetensors');
+    const { header, tensors } = parseSafetensors(await readFile(path));
+    for (const [name, { shape, bytes }] of [...tensors].filter(([, { dtype }]) => dtype === 'U8')) {
+      const [N, , K] = shape;
+      const scales = tensors.get(scalesOf(name))!;
+      const whole = { shape: [N, K] as const, bits: 8 as const, block: K, packed: bytes };
+      const cut = inBlocks({ ...whole, scales: floatsFromBytes('F32', scales.bytes) });
+      tensors.set(name, { dtype: 'U8', shape: storedShapeOf(cut), bytes: cut.packed });
+      const cutScales = bytesFromFloats('F32', cut.scales);
+      tensors.set(scalesOf(name), { dtype: 'F32', shape: storedShapeOf(cut).slice(0, 2), bytes: cutScales });
+    }
+    const cutHeader = createHeader(header.entries.map(({ name }) => ({ name, ...tensors.get(name)! })));
+    await rm(join(blocks, HASH_FILE));
+    await writeFile(path, [...safetensorsChunks(cutHeader, ({ name }) => tensors.get(name)!.bytes)]);
+    const [byRow, inOneDevice, inAnother] = [
+      await statisticsOf(rows),
+      await statisticsOf(blocks),
+      await statisticsOf(rows, undefined, undefined, { portable: true }),
+    ];
+    // The same weights; activations are rounded otherwise.
+    for (const here of [byRow, inOneDevice]) {
+      here.logSumExp.forEach((each, i) => expect(Math.abs(each - inAnother.logSumExp[i])).toBeLessThan(0.05));
+    }
   });
 
   it('with a config of another precision, or an unknown one, says so', async () => {

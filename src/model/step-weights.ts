@@ -4,13 +4,23 @@
  */
 import { assert } from '../errors.ts';
 import type { ConstantData, DType, Graph, Value } from '../graph/graph.ts';
-import { add, gatherRows, linear, linearNBits, split } from '../graph/ops.ts';
+import { add, gatherRows, linear, split } from '../graph/ops.ts';
+import { linearNBits, linearRows } from '../graph/quantized.ts';
 import { type ModelConfig, parameterShapes } from './config.ts';
 import { headBias } from './dit.ts';
 import { softcapped } from './gemma.ts';
 import { headsOf, layerOf } from './heads.ts';
 import { joined } from './join.ts';
-import { type FloatTensor, isQuantized, type Weight, type Weights } from './quantize.ts';
+import {
+  asColumns,
+  type FloatTensor,
+  inBlocks,
+  isByRow,
+  isQuantized,
+  type QuantizedTensor,
+  type Weight,
+  type Weights,
+} from './quantize.ts';
 import { projections } from './transformer.ts';
 
 export interface StepWeights {
@@ -32,8 +42,14 @@ export interface StepWeights {
  * Whatever has the size of a weight is deferred, and its name says what it is made of: a file of converted weights
  * (`converted.ts`) is written from one such graph and serves them all. Raise `CONVERTED_VERSION` when a name comes to
  * stand for other numbers.
+ * @param portable products in blocks alone, which other devices than the CPU have
  */
-export function constantWeights(graph: Graph, config: ModelConfig, weights: Weights): StepWeights {
+export function constantWeights(
+  graph: Graph,
+  config: ModelConfig,
+  weights: Weights,
+  { portable }: { portable: boolean },
+): StepWeights {
   const { heads: H } = config;
   const shapes = new Map(parameterShapes(config).map(({ name, shape }) => [name, shape]));
   const made = new Map<string, Value>();
@@ -55,26 +71,37 @@ export function constantWeights(graph: Graph, config: ModelConfig, weights: Weig
   const deferred = (name: string, dtype: DType, shape: readonly number[], make: () => ConstantData): Value =>
     graph.constant(name, { dtype, make }, shape);
 
-  const multiply = (x: Value, name: string, parts: readonly Weight[]): Value => {
+  const multiplyQuantized = (x: Value, name: string, given: readonly QuantizedTensor[]): Value => {
+    const byRow = isByRow(name, given[0]);
+    const parts = byRow && portable ? given.map(inBlocks) : given;
     const rows = parts.reduce((n, { shape }) => n + shape[0], 0);
-    const columns = parts[0].shape[1];
-    if (parts.every(isQuantized)) {
-      const [{ bits, block }] = parts;
-      const blocks = Math.ceil(columns / block);
-      const [packed, scales] = [
-        [rows, blocks, (block * bits) / 8],
-        [rows, blocks],
-      ];
-      return linearNBits(x, {
-        packed: deferred(name, 'uint8', packed, () => joined(parts.map((part) => part.packed))),
-        scales: deferred(`${name}.scales`, 'float32', scales, () => joined(parts.map((part) => part.scales))),
-        columns,
-        bits,
-        block,
+    const [{ shape, bits, block }] = parts;
+    const columns = shape[1];
+    const packed = (): Uint8Array => joined(parts.map((part) => part.packed));
+    const scales = (shape: readonly number[]): Value =>
+      deferred(`${name}.scales`, 'float32', shape, () => joined(parts.map((part) => part.scales)));
+    if (byRow && !portable) {
+      const turned = (): Int8Array => asColumns({ shape: [rows, columns], packed: packed() });
+      return linearRows(x, {
+        weights: deferred(name, 'int8', [columns, rows], turned),
+        scales: scales([rows]),
       });
     }
+    const blocks = Math.ceil(columns / block);
+    return linearNBits(x, {
+      packed: deferred(name, 'uint8', [rows, blocks, (block * bits) / 8], packed),
+      scales: scales([rows, blocks]),
+      columns,
+      bits,
+      block,
+    });
+  };
+
+  const multiply = (x: Value, name: string, parts: readonly Weight[]): Value => {
+    if (parts.every(isQuantized)) return multiplyQuantized(x, name, parts);
+    const shape = [parts.reduce((n, part) => n + part.shape[0], 0), parts[0].shape[1]];
     const make = (): Float32Array => joined((parts as FloatTensor[]).map((part) => part.data));
-    return linear(x, deferred(name, 'float32', [rows, columns], make));
+    return linear(x, deferred(name, 'float32', shape, make));
   };
 
   return {
@@ -159,7 +186,8 @@ function reordered(name: string, weight: Weight, config: ModelConfig): Weight {
     };
   }
   const { shape, bits, block } = weight;
-  assert(isQ || d % block === 0, `${name}: a block spans two heads`);
+  const isWhole = !isQ && isByRow(name, weight);
+  assert(isQ || isWhole || d % block === 0, `${name}: a block spans two heads`);
   return {
     shape,
     bits,
@@ -168,7 +196,7 @@ function reordered(name: string, weight: Weight, config: ModelConfig): Weight {
       return permute(weight.packed);
     },
     get scales() {
-      return permute(weight.scales);
+      return isWhole ? weight.scales : permute(weight.scales);
     },
   };
 }

@@ -93,7 +93,9 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
   const last = headsOf(config, config.layers - 1);
   const lastMask = every.map((run) => maskOf(named.lastMask(run), last.kvHeads, M[run], run));
 
-  const { constant, embed, bias, project, headNorm, head } = constantWeights(graph, config, weights);
+  const { constant, embed, bias, project, headNorm, head } = constantWeights(graph, config, weights, {
+    portable,
+  });
   const { gemma } = config;
   const rotary = gemma
     ? rotariesOf(gemma, config, graph.input('order', 'int64', [1, 'N']), positions)

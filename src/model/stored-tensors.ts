@@ -4,13 +4,7 @@ import { elementCount, familyName, type ModelConfig } from './config.ts';
 import { namesOf } from './family.ts';
 import type { SafetensorsFile } from './files.ts';
 import { type NameMap, partSpans, QWEN_NAMES, storedName, storedShapes } from './names.ts';
-import {
-  type Precision,
-  quantizedFormats,
-  type QuantizedTensor,
-  scalesOf,
-  storedShapeOf,
-} from './quantize.ts';
+import { type Precision, type QuantizedTensor, scalesOf, storedFormats, storedShapeOf } from './quantize.ts';
 import { DTYPE_BYTES, type FloatDtype, isFloatDtype, type TensorEntry } from './safetensors.ts';
 
 export const EMBEDDING = 'model.embed_tokens.weight';
@@ -100,7 +94,7 @@ function checkTensors(
   { precision, names, where }: { precision: Precision; names: NameMap; where: string },
 ): void {
   const wanted = new Map(storedShapes(config, names).map(({ name, shape }) => [name, shape]));
-  for (const [name, format] of quantizedFormats(config, precision)) {
+  for (const [name, format] of storedFormats(config, precision, (name) => stored.get(name)?.entry.shape)) {
     wanted.set(name, storedShapeOf(format));
     wanted.set(scalesOf(name), storedShapeOf(format).slice(0, 2));
   }

@@ -15,6 +15,7 @@ import {
   quantizeRows,
   type QuantizedTensor,
   scalesOf,
+  storedFormats,
   type Weight,
   type Weights,
 } from './quantize.ts';
@@ -76,7 +77,10 @@ export function deferredWeights(
     return tensor;
   };
 
-  const formats = quantizedFormats(config, precision);
+  const formats =
+    storedAs === 'f32'
+      ? quantizedFormats(config, precision)
+      : storedFormats(config, storedAs, (name) => stored.get(name)?.entry.shape);
   const ready = precision === 'int8' ? readyBlock(config, formats, stored) : null;
   for (const [name, { source, ...chosen }] of formats) {
     const format = { source, ...chosen, block: ready ?? chosen.block };
@@ -110,8 +114,7 @@ export function deferredWeights(
 
 /**
  * The block of a file whose matrices are in 8 bits and blocks already: they are taken as they are, since quantising them
- * again, by other blocks, would round a second time (products by blocks of 32 take 1.06 to 1.1 times those by 64; 1024 x
- * 3072, one thread). All or none, for some are joined. Null: they are to be quantised.
+ * again would round a second time, though products by blocks take longer. All or none, for some are joined. Null: they are to be quantised.
  */
 function readyBlock(
   { headDim }: ModelConfig,
