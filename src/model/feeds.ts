@@ -113,7 +113,6 @@ export function createFeeder(
       let [n, m] = [0, 0];
       for (const [run, piece] of pieces.entries()) {
         const { rows, from, asked } = piece;
-        if (pieces.length > 1) feeds[`wanted${run}`] = new Tensor('int32', rows, [rows.length]);
         if (masked) masks(piece, run, feeds);
         caches(piece, run, feeds, fetches);
         if (run >= tokens.length) continue;
@@ -141,15 +140,21 @@ export function createFeeder(
       feeds.topK = new Tensor('int64', BigInt64Array.of(BigInt(want.topK)), [1]);
       feeds.rows = new Tensor('int32', queried, [M]);
       if (pieces.length > 1) {
-        const sizes = BigInt64Array.from(pieces, (piece) => BigInt(piece.ids.length));
-        feeds.sizes = new Tensor('int64', sizes, [pieces.length]);
+        const own = pieces.map((piece) => piece.ids.length);
+        const parts = (queries: number[]): Tensor =>
+          new Tensor('int64', BigInt64Array.from([...queries, ...own, ...own], BigInt), [3 * pieces.length]);
+        for (const { kind, kvHeads } of kinds)
+          feeds[named.parts(kind)] = parts(own.map((count) => (heads / kvHeads) * count));
+        const { kvHeads } = headsOf(config, config.layers - 1);
+        feeds.lastParts = parts(pieces.map((piece) => (heads / kvHeads) * piece.rows.length));
       }
       if (idle) {
         // Idle places come last, and look at the first token.
-        const spread = Int32Array.from({ length: N + pieces.length - tokens.length }, (_, row) =>
-          row < N ? row : 0,
-        );
+        const none = new Int32Array(pieces.length - tokens.length);
+        const spread = Int32Array.of(...upTo(N), ...none);
+        const lastSpread = Int32Array.of(...queried, ...none);
         feeds.spread = new Tensor('int32', spread, [spread.length]);
+        feeds.lastSpread = new Tensor('int32', lastSpread, [lastSpread.length]);
         feeds.kept = new Tensor('int32', upTo(N), [N]);
         feeds.lastKept = new Tensor('int32', upTo(M), [M]);
       }

@@ -97,9 +97,9 @@ describe('8 bits with a scale for each row', () => {
       const row = x.subarray(m * K, (m + 1) * K);
       const most = row.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
       for (let n = 0; n < N; n++) {
-        let sum = 0;
-        for (let k = 0; k < K && most > 0; k++)
-          sum += Math.round((row[k] / most) * 127) * (quantized.packed[n * K + k] - 128);
+        const weights = quantized.packed.subarray(n * K, (n + 1) * K);
+        const bytes = row.map((each) => (most === 0 ? 0 : Math.round((each / most) * 127)));
+        const sum = bytes.reduce((sum, each, k) => sum + each * (weights[k] - 128), 0);
         const wanted = (sum * quantized.scales[n] * most) / 127;
         // Ties may round to the other side.
         expect(Math.abs(got[m * N + n] - wanted)).toBeLessThanOrEqual(

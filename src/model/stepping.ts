@@ -13,7 +13,7 @@
 import { Graph, type Value } from '../graph/graph.ts';
 import { rmsNorm, rope, type RotaryTables, scaledAttention, skipRmsNorm } from '../graph/layers.ts';
 import { add, concat, div, gatherAxis, mul, reshape, split, splitBy } from '../graph/ops.ts';
-import { product } from '../graph/shape.ts';
+import { product, type Dim } from '../graph/shape.ts';
 import { hasQkNorm, type ModelConfig, NOISE_FEATURES } from './config.ts';
 import { expectedEmbedding, withValues } from './gemma.ts';
 import type { Gemma } from './gemma-shapes.ts';
@@ -51,23 +51,27 @@ export const named = {
   /** One for each kind of layer (`heads.ts`). */
   mask: (kind: number, run: number): string => `mask${kind}_${run}`,
   lastMask: (run: number): string => `lastMask${run}`,
+  parts: (kind: number): string => `parts${kind}`,
 };
 
-/** Rows of all sequences one after another: [1, T0, W], [1, T1, W], … to [1, rows, W] */
-const joinRows = (parts: readonly Value[], rows: string): Value =>
-  parts[0].graph.op({
+/** Parts one below the other. [1, T0, W], [1, T1, W], … to [1, rows, W] */
+const stacked = (parts: readonly Value[], rows: Dim): Value => {
+  const [{ graph, shape }] = parts;
+  if (parts.length === 1) return parts[0];
+  return graph.op({
     op: 'Concat',
     inputs: parts,
-    shape: parts[0].shape.with(1, rows),
+    shape: shape.with(1, rows),
     attributes: { axis: { int: 1 } },
   });
+};
 
 /**
  * Inputs: N tokens (`ids`, `positions`), those M of them whose statistics are wanted (`rows`), and for each sequence r
  * its caches [1, S, K·d], where S counts the new tokens too if written in place, and for each kind of layer a `mask` [G·T, S], with `lastMask`
- * [G·M, S] for the last layer, which computes the wanted rows only. With several sequences also how many rows each has
- * (`sizes`) and which of its own are wanted (`wanted`); where places may be idle, which rows attention is to see (`spread`)
- * and which of what comes out of it are tokens (`kept`, `lastKept`). A model that is told noise levels has what stands for
+ * [G·M, S] for the last layer, which computes the wanted rows only. With several sequences also how many rows of queries, keys
+ * and values each has (`parts`, for each kind, and `lastParts`); where places may be idle, which rows attention is to see
+ * (`spread`, `lastSpread`) and which of what comes out of it are tokens (`kept`, `lastKept`). A model that is told noise levels has what stands for
  * them (`noise`, for each token) and what its log scores have beside the head's output (`scoreOffset`, for each wanted row).
  */
 export function buildSteppingGraph(config: ModelConfig, weights: Weights, variant: SteppingVariant): Graph {
@@ -78,10 +82,9 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
   const positions = graph.input('positions', 'int64', [1, 'N']);
   const rows = graph.input('rows', 'int32', ['M']);
   const spread = idle ? graph.input('spread', 'int32', ['A']) : null;
+  const wanted = idle ? graph.input('lastSpread', 'int32', ['lastA']) : rows;
   const kept = idle ? [graph.input('kept', 'int32', ['N']), graph.input('lastKept', 'int32', ['M'])] : null;
   const every = Array.from({ length: runs }, (_, run) => run);
-  const sizes = runs > 1 ? graph.input('sizes', 'int64', [runs]) : null;
-  const wanted = every.map((run) => (runs > 1 ? graph.input(`wanted${run}`, 'int32', [`M${run}`]) : rows));
   const T = every.map((run) => (runs > 1 ? `T${run}` : 'N'));
   const M = every.map((run) => (runs > 1 ? `M${run}` : 'M'));
   const S = every.map((run) => `S${run}`);
@@ -91,6 +94,9 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
     every.map((run) => maskOf(named.mask(kind, run), kvHeads, T[run], run)),
   );
   const last = headsOf(config, config.layers - 1);
+  const partsOf = (name: string): Value | null => (runs > 1 ? graph.input(name, 'int64', [3 * runs]) : null);
+  const parts = headKinds(config).map(({ kind }) => partsOf(named.parts(kind)));
+  const lastParts = partsOf('lastParts');
   const lastMask = every.map((run) => maskOf(named.lastMask(run), last.kvHeads, M[run], run));
 
   const { constant, embed, bias, project, headNorm, head } = constantWeights(graph, config, weights, {
@@ -103,25 +109,20 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
   const scale = queryScale(config, rotary[0]);
   const isTold = config.dit?.isToldNoise ?? false;
 
-  /** One sequence over its cache. q [1, T, H·d], k and v [1, T, K·d] to [1, T or M, H·d] */
+  /** One sequence over its cache. q [1, G·T or G·M, K·d], k and v [1, T, K·d] to the shape of q */
   const attendRun = ({ q, k, v }: { q: Value; k: Value; v: Value }, layer: number, run: number): Value => {
-    const isLast = layer === config.layers - 1;
     const { kind, kvHeads: K, headDim: d } = headsOf(config, layer);
-    const G = H / K;
     const past = (name: string, added: Value): Value => {
       if (inPlace) return graph.input(name, 'float32', [1, S[run], K * d]);
       return concat([graph.input(name, 'float32', [1, `P${run}`, K * d]), added], 1);
     };
     graph.output(named.k(layer, run), k);
     graph.output(named.v(layer, run), v);
-    const queries = isLast ? gatherAxis(q, wanted[run], 1) : q;
-    const y = scaledAttention(
-      reshape(queries, [1, product([G, queries.shape[1]]), K * d]),
-      past(named.pastK(layer, run), k),
-      past(named.pastV(layer, run), v),
-      { heads: K, scale: attentionScale(config), mask: (isLast ? lastMask : mask[kind])[run] },
-    );
-    return reshape(y, queries.shape);
+    return scaledAttention(q, past(named.pastK(layer, run), k), past(named.pastV(layer, run), v), {
+      heads: K,
+      scale: attentionScale(config),
+      mask: (layer === config.layers - 1 ? lastMask : mask[kind])[run],
+    });
   };
 
   /** The queries of [1, N, (H + K)·d] multiplied by what their positions ask for. */
@@ -139,6 +140,20 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
     return mul(rmsNorm(heads, ones, normEps), headNorm(layer));
   };
 
+  /**
+   * What belongs to each sequence. Several are cut apart by one node, so that it has written every key before attention
+   * reads the first.
+   */
+  const perRun = (q: Value, k: Value, v: Value, layer: number): { q: Value; k: Value; v: Value }[] => {
+    if (runs === 1) return [{ q, k, v }];
+    const isLast = layer === config.layers - 1;
+    const { kind, kvHeads: K } = headsOf(config, layer);
+    const queries = (isLast ? M : T).map((rows) => product([H / K, rows]));
+    const sizes = (isLast ? lastParts : parts[kind])!;
+    const cut = splitBy(stacked([q, k, v], 'parts'), 1, sizes, [...queries, ...T, ...T]);
+    return every.map((run) => ({ q: cut[run], k: cut[runs + run], v: cut[2 * runs + run] }));
+  };
+
   const attention: Attention = (x, layer) => {
     const { kind, kvHeads: K, headDim: d, valuesAreKeys } = headsOf(config, layer);
     const names = projections(layer, valuesAreKeys ? QKV.slice(0, 2) : QKV);
@@ -148,19 +163,14 @@ export function buildSteppingGraph(config: ModelConfig, weights: Weights, varian
     const [qk, v] = split(joined, 2, [(H + K) * d, K * d]) as [Value, Value];
     const heads = hasQkNorm(config) ? reshape(normHeads(reshape(qk, ['N', H + K, d]), layer), qk.shape) : qk;
     const placed = scaled(rope(heads, rotary[kind], H + K), [H * d, K * d]);
-    if (runs === 1) {
-      const [q, k] = split(placed, 2, [H * d, K * d]) as [Value, Value];
-      return attendRun({ q, k, v }, layer, 0);
-    }
-    const tokens = concat([placed, v], 2);
-    const parts = splitBy(spread ? gatherAxis(tokens, spread, 1) : tokens, 1, sizes!, T);
-    const mixed = parts.map((part, run) => {
-      const [q, k, v] = split(part, 2, [H * d, K * d, K * d]) as [Value, Value, Value];
-      return attendRun({ q, k, v }, layer, run);
-    });
     const isLast = layer === config.layers - 1;
-    if (kept) return gatherAxis(joinRows(mixed, isLast ? 'lastA' : 'A'), kept[isLast ? 1 : 0], 1);
-    return joinRows(mixed, isLast ? 'M' : 'N');
+    const seen = (rows: Value): Value => (spread ? gatherAxis(rows, spread, 1) : rows);
+    const [q, k] = split(placed, 2, [H * d, K * d]) as [Value, Value];
+    const asked = isLast ? gatherAxis(q, wanted, 1) : seen(q);
+    const queries = reshape(asked, [1, product([H / K, asked.shape[1]]), K * d]);
+    const mixed = perRun(queries, seen(k), seen(v), layer).map((own, run) => attendRun(own, layer, run));
+    const y = reshape(stacked(mixed, queries.shape[1]), asked.shape);
+    return kept ? gatherAxis(y, kept[isLast ? 1 : 0], 1) : y;
   };
 
   const hidden = transformer(config, embed(ids), {
