@@ -83,6 +83,17 @@ export function storedShapeOf({
   return [rows, Math.ceil(columns / block), (block * bits) / 8];
 }
 
+/** Null: no block fits. */
+function blockOf(config: ModelConfig, source: string, columns: number, bits: 8 | 4): number | null {
+  let block: number = BLOCK[bits];
+  while (block > SMALLEST_BLOCK && block / 2 >= columns) block /= 2;
+  if (!source.endsWith('.o_proj.weight')) return block;
+  // The stepping graph reorders heads, which are columns here: no block may span two.
+  const { headDim } = headsOf(config, layerOf(source));
+  while (block >= SMALLEST_BLOCK && headDim % block !== 0) block /= 2;
+  return block < SMALLEST_BLOCK ? null : block;
+}
+
 /** The matrices that are quantised, by name: what each is made from, its shape, and how. */
 export function quantizedFormats(
   config: ModelConfig,
@@ -96,15 +107,8 @@ export function quantizedFormats(
     if (CONDITION.test(source)) continue;
     const columns = shape[1];
     const bits = precision === 'int8' || isHead ? 8 : 4;
-    const byRow = bits === 8 && !EXPERT.test(source);
-    let block: number = byRow ? columns : BLOCK[bits];
-    while (!byRow && block > SMALLEST_BLOCK && block / 2 >= columns) block /= 2;
-    if (!byRow && source.endsWith('.o_proj.weight')) {
-      // The stepping graph reorders heads, which are columns here: no block may span two.
-      const { headDim } = headsOf(config, layerOf(source));
-      while (block >= SMALLEST_BLOCK && headDim % block !== 0) block /= 2;
-      if (block < SMALLEST_BLOCK) continue;
-    }
+    const block = bits === 8 && !EXPERT.test(source) ? columns : blockOf(config, source, columns, bits);
+    if (block === null) continue;
     formats.set(isHead ? HEAD : source, { source, shape: [shape[0], columns], bits, block });
   }
   return formats;
