@@ -29,7 +29,7 @@ const row = (run: BenchRun): (string | number | null)[] => [
 ];
 
 export function formatBench(result: BenchResult): string {
-  const { prompts, repeat, runs, ratios, ratioIntervals, cpuRatios, aup, isInterrupted } = result;
+  const { prompts, repeat, runs, ratios, ratioIntervals, cpuRatios, roofline, aup, isInterrupted } = result;
   const header = ['configuration', 'tokens/s [95 %]', 'per CPU s', 'exact %', 'similar %', 'parses %'];
   header.push('tokens/forward', 'ms p50', 'ms p95', 'first ms', 'MB', 'outside products %');
   const parts = [
@@ -51,6 +51,18 @@ export function formatBench(result: BenchResult): string {
         ['useful tokens/s over', ...references],
         compared.filter((row) => row.slice(1).some((cell) => cell !== null)),
       ),
+    );
+  }
+  if (roofline) {
+    const { reference, promptShare, most, over } = roofline;
+    const rows = Object.entries(over).map(([name, { rowsFree, forwardsEqual }]) => [
+      name,
+      rowsFree.toFixed(2),
+      forwardsEqual.toFixed(2),
+    ]);
+    parts.push(
+      `Computed from these transcripts: ${percent(promptShare)} % of the ${reference}'s time is the prompt, so nothing can be more than ${most.toFixed(2)} times as fast here.`,
+      formatTable([`over ${reference}, if`, 'rows were free', 'a prompt too was one forward'], rows),
     );
   }
   const areas = Object.entries(aup).map(([mode, area]) => [mode, area === null ? null : area.toFixed(2)]);

@@ -55,16 +55,22 @@ export async function measureNonMatmulShare(
   const dir = await mkdtemp(join(tmpdir(), 'tintype-profile-'));
   try {
     const { InferenceSession, ...rest } = await nodeRuntime();
-    const sessions: { endProfiling(): void }[] = [];
+    const sessions = new Set<{ endProfiling(): void }>();
+    let made = 0;
     let compilingMs = 0;
     const create = async (bytes: Uint8Array, options: object): Promise<unknown> => {
       const startMs = performance.now();
       const session = await InferenceSession.create(bytes, {
         ...options,
         enableProfiling: true,
-        profileFilePrefix: join(dir, `session${sessions.length}`),
+        profileFilePrefix: join(dir, `session${made++}`),
       });
-      sessions.push(session);
+      sessions.add(session);
+      const release = session.release.bind(session);
+      session.release = () => {
+        sessions.delete(session);
+        return release();
+      };
       compilingMs += performance.now() - startMs;
       return session;
     };

@@ -24,6 +24,7 @@ import {
 import type { InfillRow } from './documents.ts';
 import { scoreRow, type RowScore } from './fim.ts';
 import { mean, percentile } from './metrics.ts';
+import { rooflineOf, type Roofline } from './roofline.ts';
 
 /** What a configuration is a setting of; one series of the plot. */
 export type BenchMode = 'diffusion' | 'verify' | 'ar' | 'twin' | 'llama';
@@ -100,6 +101,8 @@ export interface BenchResult {
   ratioIntervals: Record<string, [low: number, high: number]>;
   /** The same of useful tokens a second of work of the cores. */
   cpuRatios: Record<string, number>;
+  /** What the transcripts would be worth where rows are free, computed from the twin's times; null without one. */
+  roofline: Roofline | null;
   /** Accuracy under parallelism by mode (`accuracyUnderParallelism`, exact match); null where nothing matched. */
   aup: Record<string, number | null>;
 }
@@ -169,6 +172,7 @@ export async function bench(
     isInterrupted: done < total,
     runs,
     ...ratiosOf(configurations, kept, draws),
+    roofline: roofline(runs, kept),
     aup: aupByMode(runs),
   };
 }
@@ -180,7 +184,7 @@ const median = (values: readonly number[]): number => percentile(values, 0.5);
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 /** Useful tokens and seconds of each prompt; its time is the median of the repeats. */
-const speedOf = (samples: Samples, clock: 'elapsedMs' | 'cpuMs' = 'elapsedMs'): Rate => ({
+const speedOf = (samples: Samples, clock: 'elapsedMs' | 'firstMs' | 'cpuMs' = 'elapsedMs'): Rate => ({
   amount: samples.map(([first]) => first.tokens),
   cost: samples.map((replies) => median(replies.map((reply) => reply[clock])) / 1000),
 });
@@ -253,6 +257,18 @@ function ratiosOf(
     }
   }
   return { ratios, ratioIntervals, cpuRatios };
+}
+
+/** Of what this program decodes, against the twin as it decodes it. */
+function roofline(runs: readonly BenchRun[], samples: readonly Samples[]): Roofline | null {
+  const work = runs.map(({ name, tokens, nfe }, i) => {
+    const total = (clock: 'elapsedMs' | 'firstMs'): number => 1000 * sum(speedOf(samples[i], clock).cost);
+    return { name, tokens, nfe, firstMs: total('firstMs'), elapsedMs: total('elapsedMs') };
+  });
+  const twin = runs.findIndex(({ mode }) => mode === 'twin');
+  if (twin < 0) return null;
+  const own = work.filter((_, i) => runs[i].mode !== 'llama' && i !== twin);
+  return rooflineOf(samples[twin].length, work[twin], own);
 }
 
 function aupByMode(runs: readonly BenchRun[]): Record<string, number | null> {
