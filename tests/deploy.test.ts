@@ -1,9 +1,11 @@
 /** deploy/: each proxy as it is configured, in front of servers; skipped with a reason where there is none. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, request, type IncomingMessage, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { register as registerServe } from '../src/cli/serve.ts';
 import { PROXIES, startProxy, type RunningProxy } from './proxies.ts';
 
 /** Answers with its own name, counts what it is asked, and streams in two pieces. */
@@ -131,5 +133,25 @@ describe.each(PROXIES)('$name', (proxy) => {
         expect(await response.text()).toBe(replicas[0].address);
       }
     });
+  });
+});
+
+describe('the image', () => {
+  const read = (file: string): string => readFileSync(join(import.meta.dirname, '..', file), 'utf8');
+
+  it('holds the packages of Redis that are tested', () => {
+    const { devDependencies } = JSON.parse(read('package.json'));
+    for (const name of ['bullmq', 'ioredis'])
+      expect(read('deploy/Dockerfile')).toContain(` ${name}@${devDependencies[name]} `);
+  });
+
+  it('is asked at the port at which it listens', () => {
+    const program = new Command();
+    registerServe(program);
+    const port = program.commands[0].options.find(({ long }) => long === '--port')!.defaultValue;
+    expect(read('deploy/Dockerfile')).toContain(`EXPOSE ${port}\n`);
+    expect(read('deploy/compose.yaml')).toContain(`'http://127.0.0.1:${port}/health'`);
+    expect(read('deploy/nginx.conf')).toContain(`http://tintype:${port};`);
+    expect(read('deploy/envoy.yaml')).toContain(`{ address: tintype, port_value: ${port} }`);
   });
 });

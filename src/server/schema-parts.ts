@@ -102,7 +102,7 @@ export const generation = shape({
     .describe('Same seed, same request, same text. Drawn when absent.'),
   random_seed: z.int('expected a whole number').nullish().describe('The same, as Mistral calls it.'),
   logit_bias: z
-    .record(z.string().regex(/^\d{1,9}$/, 'expected ids of tokens'), range(-100, 100))
+    .record(z.string().regex(/^[0-9]{1,9}$/, 'expected ids of tokens'), range(-100, 100))
     .refine((given) => Object.keys(given).length <= MOST_BIASES, `expected at most ${MOST_BIASES} tokens`)
     .nullish()
     .transform((given) => given ?? {})

@@ -11,7 +11,7 @@ import { writeTinyModel } from './tiny-model.ts';
 
 describe.each(PROXIES)('replicas behind $name', (behind) => {
   const lack = missingRedis() ?? behind.missing;
-  describe.skipIf(lack !== null)(lack === null ? 'of deploy/' : `(skipped: ${lack})`, () => {
+  describe.skipIf(lack !== null)(`of deploy/${lack === null ? '' : ` (skipped: ${lack})`}`, () => {
     const dir = mkdtempSync(join(tmpdir(), 'tintype-replicas-'));
     const env: Record<string, string> = {};
     let redis: RedisProcess;
