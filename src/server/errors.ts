@@ -7,7 +7,22 @@ export interface WireError {
 }
 
 /** 499 is what proxies log for a client that left before its answer; nobody receives it. */
-export type ErrorStatus = 400 | 401 | 403 | 404 | 409 | 413 | 429 | 499 | 500 | 502 | 503 | 504;
+export type ErrorStatus =
+  | 400
+  | 401
+  | 402
+  | 403
+  | 404
+  | 408
+  | 409
+  | 413
+  | 429
+  | 431
+  | 499
+  | 500
+  | 502
+  | 503
+  | 504;
 
 /** A refusal that carries its own answer. */
 export class HttpError extends Error {
@@ -33,11 +48,14 @@ export class HttpError extends Error {
 const TYPES: Record<ErrorStatus, string> = {
   400: 'invalid_request_error',
   401: 'authentication_error',
+  402: 'account_error',
   403: 'permission_error',
   404: 'invalid_request_error',
+  408: 'invalid_request_error',
   409: 'invalid_request_error',
   413: 'invalid_request_error',
   429: 'rate_limit_error',
+  431: 'invalid_request_error',
   499: 'client_closed_request',
   500: 'server_error',
   502: 'upstream_error',
@@ -57,6 +75,8 @@ export function fromZod(error: z.ZodError): HttpError {
 
 /** Of alternatives that all fail, the one that came furthest says most. */
 function deepest(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  // A key of a record, by what is wrong with it.
+  if (issue.code === 'invalid_key') return { ...issue, message: issue.issues[0].message };
   if (issue.code !== 'invalid_union') return issue;
   const inner = issue.errors
     .flat()

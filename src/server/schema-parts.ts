@@ -85,6 +85,13 @@ export const responseFormat = z
   .nullish()
   .describe('The text is JSON, valid by the schema: decoding allows nothing else.');
 
+/** Before each is looked at, which takes seconds for half a million. */
+function fewBiases(given: unknown, context: z.RefinementCtx): unknown {
+  if (typeof given !== 'object' || given === null || Object.keys(given).length <= MOST_BIASES) return given;
+  context.addIssue(`expected at most ${MOST_BIASES} tokens`);
+  return z.NEVER;
+}
+
 const shape = <T extends z.ZodRawShape>(parts: T): T => parts;
 
 /** What every OpenAI-shaped route takes. */
@@ -92,19 +99,24 @@ export const generation = shape({
   model: text.nullish().describe('Id as GET /v1/models lists it; the first one when absent.'),
   temperature: withDefault(range(0, 2), 0).describe('0, the default, is greedy.'),
   top_p: withDefault(range(0, 1).gt(0, 'expected more than 0'), 1),
-  top_k: z.int('expected a whole number').min(-1).nullish().describe('0 or -1: all tokens.'),
+  top_k: count(-1).nullish().describe('0 or -1: all tokens.'),
   presence_penalty: range(-2, 2).nullish().describe('Accepted and ignored.'),
   frequency_penalty: range(-2, 2).nullish().describe('Accepted and ignored.'),
-  repetition_penalty: z.number({ error: 'expected a number' }).nullish().describe('Accepted and ignored.'),
+  repetition_penalty: z
+    .number({ error: 'expected a number' })
+    .gt(0, 'expected more than 0')
+    .nullish()
+    .describe('Accepted and ignored.'),
   seed: z
     .int('expected a whole number')
     .nullish()
     .describe('Same seed, same request, same text. Drawn when absent.'),
   random_seed: z.int('expected a whole number').nullish().describe('The same, as Mistral calls it.'),
   logit_bias: z
-    .record(z.string().regex(/^[0-9]{1,9}$/, 'expected ids of tokens'), range(-100, 100))
-    .refine((given) => Object.keys(given).length <= MOST_BIASES, `expected at most ${MOST_BIASES} tokens`)
-    .nullish()
+    .preprocess(
+      fewBiases,
+      z.record(z.string().regex(/^[0-9]{1,9}$/, 'expected ids of tokens'), range(-100, 100)).nullish(),
+    )
     .transform((given) => given ?? {})
     .describe('Added to the logits of tokens, by id.'),
   n: withDefault(count(1).max(MOST_CHOICES, `expected at most ${MOST_CHOICES}`), 1).describe(
