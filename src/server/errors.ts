@@ -24,6 +24,9 @@ export type ErrorStatus =
   | 503
   | 504;
 
+/** Characters of a message. Names of fields and patterns come from clients and may be megabytes. */
+const MOST_WORDS = 1000;
+
 /** A refusal that carries its own answer. */
 export class HttpError extends Error {
   readonly status: ErrorStatus;
@@ -37,11 +40,11 @@ export class HttpError extends Error {
     { param = null, code = null }: Partial<WireError['error']> = {},
     retryAfter: number | null = null,
   ) {
-    super(message);
+    super(message.length > MOST_WORDS ? `${message.slice(0, MOST_WORDS)} …` : message);
     this.name = 'HttpError';
     this.status = status;
     this.retryAfter = retryAfter;
-    this.body = { error: { message, type: TYPES[status], param, code } };
+    this.body = { error: { message: this.message, type: TYPES[status], param, code } };
   }
 }
 

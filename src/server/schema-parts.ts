@@ -10,6 +10,7 @@ import { completionOptionsSchema, decodeOptionsSchema } from '../decode/options.
 export const MOST_CHOICES = 16;
 const MOST_STOPS = 16;
 const MOST_BIASES = 1024;
+const MOST_OPTIONS = 100;
 export const DEFAULT_MAX_TOKENS = 64;
 
 export const text = z.string({ error: 'expected a string' });
@@ -42,6 +43,15 @@ const limit = z
   .int('expected a whole number')
   .refine((given) => given === -1 || given >= 1, 'expected at least 1, or -1 for no limit');
 
+/** Refuses an object with more keys before each is looked at, which takes seconds for half a million. */
+const fewKeys =
+  (most: number, what: string) =>
+  (given: unknown, context: z.RefinementCtx): unknown => {
+    if (typeof given !== 'object' || given === null || Object.keys(given).length <= most) return given;
+    context.addIssue(`expected at most ${most} ${what}`);
+    return z.NEVER;
+  };
+
 /** The decoder's own options, as the command line and the API know them; what was not said stays unsaid. */
 const ownOptions = decodeOptionsSchema.extend({
   contextTokens: completionOptionsSchema.shape.contextTokens,
@@ -49,14 +59,17 @@ const ownOptions = decodeOptionsSchema.extend({
   regex: z.string().optional(),
 });
 
-export const tintype = z
+const checkedOptions = z
   .record(z.string(), z.unknown())
   .superRefine((given, context) => {
     for (const issue of ownOptions.safeParse(given).error?.issues ?? [])
       context.addIssue({ code: 'custom', message: issue.message, path: issue.path });
   })
   .transform((given) => given as CompleteOptions)
-  .nullish()
+  .nullish();
+
+export const tintype = z
+  .preprocess(fewKeys(MOST_OPTIONS, 'options'), checkedOptions)
   .transform((given) => given ?? {})
   .describe('Options of the decoder: mode, policy, threshold, cache, blockLength, schema, regex and others.');
 
@@ -85,13 +98,6 @@ export const responseFormat = z
   .nullish()
   .describe('The text is JSON, valid by the schema: decoding allows nothing else.');
 
-/** Before each is looked at, which takes seconds for half a million. */
-function fewBiases(given: unknown, context: z.RefinementCtx): unknown {
-  if (typeof given !== 'object' || given === null || Object.keys(given).length <= MOST_BIASES) return given;
-  context.addIssue(`expected at most ${MOST_BIASES} tokens`);
-  return z.NEVER;
-}
-
 const shape = <T extends z.ZodRawShape>(parts: T): T => parts;
 
 /** What every OpenAI-shaped route takes. */
@@ -114,7 +120,7 @@ export const generation = shape({
   random_seed: z.int('expected a whole number').nullish().describe('The same, as Mistral calls it.'),
   logit_bias: z
     .preprocess(
-      fewBiases,
+      fewKeys(MOST_BIASES, 'tokens'),
       z.record(z.string().regex(/^[0-9]{1,9}$/, 'expected ids of tokens'), range(-100, 100)).nullish(),
     )
     .transform((given) => given ?? {})
