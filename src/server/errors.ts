@@ -90,9 +90,13 @@ function deepest(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   return { ...best, path: [...issue.path, ...best.path] };
 }
 
+const LEFT = new HttpError(499, 'the client closed the connection', { code: 'client_closed_request' });
+
 /** The answer to any error. Only known errors show their words; the rest is for the log. */
 export function toHttpError(error: unknown, clientLeft: boolean): HttpError {
   if (error instanceof HttpError) return error;
+  // In the middle of its body.
+  if (clientLeft && error instanceof Error && 'code' in error && error.code === 'ECONNRESET') return LEFT;
   if (error instanceof TintypeError) {
     const message = error.message;
     switch (error.code) {
@@ -107,7 +111,7 @@ export function toHttpError(error: unknown, clientLeft: boolean): HttpError {
         return new HttpError(400, message, { code: error.code });
       case 'aborted':
         return clientLeft
-          ? new HttpError(499, 'the client closed the connection', { code: 'client_closed_request' })
+          ? LEFT
           : new HttpError(503, 'the server is shutting down', { code: 'shutting_down' }, 5);
       default:
     }

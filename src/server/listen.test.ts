@@ -78,6 +78,32 @@ describe('listen', () => {
     await server.close(0, () => {});
   });
 
+  it('is no error of the server when a client leaves in the middle of its body', async () => {
+    const lines: string[] = [];
+    let begun = withResolvers();
+    const app = createApp({
+      engine: createFakeEngine(),
+      logger: pino({}, { write: (line) => void lines.push(line) }),
+      guards: [
+        async (_, next) => {
+          begun.resolve();
+          await next();
+        },
+      ],
+    });
+    const server = await listen(app.fetch, { host, port: 0 });
+    for (const length of ['content-length: 50', 'transfer-encoding: chunked']) {
+      const socket = connect(Number(new URL(server.url).port), host);
+      socket.write(`POST /v1/completions HTTP/1.1\r\nhost: a\r\n${length}\r\n\r\n5\r\n{"pro`);
+      await begun.promise;
+      begun = withResolvers();
+      socket.destroy();
+      await expect.poll(() => lines.length).toBe(1);
+      expect(JSON.parse(lines.pop()!)).toMatchObject({ level: 30, status: 499 });
+    }
+    await server.close(1000, never);
+  });
+
   it('tells the decoder when the client hangs up', async () => {
     const aborted = withResolvers();
     const engine = createFakeEngine(
