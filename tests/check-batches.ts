@@ -344,7 +344,7 @@ export function checkBatches(name: string, open: () => Promise<OpenBatches>): vo
       expect(done.request_counts.completed).toBeGreaterThan(0);
       const refused = await content(done.error_file_id, 'poor');
       expect(refused.at(-1).response).toMatchObject({
-        status_code: 429,
+        status_code: 402,
         body: { error: { code: 'insufficient_quota' } },
       });
       const { error } = await run([line('g')], 'poor');

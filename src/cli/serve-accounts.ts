@@ -85,7 +85,8 @@ export async function openAccounts(options: AccountFlags, logger: Logger): Promi
         routes: [...routes, ...batchRoutes(batches, Date.now, options.keepFiles)],
         bodyBytes: { '/v1/files': MOST_FILE_BYTES },
         // An open server asks for nothing.
-        ...(keys ? { pricing: pricingOf(prices) } : {}),
+        // An open server asks for nothing, unless it is told what.
+        ...(keys || options.prices !== undefined ? { pricing: pricingOf(prices) } : {}),
       },
       keys,
       start(app) {

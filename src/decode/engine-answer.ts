@@ -225,9 +225,7 @@ function promptOf(model: EngineModel, request: SentRequest): { prompt: FimPrompt
 }
 
 const charactersOf = ({ chat, prompt, suffix }: SentRequest): number =>
-  chat
-    ? chat.messages.reduce((sum, { content }) => sum + content.length, 0)
-    : (prompt?.length ?? 0) + (suffix?.length ?? 0);
+  chat ? JSON.stringify(chat).length : (prompt?.length ?? 0) + (suffix?.length ?? 0);
 
 export const NOTHING_DROPPED: FimPrompt['dropped'] = {
   prefixTokens: 0,

@@ -218,6 +218,8 @@ describe('refusals', () => {
     ['logit_bias', { prompt: 'a', logit_bias: { 1: 200 } }],
     ['response_format', { prompt: 'a', response_format: { type: 'xml' } }],
     ['logit_bias', { prompt: 'a', logit_bias: { word: 1 } }],
+    ['repetition_penalty', { prompt: 'a', repetition_penalty: 0 }],
+    ['top_k', { prompt: 'a', top_k: -2 }],
   ])('name %s in %j', async (param, body) => {
     const response = await rig().post(FIM, body);
     expect(response.status).toBe(400);
@@ -249,6 +251,17 @@ describe('refusals', () => {
     const response = await rig().post(FIM, deep);
     expect(response.status).toBe(400);
     expect((await response.text()).length).toBeLessThan(400);
+  });
+
+  it.each([
+    ['an unknown option', { tintype: { ['k'.repeat(1e6)]: 1 } }],
+    ['many options', { tintype: Object.fromEntries(Array.from({ length: 1e5 }, (_, i) => [i, 1])) }],
+    ['a bias', { logit_bias: { ['k'.repeat(1e6)]: 1 } }],
+    ['a model', { model: 'm'.repeat(1e6) }],
+  ])('quote little of %s that is long', async (_, wrong) => {
+    const response = await rig().post(FIM, { prompt: 'a', ...wrong });
+    expect(response.status).toBeGreaterThanOrEqual(400);
+    expect((await response.text()).length).toBeLessThan(1200);
   });
 
   it('more tokens in all answers together than one request may have are 400', async () => {

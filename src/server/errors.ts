@@ -7,7 +7,25 @@ export interface WireError {
 }
 
 /** 499 is what proxies log for a client that left before its answer; nobody receives it. */
-export type ErrorStatus = 400 | 401 | 403 | 404 | 409 | 413 | 429 | 499 | 500 | 502 | 503 | 504;
+export type ErrorStatus =
+  | 400
+  | 401
+  | 402
+  | 403
+  | 404
+  | 408
+  | 409
+  | 413
+  | 429
+  | 431
+  | 499
+  | 500
+  | 502
+  | 503
+  | 504;
+
+/** Characters of a message. Names of fields and patterns come from clients and may be megabytes. */
+const MOST_WORDS = 1000;
 
 /** A refusal that carries its own answer. */
 export class HttpError extends Error {
@@ -22,22 +40,25 @@ export class HttpError extends Error {
     { param = null, code = null }: Partial<WireError['error']> = {},
     retryAfter: number | null = null,
   ) {
-    super(message);
+    super(message.length > MOST_WORDS ? `${message.slice(0, MOST_WORDS)} …` : message);
     this.name = 'HttpError';
     this.status = status;
     this.retryAfter = retryAfter;
-    this.body = { error: { message, type: TYPES[status], param, code } };
+    this.body = { error: { message: this.message, type: TYPES[status], param, code } };
   }
 }
 
 const TYPES: Record<ErrorStatus, string> = {
   400: 'invalid_request_error',
   401: 'authentication_error',
+  402: 'account_error',
   403: 'permission_error',
   404: 'invalid_request_error',
+  408: 'invalid_request_error',
   409: 'invalid_request_error',
   413: 'invalid_request_error',
   429: 'rate_limit_error',
+  431: 'invalid_request_error',
   499: 'client_closed_request',
   500: 'server_error',
   502: 'upstream_error',
@@ -57,6 +78,8 @@ export function fromZod(error: z.ZodError): HttpError {
 
 /** Of alternatives that all fail, the one that came furthest says most. */
 function deepest(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  // A key of a record, by what is wrong with it.
+  if (issue.code === 'invalid_key') return { ...issue, message: issue.issues[0].message };
   if (issue.code !== 'invalid_union') return issue;
   const inner = issue.errors
     .flat()
@@ -67,9 +90,13 @@ function deepest(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   return { ...best, path: [...issue.path, ...best.path] };
 }
 
+const LEFT = new HttpError(499, 'the client closed the connection', { code: 'client_closed_request' });
+
 /** The answer to any error. Only known errors show their words; the rest is for the log. */
 export function toHttpError(error: unknown, clientLeft: boolean): HttpError {
   if (error instanceof HttpError) return error;
+  // In the middle of its body.
+  if (clientLeft && error instanceof Error && 'code' in error && error.code === 'ECONNRESET') return LEFT;
   if (error instanceof TintypeError) {
     const message = error.message;
     switch (error.code) {
@@ -84,7 +111,7 @@ export function toHttpError(error: unknown, clientLeft: boolean): HttpError {
         return new HttpError(400, message, { code: error.code });
       case 'aborted':
         return clientLeft
-          ? new HttpError(499, 'the client closed the connection', { code: 'client_closed_request' })
+          ? LEFT
           : new HttpError(503, 'the server is shutting down', { code: 'shutting_down' }, 5);
       default:
     }

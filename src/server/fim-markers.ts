@@ -19,6 +19,12 @@ const STYLES: readonly { name: string; prefix: string; suffix: string; middle: s
     suffix: '<fim_suffix>',
     middle: '<fim_middle>',
   },
+  {
+    name: 'GLM',
+    prefix: '<|code_prefix|>',
+    suffix: '<|code_suffix|>',
+    middle: '<|code_middle|>',
+  },
   { name: 'DeepSeek', prefix: '<｜fim▁begin｜>', suffix: '<｜fim▁hole｜>', middle: '<｜fim▁end｜>' },
   { name: 'Code Llama', prefix: '<PRE> ', suffix: ' <SUF>', middle: ' <MID>' },
   { name: 'Code Llama', prefix: '<PRE>', suffix: '<SUF>', middle: '<MID>' },

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { createFakeEngine } from '../../tests/fake-engine.ts';
@@ -46,6 +47,63 @@ describe('listen', () => {
     await closed;
   });
 
+  it.each([
+    ['headers_too_large', 431, `GET /health HTTP/1.1\r\nhost: a\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`],
+    ['headers_too_large', 431, `GET /health HTTP/1.1\r\nhost: a\r\n${'x-flood: 1\r\n'.repeat(4000)}\r\n`],
+    ['headers_too_large', 431, `GET /${'x'.repeat(20_000)} HTTP/1.1\r\nhost: a\r\n\r\n`],
+    ['request_timeout', 408, 'GET /health HTTP/1.1\r\nhost: a\r\nx-slow: l'],
+    ['invalid_http', 400, 'hello\r\n\r\n'],
+    ['invalid_http', 400, 'POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-length: -5\r\n\r\n'],
+    ['invalid_http', 400, 'POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n'],
+  ])('refuses what is no request: %s, %i', async (code, status, bytes) => {
+    const { fetch: answer } = createApp({ engine: createFakeEngine(), logger });
+    const server = await listen(answer, { host, port: 0, headMs: 200 });
+    const text = await said(Number(new URL(server.url).port), bytes);
+    expect(text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(JSON.parse(text.slice(text.indexOf('\r\n\r\n'))).error).toMatchObject({
+      type: 'invalid_request_error',
+      code,
+    });
+    expect((await fetch(`${server.url}/health`)).status).toBe(200);
+    await server.close(1000, never);
+  });
+
+  it('writes no refusal into an answer that has begun', async () => {
+    const engine = createFakeEngine(() => new Promise(() => {}));
+    const app = createApp({ engine, logger, keepAliveMs: 20 });
+    const server = await listen(app.fetch, { host, port: 0 });
+    const asked = `POST /v1/completions HTTP/1.1\r\nhost: a\r\ncontent-length: 28\r\n\r\n{"prompt":"a","stream":true}`;
+    const text = await said(Number(new URL(server.url).port), asked, ': keep-alive', 'hello\r\n\r\n');
+    expect(text.match(/HTTP\/1\.1/g)).toHaveLength(1);
+    await server.close(0, () => {});
+  });
+
+  it('is no error of the server when a client leaves in the middle of its body', async () => {
+    const lines: string[] = [];
+    let begun = withResolvers();
+    const app = createApp({
+      engine: createFakeEngine(),
+      logger: pino({}, { write: (line) => void lines.push(line) }),
+      guards: [
+        async (_, next) => {
+          begun.resolve();
+          await next();
+        },
+      ],
+    });
+    const server = await listen(app.fetch, { host, port: 0 });
+    for (const length of ['content-length: 50', 'transfer-encoding: chunked']) {
+      const socket = connect(Number(new URL(server.url).port), host);
+      socket.write(`POST /v1/completions HTTP/1.1\r\nhost: a\r\n${length}\r\n\r\n5\r\n{"pro`);
+      await begun.promise;
+      begun = withResolvers();
+      socket.destroy();
+      await expect.poll(() => lines.length).toBe(1);
+      expect(JSON.parse(lines.pop()!)).toMatchObject({ level: 30, status: 499 });
+    }
+    await server.close(1000, never);
+  });
+
   it('tells the decoder when the client hangs up', async () => {
     const aborted = withResolvers();
     const engine = createFakeEngine(
@@ -67,6 +125,21 @@ describe('listen', () => {
     await server.close(1000, never);
   });
 });
+
+/** All that comes back for these bytes; once a word of it has come, more bytes are sent. */
+function said(port: number, bytes: string, word?: string, more = ''): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const socket = connect(port, host, () => socket.write(bytes));
+    socket.on('data', (chunk) => {
+      const had = word !== undefined && text.includes(word);
+      text += String(chunk);
+      if (word !== undefined && !had && text.includes(word)) socket.write(more);
+    });
+    socket.on('error', reject);
+    socket.on('close', () => resolve(text));
+  });
+}
 
 /** A promise and the function that settles it (`Promise.withResolvers` is Node 22's). */
 function withResolvers(): { promise: Promise<void>; resolve: () => void } {

@@ -1,9 +1,11 @@
 /** The socket under the app: opening it with clear errors, and closing it without dropping anybody. */
-import type { Server } from 'node:http';
+import { STATUS_CODES, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { serve } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { TintypeError } from '../errors.ts';
 import type { Env } from './deps.ts';
+import { HttpError } from './errors.ts';
 
 export interface Listening {
   /** `http://127.0.0.1:8484`, with the real port when 0 was asked for. */
@@ -19,13 +21,29 @@ const KEEP_ALIVE_MS = 75_000;
 /** For requests that are cut off to say so. */
 const LAST_WORDS_MS = 1000;
 
+/** For the head of a request, of a client that says it byte by byte to hold the connection. */
+const HEAD_MS = 10_000;
+/** For the whole of it: 64 MiB over a slow line. */
+const REQUEST_MS = 300_000;
+
+export interface ListenOptions {
+  host: string;
+  port: number;
+  headMs?: number;
+}
+
 /** Opens the address, or rejects with what to do when it cannot. */
 export function listen(
   fetch: Hono<Env>['fetch'],
-  { host, port }: { host: string; port: number },
+  { host, port, headMs = HEAD_MS }: ListenOptions,
 ): Promise<Listening> {
   return new Promise((resolve, reject) => {
-    const server = serve({ fetch, hostname: host, port }, (info) => {
+    const serverOptions = {
+      headersTimeout: headMs,
+      requestTimeout: REQUEST_MS,
+      connectionsCheckingInterval: Math.min(headMs, 1000),
+    };
+    const server = serve({ fetch, hostname: host, port, serverOptions }, (info) => {
       // An idle connection that is closed just as its client asks again costs that client an error; proxies keep theirs for
       // a minute.
       (server as Server).keepAliveTimeout = KEEP_ALIVE_MS;
@@ -35,6 +53,7 @@ export function listen(
         close: (graceMs, onOverdue) => close(server as Server, graceMs, onOverdue),
       });
     });
+    server.on('clientError', refuse);
     server.once('error', (error: NodeJS.ErrnoException) => reject(explain(error, host, port)));
   });
 }
@@ -56,6 +75,29 @@ function close(server: Server, graceMs: number, onOverdue: () => void): Promise<
       resolve();
     });
   });
+}
+
+const LATE = new HttpError(408, 'the request did not come in time', { code: 'request_timeout' });
+const LARGE = new HttpError(431, 'the head of the request is larger than 16 KiB', {
+  code: 'headers_too_large',
+});
+const BROKEN = new HttpError(400, 'this is not a request of HTTP/1.1', { code: 'invalid_http' });
+
+/** What no route ever sees is answered as routes answer. */
+function refuse({ code }: NodeJS.ErrnoException, socket: Duplex): void {
+  const { _httpMessage: answer } = socket as Duplex & { _httpMessage?: ServerResponse };
+  // Into an answer that has begun nothing can be written.
+  if (!socket.writable || answer?.headersSent) return void socket.destroy();
+  const late = code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  const { status, body } = late ? LATE : code === 'HPE_HEADER_OVERFLOW' ? LARGE : BROKEN;
+  const text = JSON.stringify(body);
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'connection: close',
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(text)}`,
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy());
 }
 
 function explain(error: NodeJS.ErrnoException, host: string, port: number): TintypeError {

@@ -72,7 +72,14 @@ export function readApplyPrompt(message: string): ApplyTask {
 }
 
 const EXISTING =
-  /^\s*(?:\/\/|#|--|;|<!--|\/\*|\{\/\*)?\s*\.\.\.\s*existing code\s*\.\.\.\s*(?:-->|\*\/|\*\/\})?\s*$/i;
+  /^(?:\/\/|#|--|;|<!--|\/\*|\{\/\*)?\s*\.\.\.\s*existing code\s*\.\.\.\s*(?:-->|\*\/|\*\/\})?$/i;
+/** The pattern would look through megabytes of spaces again from each of them. */
+const MOST_MARK = 120;
+
+function isMark(line: string): boolean {
+  const mark = line.trim();
+  return mark.length <= MOST_MARK && EXISTING.test(mark);
+}
 
 /**
  * The update put into the original: each run of lines between `... existing code ...` replaces the lines from where its
@@ -82,17 +89,17 @@ const EXISTING =
 export function mergeUpdate({ original, update }: ApplyTask): string | null {
   const old = original.split('\n');
   const isText = (line: string): boolean => line.trim() !== '';
-  const out: string[] = [];
+  const out: string[][] = [];
   let at = 0;
   for (const { lines, afterMark, beforeMark } of splitRuns(update.split('\n'))) {
     const start = afterMark ? old.indexOf(lines.find(isText)!, at) : at;
     const end = beforeMark ? old.indexOf(lines.findLast(isText)!, start) + 1 : old.length;
     if (start < 0 || end === 0) return null;
-    out.push(...old.slice(at, start), ...lines);
+    out.push(old.slice(at, start), lines);
     at = end;
-    if (!beforeMark) return out.join('\n');
+    if (!beforeMark) return out.flat().join('\n');
   }
-  return [...out, ...old.slice(at)].join('\n');
+  return [...out, old.slice(at)].flat().join('\n');
 }
 
 interface Run {
@@ -108,7 +115,7 @@ function splitRuns(lines: readonly string[]): Run[] {
     if (run.lines.some((line) => line.trim() !== '')) runs.push(run);
   };
   for (const line of lines) {
-    if (!EXISTING.test(line)) {
+    if (!isMark(line)) {
       run.lines.push(line);
       continue;
     }
@@ -122,7 +129,8 @@ function splitRuns(lines: readonly string[]): Run[] {
 
 /** A text in a fence that is longer than any inside it. */
 export function fenced(text: string): string {
-  const longest = Math.max(2, ...[...text.matchAll(/`{3,}/g)].map(([ticks]) => ticks.length));
+  let longest = 2;
+  for (const [ticks] of text.matchAll(/`{3,}/g)) longest = Math.max(longest, ticks.length);
   const fence = '`'.repeat(longest + 1);
   return `${fence}\n${text.endsWith('\n') ? text : `${text}\n`}${fence}`;
 }

@@ -33,10 +33,11 @@ export function fieldsOf(schema: z.ZodType): Field[] {
     .sort((a, b) => Number(b.required) - Number(a.required));
 }
 
+/** In words; empty for null, which every optional field takes. */
 function typeOf(schema: JsonSchema): string {
   const alternatives = (schema['anyOf'] ?? schema['oneOf']) as JsonSchema[] | undefined;
   if (alternatives) {
-    const types = alternatives.map(typeOf).filter((type) => type !== 'null');
+    const types = alternatives.map(typeOf).filter((type) => type !== '');
     return [...new Set(types)].join(' or ') || 'any';
   }
   if (schema['const'] !== undefined) return JSON.stringify(schema['const']);

@@ -10,6 +10,7 @@ import { completionOptionsSchema, decodeOptionsSchema } from '../decode/options.
 export const MOST_CHOICES = 16;
 const MOST_STOPS = 16;
 const MOST_BIASES = 1024;
+const MOST_OPTIONS = 100;
 export const DEFAULT_MAX_TOKENS = 64;
 
 export const text = z.string({ error: 'expected a string' });
@@ -42,6 +43,15 @@ const limit = z
   .int('expected a whole number')
   .refine((given) => given === -1 || given >= 1, 'expected at least 1, or -1 for no limit');
 
+/** Refuses an object with more keys before each is looked at, which takes seconds for half a million. */
+const fewKeys =
+  (most: number, what: string) =>
+  (given: unknown, context: z.RefinementCtx): unknown => {
+    if (typeof given !== 'object' || given === null || Object.keys(given).length <= most) return given;
+    context.addIssue(`expected at most ${most} ${what}`);
+    return z.NEVER;
+  };
+
 /** The decoder's own options, as the command line and the API know them; what was not said stays unsaid. */
 const ownOptions = decodeOptionsSchema.extend({
   contextTokens: completionOptionsSchema.shape.contextTokens,
@@ -49,14 +59,17 @@ const ownOptions = decodeOptionsSchema.extend({
   regex: z.string().optional(),
 });
 
-export const tintype = z
+const checkedOptions = z
   .record(z.string(), z.unknown())
   .superRefine((given, context) => {
     for (const issue of ownOptions.safeParse(given).error?.issues ?? [])
       context.addIssue({ code: 'custom', message: issue.message, path: issue.path });
   })
   .transform((given) => given as CompleteOptions)
-  .nullish()
+  .nullish();
+
+export const tintype = z
+  .preprocess(fewKeys(MOST_OPTIONS, 'options'), checkedOptions)
   .transform((given) => given ?? {})
   .describe('Options of the decoder: mode, policy, threshold, cache, blockLength, schema, regex and others.');
 
@@ -92,19 +105,24 @@ export const generation = shape({
   model: text.nullish().describe('Id as GET /v1/models lists it; the first one when absent.'),
   temperature: withDefault(range(0, 2), 0).describe('0, the default, is greedy.'),
   top_p: withDefault(range(0, 1).gt(0, 'expected more than 0'), 1),
-  top_k: z.int('expected a whole number').min(-1).nullish().describe('0 or -1: all tokens.'),
+  top_k: count(-1).nullish().describe('0 or -1: all tokens.'),
   presence_penalty: range(-2, 2).nullish().describe('Accepted and ignored.'),
   frequency_penalty: range(-2, 2).nullish().describe('Accepted and ignored.'),
-  repetition_penalty: z.number({ error: 'expected a number' }).nullish().describe('Accepted and ignored.'),
+  repetition_penalty: z
+    .number({ error: 'expected a number' })
+    .gt(0, 'expected more than 0')
+    .nullish()
+    .describe('Accepted and ignored.'),
   seed: z
     .int('expected a whole number')
     .nullish()
     .describe('Same seed, same request, same text. Drawn when absent.'),
   random_seed: z.int('expected a whole number').nullish().describe('The same, as Mistral calls it.'),
   logit_bias: z
-    .record(z.string().regex(/^\d{1,9}$/, 'expected ids of tokens'), range(-100, 100))
-    .refine((given) => Object.keys(given).length <= MOST_BIASES, `expected at most ${MOST_BIASES} tokens`)
-    .nullish()
+    .preprocess(
+      fewKeys(MOST_BIASES, 'tokens'),
+      z.record(z.string().regex(/^[0-9]{1,9}$/, 'expected ids of tokens'), range(-100, 100)).nullish(),
+    )
     .transform((given) => given ?? {})
     .describe('Added to the logits of tokens, by id.'),
   n: withDefault(count(1).max(MOST_CHOICES, `expected at most ${MOST_CHOICES}`), 1).describe(

@@ -5,6 +5,7 @@ import { tools } from './schemas.ts';
 
 const number = z.number({ error: 'expected a number' });
 const whole = z.int('expected a whole number');
+const share = number.min(0, 'expected at least 0').max(1, 'expected at most 1');
 /** 0 warms the cache, -1 is what the context leaves; other negative numbers are errors. */
 const predict = whole.min(-1, 'expected at least 0, or -1 for no limit').nullish();
 
@@ -14,9 +15,9 @@ const llama = {
     'Most tokens to write, 256 when absent; 0 only warms the cache, -1 is what the context leaves.',
   ),
   max_tokens: predict.describe('The same.'),
-  temperature: number.min(0).nullish().describe('0, the default, is greedy.'),
+  temperature: number.min(0, 'expected at least 0').nullish().describe('0, the default, is greedy.'),
   top_k: whole.nullish(),
-  top_p: number.min(0).max(1).nullish(),
+  top_p: share.nullish(),
   seed: whole.nullish().describe('Negative: drawn.'),
   stop: manyStops,
   stream: withDefault(flag, false),
@@ -64,10 +65,10 @@ export type LlamaBody = z.infer<typeof llamaCompletionBody>;
 
 const ollamaOptions = z
   .object({
-    num_predict: whole.min(-2).nullish().describe('-1, -2: what the context leaves.'),
-    temperature: number.min(0).nullish(),
+    num_predict: whole.min(-2, 'expected at least -2').nullish().describe('-1, -2: what the context leaves.'),
+    temperature: number.min(0, 'expected at least 0').nullish(),
     top_k: whole.nullish(),
-    top_p: number.min(0).max(1).nullish(),
+    top_p: share.nullish(),
     seed: whole.nullish(),
     stop: manyStops,
   })

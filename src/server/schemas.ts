@@ -109,7 +109,7 @@ export type Message = z.infer<typeof message>;
 export const tool = z.object({
   type: z.literal('function', { error: 'expected "function"' }),
   function: z.object({
-    name: text.regex(/^[\w.-]{1,64}$/, 'expected 1 to 64 letters, digits, _, - or .'),
+    name: text.regex(/^[A-Za-z0-9_.-]{1,64}$/, 'expected 1 to 64 letters, digits, _, - or .'),
     description: text.nullish(),
     parameters: z.record(z.string(), z.unknown()).nullish(),
     strict: flag.nullish(),

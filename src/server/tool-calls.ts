@@ -27,7 +27,8 @@ export function callSchema({
   const wanted =
     typeof choice === 'object' ? known.filter((tool) => tool.function.name === choice.function.name) : known;
   if (wanted.length === 0) {
-    throw new HttpError(400, 'tool_choice: expected the name of one of the tools', {
+    const message = known.length === 0 ? 'no tools are given' : 'expected the name of one of the tools';
+    throw new HttpError(400, `tool_choice: ${message}`, {
       param: 'tool_choice',
       code: 'invalid_value',
     });

@@ -145,4 +145,77 @@ describe('requests of editors', () => {
     });
     expect(Object.keys(reply).sort()).toEqual([...response_fields].sort());
   });
+
+  it('llama.vscode: a warm-up, then a request', async () => {
+    const common = {
+      input_extra: [{ text: 'let b', time: 1, filename: 'b.ts' }],
+      prompt: '',
+      cache_prompt: true,
+    };
+    const limits = { t_max_prompt_ms: 500, lora: [{ id: 0, scale: 0.5 }] };
+    const warmUp = { ...common, ...limits, input_prefix: '', input_suffix: '', n_predict: 0, samplers: [] };
+    expect(await post('/infill', { ...warmUp, t_max_predict_ms: 1 })).toMatchObject({ content: '' });
+    const reply = await post('/infill', {
+      ...common,
+      ...limits,
+      input_prefix: 'let a',
+      input_suffix: ';',
+      n_predict: 8,
+      n_indent: 4,
+      top_k: 40,
+      top_p: 0.99,
+      stream: false,
+      samplers: ['top_k', 'top_p', 'infill'],
+      t_max_predict_ms: 2500,
+    });
+    expect(reply.content.length).toBeGreaterThan(0);
+    expect(reply).toMatchObject({ timings: { predicted_n: expect.any(Number) }, truncated: false });
+  });
+
+  it.each([
+    ['qwen', '<|fim_prefix|>let a<|fim_suffix|>;<|fim_middle|>'],
+    ['star_coder', '<fim_prefix>let a<fim_suffix>;<fim_middle>'],
+    ['deepseek_coder', '<｜fim▁begin｜>let a<｜fim▁hole｜>;<｜fim▁end｜>'],
+    ['code_llama', '<PRE> let a <SUF>; <MID>'],
+    ['codestral', '[SUFFIX];[PREFIX]let a'],
+    ['glm', '<|code_prefix|>let a<|code_suffix|>;<|code_middle|>'],
+  ])('Zed: the prompt format %s', async (_, prompt) => {
+    const stop = ['<|endoftext|>', '<|fim_prefix|>', '<|fim_middle|>', '<|fim_suffix|>'];
+    const { choices } = await post('/v1/completions', { model: 'code', prompt, max_tokens: 8, stop });
+    const direct = await post('/v1/fim/completions', { prompt: 'let a', suffix: ';', max_tokens: 8 });
+    expect(choices[0].text).toBe(direct.choices[0].text);
+  });
+
+  it('Minuet: a gap, streamed, though it accepts JSON', async () => {
+    const response = await fetch(`${server.url}/v1/completions`, {
+      method: 'POST',
+      headers: { accept: 'application/json', authorization: 'Bearer xterm' },
+      body: JSON.stringify({ model: 'code', prompt: 'let a', suffix: ';', max_tokens: 8, stream: true }),
+    });
+    const events = [...(await response.text()).matchAll(/^data: (\{.*)$/gm)].map(([, json]) =>
+      JSON.parse(json),
+    );
+    const direct = await post('/v1/fim/completions', { prompt: 'let a', suffix: ';', max_tokens: 8 });
+    expect(events.map(({ choices }) => choices[0].text).join('')).toBe(direct.choices[0].text);
+  });
+
+  it('twinny: a marked prompt as Ollama’s, streamed', async () => {
+    const response = await fetch(`${server.url}/api/generate`, {
+      method: 'POST',
+      body: JSON.stringify({
+        model: 'code:latest',
+        prompt: '<fim_prefix>let a<fim_suffix>;<fim_middle>',
+        stream: true,
+        keep_alive: -1,
+        options: { temperature: 0, num_predict: 8, stop: ['<fim_prefix>', '<|endoftext|>'] },
+      }),
+    });
+    const lines = (await response.text())
+      .trim()
+      .split('\n')
+      .map((each) => JSON.parse(each));
+    const direct = await post('/v1/fim/completions', { prompt: 'let a', suffix: ';', max_tokens: 8 });
+    expect(lines.map((each) => each.response).join('')).toBe(direct.choices[0].text);
+    expect(lines.at(-1)).toMatchObject({ done: true, done_reason: 'length' });
+  });
 });

@@ -1,5 +1,6 @@
 /** What a run is to the page: something is asked, lines come back. Where it is computed is a detail (`RunSource`). */
 import type { CompleteOptions } from '../../src/decode/complete.ts';
+import type { CompletionReply } from '../../src/decode/engine-types.ts';
 import type { DoneEvent } from '../../src/decode/events.ts';
 import type { TraceLine } from '../../src/decode/trace.ts';
 
@@ -20,17 +21,7 @@ export interface RunRequest {
 }
 
 /** Counts of a finished run, by whoever computed it. Milliseconds. */
-export interface RunReply {
-  type: 'reply';
-  finishReason: 'stop' | 'length';
-  promptTokens: number;
-  cachedTokens: number;
-  completionTokens: number;
-  nfe: number;
-  elapsedMs: number;
-  prefillMs: number;
-  queuedMs: number;
-}
+export type RunReply = { type: 'reply' } & Omit<CompletionReply, 'text'>;
 
 export type RunLine = { type: 'start'; id: string; model: string } | TraceLine | RunReply;
 

@@ -120,12 +120,7 @@ export function createAutomaton(root: Node): Language | null {
     // States of one thread are as many as the grammar has places; sets of them may be exponentially many.
     if (threads.length > 1) setThreads += threads.length;
     if (setThreads > MOST_SET_THREADS) {
-      throw tooLarge(
-        'a pattern with so many ways to match',
-        '#',
-        `${states.length} states`,
-        MOST_SET_THREADS,
-      );
+      throw tooLarge('a pattern with so many ways to match', '#', setThreads, MOST_SET_THREADS);
     }
     states.push({
       threads,

@@ -14,7 +14,7 @@ export interface GuardOptions {
   nowMs?: () => number;
 }
 
-/** Sets `c.var.key`. Errors: 401, 403, 429, 503. */
+/** Sets `c.var.key`. Errors: 401, 402, 403, 429, 503. */
 export function guard({ accounts, nowMs = Date.now }: GuardOptions): MiddlewareHandler<Env> {
   return async (c, next) => {
     const need = needOf(c.req.path);
@@ -63,12 +63,9 @@ async function checkLimits(c: Ctx, accounts: Accounts, key: ApiKey, nowMs: numbe
   if (key.budgetNanos !== null && isAsking) {
     const spent = await accounts.usage.spentNanos(key.id, monthOf(nowMs)).catch(storageError);
     if (spent >= key.budgetNanos) {
-      throw new HttpError(
-        429,
-        'the budget of this key is used up for this month',
-        { code: 'insufficient_quota' },
-        Math.ceil((monthEndMs(nowMs) - nowMs) / 1000),
-      );
+      throw new HttpError(402, 'the budget of this key is used up for this month', {
+        code: 'insufficient_quota',
+      });
     }
   }
   if (key.requestsPerMinute === null && key.tokensPerMinute === null) return;
@@ -83,9 +80,4 @@ async function checkLimits(c: Ctx, accounts: Accounts, key: ApiKey, nowMs: numbe
     { code: 'rate_limit_reached' },
     Math.max(1, Math.ceil(state.waitMs / 1000)),
   );
-}
-
-function monthEndMs(nowMs: number): number {
-  const now = new Date(nowMs);
-  return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1);
 }

@@ -55,12 +55,7 @@ export function startBatches(options: ServiceOptions): BatchService {
       return error(401, 'authentication_error', 'invalid_api_key', 'the key of this batch was revoked');
     if (key.budgetNanos === null) return null;
     return (await accounts.usage.spentNanos(keyId, monthOf(nowMs()))) >= key.budgetNanos
-      ? error(
-          429,
-          'rate_limit_error',
-          'insufficient_quota',
-          'the budget of this key is used up for this month',
-        )
+      ? error(402, 'account_error', 'insufficient_quota', 'the budget of this key is used up for this month')
       : null;
   }
 
