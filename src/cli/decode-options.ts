@@ -28,6 +28,7 @@ export interface DecodeFlags {
   context?: number;
   draft?: Draft;
   precision?: Precision;
+  stop?: string[];
   logitBias?: string;
   schema?: string;
   regex?: string;
@@ -146,6 +147,11 @@ export function addDecodeOptions(command: Command): Command {
     .option('--top-k <k>', 'sample from the k best tokens', numberOf)
     .option('--seed <n>', 'same seed, same text (default: 0)', numberOf)
     .addOption(new Option('--precision <precision>', 'weights in memory (default: f32)').choices(PRECISIONS))
+    .option(
+      '--stop <text>',
+      'the text ends before this; may be given several times',
+      (text: string, all?: string[]) => [...(all ?? []), text],
+    )
     .option('--logit-bias <json>', 'added to the logits of tokens: {"id": bias}')
     .option('--schema <file>', 'write JSON that is valid by this JSON Schema')
     .option('--regex <pattern>', 'write text that matches as a whole');
@@ -156,11 +162,17 @@ export function addDecodeOptions(command: Command): Command {
  * @param defaults of what the flags leave open; the schema's own come last
  */
 export function decodeOptionsOf(flags: DecodeFlags, defaults: CompleteOptions = {}): CompleteOptions {
-  const { maxTokens, context: contextTokens, logitBias, schema, regex } = flags;
+  const { maxTokens, context: contextTokens, stop, logitBias, schema, regex } = flags;
   const said = Object.fromEntries(Object.keys(decodeOptionsSchema.shape).map((name) => [name, flags[name]]));
+  if (schema !== undefined && regex !== undefined) {
+    throw new TintypeError('bad_option', {
+      what: '--schema and --regex cannot both say what the text is',
+      next: 'give one of them; a pattern may stand inside the schema',
+    });
+  }
   const language =
     schema !== undefined
-      ? { schema: jsonOf('--schema', schema, readFileSync(schema, 'utf8')) }
+      ? { schema: jsonOf(schema, readText(schema)) }
       : regex !== undefined
         ? { regex }
         : {};
@@ -171,22 +183,35 @@ export function decodeOptionsOf(flags: DecodeFlags, defaults: CompleteOptions = 
     ...limits,
     // A published sampler has a length of its own.
     maxTokens: flags['sampler'] === undefined ? limits.maxTokens : maxTokens,
+    ...(stop === undefined ? {} : { stop }),
     ...language,
     ...parseOptions(decodeOptionsSchema, {
       ...decoding,
-      logitBias: logitBias === undefined ? undefined : jsonOf('--logit-bias', logitBias, logitBias),
+      logitBias: logitBias === undefined ? undefined : jsonOf('--logit-bias', logitBias),
     }),
   };
 }
 
-function jsonOf(option: string, got: string, text: string): unknown {
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new TintypeError('not_found', {
+      what: `cannot read ${file}`,
+      got: (cause as Error).message,
+      cause,
+    });
+  }
+}
+
+/** @param source where it is from */
+function jsonOf(source: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
     throw new TintypeError('bad_option', {
-      what: `${option} is no JSON`,
-      got: got.slice(0, 80),
-      wanted: (cause as Error).message,
+      what: `${source} is not JSON`,
+      got: `${JSON.stringify(text.slice(0, 80))}: ${(cause as Error).message}`,
       cause,
     });
   }

@@ -127,7 +127,9 @@ export function createTokenAutomaton(
   // Made when first needed: most answers have room to spare.
   let borders: ((state: number) => number) | undefined;
   const bordersFrom = (state: number): number => {
-    borders ??= language.borders(createRunWeight(Array.from(vocabulary.order, vocabulary.bytes)));
+    borders ??= language.borders(
+      createRunWeight(Array.from(vocabulary.order, (token) => vocabulary.bytes(token))),
+    );
     return borders(state);
   };
 
@@ -154,10 +156,10 @@ export function createTokenAutomaton(
     renewed: () => createTokenAutomaton(language.renewed(), tokenizer, { ends, mostExpansions }),
     distance() {
       const targetsOf = (state: number): Int32Array => edges(state).targets;
-      const { shortest, fits } = createDistance(language, vocabulary, targetsOf, bordersFrom, mostExpansions);
+      const own = createDistance(language, vocabulary, targetsOf, bordersFrom, mostExpansions);
       return {
-        shortest: (state) => (state === ENDED ? 0 : shortest(state)),
-        fits: (state, tokens) => state === ENDED || fits(state, tokens),
+        shortest: (state) => (state === ENDED ? 0 : own.shortest(state)),
+        fits: (state, tokens) => state === ENDED || own.fits(state, tokens),
       };
     },
   };
