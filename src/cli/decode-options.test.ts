@@ -5,7 +5,12 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { TintypeError } from '../errors.ts';
+import { register as registerBench } from './bench.ts';
+import { register as registerComplete } from './complete.ts';
 import { addDecodeOptions, decodeOptionsOf } from './decode-options.ts';
+import { register as registerEval } from './eval.ts';
+import { register as registerInfill } from './infill.ts';
+import { register as registerServe } from './serve.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'tintype-options-'));
 const file = (name: string, text: string): string => {
@@ -71,5 +76,21 @@ describe('options of decoding on the command line', () => {
       maxTokens: 9,
     });
     expect(parse()).not.toHaveProperty('stop');
+  });
+
+  it('are all taken by every command that decodes, but for those that mean something else there', () => {
+    const program = new Command();
+    for (const register of [registerComplete, registerInfill, registerEval, registerBench, registerServe])
+      register(program);
+    const optionsOf = ({ options }: Command): string[] => options.map(({ long }) => long!);
+    const all = optionsOf(addDecodeOptions(new Command()));
+    for (const path of [['complete'], ['infill'], ['eval', 'fim'], ['bench'], ['serve']]) {
+      const command = path.reduce<Command>(
+        (at, name) => at.commands.find((each) => each.name() === name)!,
+        program,
+      );
+      const missing = all.filter((option) => !optionsOf(command).includes(option));
+      expect([path, missing]).toEqual([path, path[0] === 'bench' ? ['--draft'] : []]);
+    }
   });
 });

@@ -1,7 +1,6 @@
 /** The options of decoding on the command line. Ranges and defaults live in `decode/options.ts` alone. */
 import { readFileSync } from 'node:fs';
-import { Option } from 'commander';
-import type { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { CompleteOptions } from '../decode/complete.ts';
 import { CACHE_MODES } from '../decode/context.ts';
 import { withDefaults } from '../decode/defaults.ts';
@@ -71,7 +70,20 @@ function choiceOf<T extends string>(option: string, got: string, choices: readon
   throw new TintypeError('bad_option', { what: `${option} is not usable`, got, wanted: choices.join(', ') });
 }
 
-export function addDecodeOptions(command: Command): Command {
+/** @param except options, such as `--seed`, that mean something else to this command */
+export function addDecodeOptions(command: Command, except: readonly string[] = []): Command {
+  for (const option of decodeOptions()) if (!except.includes(option.long!)) command.addOption(option);
+  return command.addHelpText('after', samplerHelp);
+}
+
+/** Whether a command line says anything of how to decode, by options that are not among these. */
+export const saysHow = (flags: Record<string, unknown>, except: readonly string[]): boolean =>
+  decodeOptions().some(
+    (option) => !except.includes(option.long!) && flags[option.attributeName()] !== undefined,
+  );
+
+function decodeOptions(): readonly Option[] {
+  const command = new Command();
   command
     .option('--max-tokens <n>', 'most tokens to write (default: 64)', numberOf)
     .option(
@@ -117,8 +129,7 @@ export function addDecodeOptions(command: Command): Command {
     if (parameter.type === 'flag') command.option(flagOf(name), doc);
     else command.option(`${flagOf(name)} <x>`, doc, numberOf);
   }
-  command.addHelpText('after', samplerHelp);
-  return command
+  command
     .option(
       '--redrafts <n>',
       'verify: draft anew behind so many of the drafts that a forward checks; fewer forwards, of more rows (default: 0)',
@@ -155,6 +166,7 @@ export function addDecodeOptions(command: Command): Command {
     .option('--logit-bias <json>', 'added to the logits of tokens: {"id": bias}')
     .option('--schema <file>', 'write JSON that is valid by this JSON Schema')
     .option('--regex <pattern>', 'write text that matches as a whole');
+  return command.options;
 }
 
 /**
