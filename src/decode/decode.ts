@@ -28,6 +28,7 @@ import type { DecodeOptions } from './options.ts';
 import { chooseFrom } from './policies/policy.ts';
 import type { Candidate, UnmaskPolicy } from './policies/policy.ts';
 import { createSampler } from './sampling.ts';
+import { createTally } from './tally.ts';
 import { createVerifiedContext } from './verified.ts';
 
 /**
@@ -68,16 +69,11 @@ export async function* decode(
   const memory = policy.start?.();
   const blocks = createBlocks(plan, canvas, settings);
 
-  const startMs = now();
-  const forwards: DoneEvent['forwards'] = { prefill: 0, denoise: 0 };
-  const cachedTokens = own.length;
-  let prefillMs = 0;
-  let [drafted, accepted] = [0, 0];
+  const tally = createTally(now, own.length);
   let settledEnd = answerStart;
   /** Text before here is what one token at a time would have written, an end of text included (`verify`). */
   let confirmedEnd = answerStart;
   let runs = 0;
-  const nfe = (): number => forwards.prefill + forwards.denoise + (forwards.store ?? 0);
   /** Whether the policy wants to know about a committed position too. */
   const isReviewed = (p: number): boolean =>
     !verify &&
@@ -115,13 +111,13 @@ export async function* decode(
     const masked = commit.filter(({ position, id }) => id === config.tokens.mask && ids[position] !== MASKED);
     const lost = [...remask, ...masked.map(({ position }) => position)];
     for (const position of lost) ids[position] = MASKED;
-    if (lost.length > 0) yield { type: 'remask', nfe: nfe(), positions: lost };
+    if (lost.length > 0) yield { type: 'remask', nfe: tally.nfe, positions: lost };
     const tokens = commit
       .filter(({ id }) => id !== config.tokens.mask)
       .map(({ position, id, probability }): CommittedToken => ({ position, id, probability }));
     for (const { position, id } of tokens) ids[position] = id;
     tokens.sort((a, b) => a.position - b.position);
-    if (tokens.length > 0) yield { type: 'commit', nfe: nfe(), tokens };
+    if (tokens.length > 0) yield { type: 'commit', nfe: tally.nfe, tokens };
   }
 
   /** Text up to here is final. */
@@ -141,10 +137,9 @@ export async function* decode(
     signal?.throwIfAborted();
     if (!kept) return false;
     const { kind, positions } = kept;
-    forwards[kind] = (forwards[kind] ?? 0) + 1;
-    const elapsedMs = now() - startMs;
-    if (nfe() === 1) prefillMs = elapsedMs;
-    yield { type: 'step', nfe: nfe(), kind, positions, block: { start: end, end }, masksLeft: 0, elapsedMs };
+    const elapsedMs = tally.forward(kind, 1);
+    const block = { start: end, end };
+    yield { type: 'step', nfe: tally.nfe, kind, positions, block, masksLeft: 0, elapsedMs };
     if (kept.next) yield* write(sampler.read(kept.next, [end], ids), []);
     yield* settle(reachedEnd());
     return true;
@@ -154,24 +149,12 @@ export async function* decode(
   const textOf = (start: number, end: number): number[] =>
     Array.from(ids.subarray(start, end), (id) => (id === MASKED ? config.tokens.mask! : id));
 
-  const done = (reason: DoneEvent['reason']): DoneEvent => {
-    const answer: Span = { start: answerStart, end: settledEnd };
-    const usefulTokens = maskedPositions(canvas.ids, answer).length;
-    return {
-      type: 'done',
+  const done = (reason: DoneEvent['reason']): DoneEvent =>
+    tally.done({
       reason,
-      ids: textOf(answer.start, answer.end),
-      usefulTokens,
-      nfe: nfe(),
-      forwards,
-      tpf: nfe() > 0 ? usefulTokens / nfe() : 0,
-      cachedTokens,
-      drafted,
-      accepted,
-      elapsedMs: now() - startMs,
-      prefillMs,
-    };
-  };
+      ids: textOf(answerStart, settledEnd),
+      usefulTokens: maskedPositions(canvas.ids, { start: answerStart, end: settledEnd }).length,
+    });
 
   try {
     // What a constraint leaves no choice about, and what is given, costs no forward.
@@ -206,19 +189,21 @@ export async function* decode(
       const query = [...probes, ...asked.flat(), ...tail];
       // As if the text ended before each of the first probes.
       const branches = probes.slice(0, redrafts).map((start) => plan.block(start));
-      const all = [...query, ...branches.flatMap(branchQuery)];
-      const want = { ...sampler.request(all), logitBias: bias.rows(all) };
+      const branchQueries = branches.map(branchQuery);
+      const all = [...query, ...branchQueries.flat()];
       const looked = await context.look(
         { ids: ids.subarray(0, visibleEnd), contextEnd, window, query, branches },
-        want,
+        { ...sampler.request(all), logitBias: bias.rows(all) },
       );
       signal?.throwIfAborted();
-      const kind = nfe() === 0 && !recipe ? 'prefill' : 'denoise';
-      forwards[kind] += looked.forwards;
-      const elapsedMs = now() - startMs;
-      if (nfe() === looked.forwards) prefillMs = elapsedMs;
+      const kind = tally.nfe === 0 && !recipe ? 'prefill' : 'denoise';
+      const elapsedMs = tally.forward(kind, looked.forwards);
       const read = sampler.read(looked.statistics, all, ids);
       const candidates = read.slice(0, query.length);
+      const take = taker(read);
+      const checks = take(probes);
+      const seenOf = asked.map(take);
+      const [last] = take(tail);
       const events: DecodeEvent[] = [];
       const blocksLooked = active.map(({ span, step, masksAtStart }, i) => ({
         span,
@@ -229,20 +214,14 @@ export async function* decode(
       }));
 
       // ---- check
-      const checks = candidates.slice(0, probes.length);
       const wrong = checks.find(({ position, id }) => ids[position] !== id);
-      drafted += probes.length;
-      accepted += wrong ? wrong.position - settledEnd : probes.length;
+      tally.checked(probes.length, wrong ? wrong.position - settledEnd : probes.length);
       if (wrong) {
         const from = wrong.position;
         const fallen = range(from, Math.max(window.end, frontier)).filter((p) => ids[p] !== MASKED);
         events.push(...write([], fallen));
-        let at = query.length;
-        const redrafted = branches.map((branch) => read.slice(at, (at += branchQuery(branch).length)));
-        const seen = [wrong, ...(redrafted[from - settledEnd] ?? [])].map((candidate) => ({
-          ...candidate,
-          current: null,
-        }));
+        const redrafted = branchQueries.map(take)[from - settledEnd] ?? [];
+        const seen = [wrong, ...redrafted].map((candidate) => ({ ...candidate, current: null }));
         const block = { step: 0, masksAtStart: seen.length, mustCommit: false, slides: true };
         const { commit } = chooseFrom(policy, memory, block, seen, rng);
         events.push(...write(commit, []), ...settle(Math.min(from + 1, answerEnd())));
@@ -250,9 +229,8 @@ export async function* decode(
         confirmedEnd = from + 1;
       } else {
         // ---- choose
-        let at = probes.length;
         for (const [i, block] of active.entries()) {
-          const seen = candidates.slice(at, (at += asked[i].length));
+          const seen = seenOf[i];
           const masks = seen.filter(({ current }) => current === null);
           const choice = chooseFrom(policy, memory, blocksLooked[i], seen, rng);
           const remask = choice.remask ?? [];
@@ -272,14 +250,14 @@ export async function* decode(
         // ---- settle
         confirmedEnd = contextEnd + 1;
         events.push(...settle(verify ? Math.min(confirmedEnd, answerEnd()) : reachedEnd()));
-        if (tail.length > 0 && (settledEnd === visibleEnd || !seesEnd(candidates.at(-1)!, config.tokens.eos)))
+        if (last && (settledEnd === visibleEnd || !seesEnd(last, config.tokens.eos)))
           visibleEnd = Math.min(visibleEnd + settings.grow!, ids.length);
       }
 
       const masksLeft = maskedPositions(ids, { start: window.start, end: Math.min(window.end, workEnd()) });
       yield {
         type: 'step',
-        nfe: nfe(),
+        nfe: tally.nfe,
         kind,
         positions: looked.positions,
         block: window,
@@ -288,7 +266,7 @@ export async function* decode(
       };
       if (inspect !== undefined) {
         const { blockLength } = settings;
-        yield { type: 'look', nfe: nfe(), blockLength, blocks: blocksLooked, candidates };
+        yield { type: 'look', nfe: tally.nfe, blockLength, blocks: blocksLooked, candidates };
       }
       yield* events;
       if (recipe) {
@@ -329,6 +307,12 @@ const withoutMask = (config: ModelConfig): ModelConfig => ({
 
 const range = (start: number, end: number): number[] =>
   Array.from({ length: Math.max(0, end - start) }, (_, i) => start + i);
+
+/** Cuts a list that was made of several, in their order: each call gives as many as that one had. */
+function taker<T>(list: readonly T[]): (part: readonly unknown[]) => T[] {
+  let at = 0;
+  return ({ length }) => list.slice(at, (at += length));
+}
 
 /** Whether the last visible mask is more likely than not behind the end of the text (DAEDAL 2508.00819, section 3.1). */
 const seesEnd = ({ id, probability, current }: Candidate, eos: readonly number[]): boolean =>
