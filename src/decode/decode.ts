@@ -8,26 +8,42 @@
  *              that stands
  *     settle   finished text moves behind us for good
  *
- * What differs between models is data: see `layouts.ts` (which positions are active), `context.ts` and `frozen.ts` (what
- * is computed again), `policies/` (what to commit), `sampling.ts` (which token) and `bias.ts` (which tokens may stand at
- * all). The loop ends where the text ends: nothing behind an end-of-text token is computed. A `Recipe` brings all of
- * these from a published sampler (`official/`), which has its own idea of when to end.
+ * The loop ends where the text ends: nothing behind an end-of-text token is computed. What differs from model to model
+ * and from request to request is injected, and each idea has a file:
+ *
+ * | canvas.ts                      | the text as positions, some of them masked                                    |
+ * | options.ts, modes.ts           | every knob, one schema; diffusion, verify and ar                              |
+ * | layouts.ts, blocks.ts          | which positions are active, and how long; several blocks at once              |
+ * | context.ts, frozen.ts          | what a forward computes again: exact caches, and approximate ones             |
+ * | prefix-cache.ts                | what the next request need not compute                                        |
+ * | verified.ts                    | another model verifies (a model's own drafts: `check` below)                  |
+ * | sampling.ts                    | from logits to a candidate: temperature, top-k, top-p, draws that stay        |
+ * | bias.ts, constraints/          | which tokens may stand: logit bias, JSON Schema, regular expressions          |
+ * | policies/                      | which candidates are committed, or masked again; prophet.ts ends a block early |
+ * | official/                      | published samplers, each a `Recipe` of all of the above                       |
+ * | events.ts, tally.ts            | what is told                                                                  |
+ *
+ * Around it: `complete.ts` makes canvases of gaps and `chat.ts` of conversations, with stop sequences; `batch.ts` lets runs
+ * share forwards; `engine.ts` keeps all of it in a worker, `schedule.ts` says whose turn it is. `trace.ts`, `film.ts`,
+ * `picture.ts` and `opinions.ts` look at a run.
  */
 import { assert } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
-import type { Denoiser } from '../model/denoiser.ts';
+import type { Denoiser, KvCache } from '../model/denoiser.ts';
 import { createBlocks } from './blocks.ts';
 import { checkCanvas, MASKED, maskedPositions, openStart } from './canvas.ts';
 import type { Canvas, Span } from './canvas.ts';
 import { branchQuery, createContext } from './context.ts';
-import type { KeepRequest } from './context.ts';
+import type { Context, KeepRequest } from './context.ts';
 import type { CommittedToken, DecodeEvent, DoneEvent } from './events.ts';
 import { planLayout } from './layouts.ts';
+import type { LayoutPlan } from './layouts.ts';
 import { resolveOptions } from './options.ts';
-import type { DecodeOptions } from './options.ts';
+import type { DecodeOptions, DecodeSettings } from './options.ts';
 import { chooseFrom } from './policies/policy.ts';
-import type { Candidate, UnmaskPolicy } from './policies/policy.ts';
+import type { Candidate } from './policies/policy.ts';
 import { createSampler } from './sampling.ts';
+import type { Sampler } from './sampling.ts';
 import { createTally } from './tally.ts';
 import { createVerifiedContext } from './verified.ts';
 
@@ -54,26 +70,19 @@ export async function* decode(
       blocks: policy.needs.blocks ?? false,
     });
   const prompt = ids.subarray(0, answerStart);
-  const known = plan.context && settings.cache.mode === 'block' ? prefixCache?.take(prompt, plan) : null;
-  const own = recipe
-    ? recipe.context(denoiser, settings.sampling.seed)
-    : createContext(denoiser, plan, settings.cache, known);
-  const context = settings.verifier
-    ? createVerifiedContext(own, createContext(settings.verifier, plan, settings.cache), config.vocabSize)
-    : own;
-  const sampler = createSampler(
-    settings.sampling,
-    inspect === undefined ? policy.needs : inspected(policy.needs, inspect),
-    recipe ? withoutMask(config) : config,
-  );
+  // The context of a published sampler begins with nothing.
+  const mayKnow = !recipe && plan.context && settings.cache.mode === 'block';
+  const known = mayKnow ? prefixCache?.take(prompt, plan) : null;
+  const context = contextOf(denoiser, plan, settings, known);
+  const sampler = samplerOf(config, settings);
   const memory = policy.start?.();
   const blocks = createBlocks(plan, canvas, settings);
+  const tally = createTally(now, known?.length ?? 0);
 
-  const tally = createTally(now, own.length);
   let settledEnd = answerStart;
   /** Text before here is what one token at a time would have written, an end of text included (`verify`). */
   let confirmedEnd = answerStart;
-  let runs = 0;
+  let stretches = 0;
   /** Whether the policy wants to know about a committed position too. */
   const isReviewed = (p: number): boolean =>
     !verify &&
@@ -125,7 +134,7 @@ export async function* decode(
     const start = settledEnd;
     if (end <= start) return;
     settledEnd = end;
-    yield { type: 'block', index: runs++, start, ids: textOf(start, end), settledEnd };
+    yield { type: 'block', index: stretches++, start, ids: textOf(start, end), settledEnd };
   }
 
   /** What a context computes by itself where a block begins, or where everything ends. Returns whether it did. */
@@ -168,8 +177,8 @@ export async function* decode(
       const frontier = verify
         ? firstMask(ids, settledEnd, Math.min(answerEnd() + 1, ids.length))
         : settledEnd;
-      const drawn = verify && (frontier > answerEnd() || frontier === ids.length);
-      const active = drawn
+      const allDrafted = verify && (frontier > answerEnd() || frontier === ids.length);
+      const active = allDrafted
         ? []
         : plan.slides
           ? [blocks.sliding(frontier, answerEnd())]
@@ -178,7 +187,7 @@ export async function* decode(
         stopped = recipe!.stop({ ids, block: active[0].span, finished: false, written: [] });
         continue;
       }
-      const contextEnd = drawn ? frontier - 1 : (active[0]?.span.start ?? frontier);
+      const contextEnd = allDrafted ? frontier - 1 : (active[0]?.span.start ?? frontier);
       const window: Span = { start: contextEnd, end: active.at(-1)?.span.end ?? contextEnd };
       const probes = range(settledEnd, frontier);
       const asked = active.map(({ span }) => {
@@ -292,18 +301,29 @@ export async function* decode(
   }
 }
 
-/** What is asked of the model where somebody wants to see it: it changes what is told, never what is chosen. */
-const inspected = (needs: UnmaskPolicy['needs'], candidates: number): UnmaskPolicy['needs'] => ({
-  ...needs,
-  topK: Math.max(needs.topK, candidates),
-  entropy: true,
-});
+/** What the active positions are seen with; where another model verifies, by both. */
+function contextOf(
+  denoiser: Denoiser,
+  plan: LayoutPlan,
+  { recipe, verifier, cache, sampling }: DecodeSettings,
+  known: KvCache | null | undefined,
+): Context {
+  if (recipe) return recipe.context(denoiser, sampling.seed);
+  const own = createContext(denoiser, plan, cache, known);
+  if (verifier === null) return own;
+  return createVerifiedContext(own, createContext(verifier, plan, cache), denoiser.config.vocabSize);
+}
 
-/** The model as published samplers see it: nothing keeps them from drawing the mask token. */
-const withoutMask = (config: ModelConfig): ModelConfig => ({
-  ...config,
-  tokens: { ...config.tokens, mask: null },
-});
+function samplerOf(config: ModelConfig, { policy, sampling, inspect, recipe }: DecodeSettings): Sampler {
+  const { needs } = policy;
+  return createSampler(
+    sampling,
+    // Where somebody wants to see more, more is told, and the same is chosen.
+    inspect === undefined ? needs : { ...needs, topK: Math.max(needs.topK, inspect), entropy: true },
+    // Nothing keeps published samplers from drawing the mask token.
+    recipe ? { ...config, tokens: { ...config.tokens, mask: null } } : config,
+  );
+}
 
 const range = (start: number, end: number): number[] =>
   Array.from({ length: Math.max(0, end - start) }, (_, i) => start + i);
