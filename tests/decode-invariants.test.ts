@@ -546,6 +546,8 @@ describe('options that a model cannot follow', () => {
     ['full', { topK: 65 }, 'a whole number from 1 to 64'],
     ['full', { policy: 'best' }, 'one of confidenceThreshold, fixedSteps, random'],
     ['full', { tresh: 1 }, 'there is no option "tresh"'],
+    ['full', { logitBias: { word: 1 } }, 'logitBias is not usable'],
+    ['full', { logitBias: { 24: 1 } }, '0 to 23'],
   ] as const)('are refused with what would be right (%s %o)', async (layout, options, message) => {
     const refused = run(createToyDenoiser({ layout }), appendCanvas([2], 4), options as DecodeOptions);
     await expect(refused).rejects.toMatchObject({ code: 'bad_option' });

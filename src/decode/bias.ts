@@ -39,7 +39,7 @@ export function createBias(
       what: 'logitBias names a token that the model does not have',
       got: `id ${alien[0]}`,
       wanted: `0 to ${V - 1}`,
-      next: 'ids are those of this model’s own tokenizer',
+      next: 'take ids of the tokenizer of this model',
     });
   }
   const run = constraint && createConstraintCanvas(constraint, { budget: ids.length - answerStart });
