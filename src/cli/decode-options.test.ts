@@ -84,7 +84,8 @@ describe('options of decoding on the command line', () => {
       register(program);
     const optionsOf = ({ options }: Command): string[] => options.map(({ long }) => long!);
     const all = optionsOf(addDecodeOptions(new Command()));
-    for (const path of [['complete'], ['infill'], ['eval', 'fim'], ['bench'], ['serve']]) {
+    const paths = [['complete'], ['infill'], ['eval', 'fim'], ['bench'], ['serve']];
+    for (const path of paths) {
       const command = path.reduce<Command>(
         (at, name) => at.commands.find((each) => each.name() === name)!,
         program,
