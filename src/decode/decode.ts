@@ -109,7 +109,7 @@ export async function* decode(
       : settledEnd >= answerEnd() && (!verify || confirmedEnd > answerEnd() || confirmedEnd >= ids.length);
   /** How far the text is finished. */
   const reachedEnd = (): number => {
-    reached = plan.slides ? firstMask(ids, settledEnd, answerEnd()) : blocks.given(ids, workEnd());
+    reached = plan.slides ? firstMask(ids, settledEnd, answerEnd()) : blocks.finishedEnd(ids, workEnd());
     // A published sampler may leave masks behind and fill them later.
     return recipe ? Math.min(answerEnd(), firstMask(ids, settledEnd, reached)) : reached;
   };

@@ -8,8 +8,8 @@ export const MOST_PATTERN_POSITIONS = 1_000_000;
 /** States of an automaton that has to be built as a whole (an intersection). */
 export const MOST_BUILT_STATES = 20_000;
 /**
- * Threads over all states that stand for several. JSON stays far below: one answer makes up to a tenth of them, recursive
- * lists of URIs a quarter. Beyond are patterns whose sets grow exponentially, such as `.*a.{100}`.
+ * Threads over all states that stand for several. Of 1,000 random schemas the largest answer of 128 tokens, lists of URIs
+ * inside each other, made a quarter of them; patterns whose sets grow exponentially, such as `.*a.{100}`, make any number.
  */
 export const MOST_SET_THREADS = 400_000;
 /** Different subschemas, counting each combination that `allOf` and `anyOf` make. */
