@@ -65,7 +65,8 @@ function check(name: string, schema: unknown, seed: number): Row {
     for (let fill = 0; fill < Number(flags.fills); fill++) {
       const rng = createRng(seed, 'fill', fill);
       // A third of the fills have hardly any room.
-      const budget = fill % 3 === 2 ? automaton.shortest(language.start) + rng.int(3) : Number(flags.budget);
+      const budget =
+        fill % 3 === 2 ? automaton.distance().shortest(language.start) + rng.int(3) : Number(flags.budget);
       const filled = fillRandomly(automaton, {
         budget: Math.max(1, budget),
         blockLength: Number(flags.block),

@@ -8,7 +8,8 @@
  */
 import { parseArgs } from 'node:util';
 import { createBatch } from '../src/decode/batch.ts';
-import { completeText, type TextModel } from '../src/decode/complete.ts';
+import { streamCompletion, type TextModel } from '../src/decode/complete.ts';
+import { collect, type DecodeEvent } from '../src/decode/events.ts';
 import { TintypeError } from '../src/errors.ts';
 import { nodeRuntime } from '../src/graph/node.ts';
 import { loadDenoiser } from '../src/model/load.ts';
@@ -49,6 +50,13 @@ async function randomModel({ denoiser: { config }, tokenizer }: TextModel): Prom
   return { denoiser, tokenizer };
 }
 
+async function* counted(events: AsyncIterable<DecodeEvent>, onStep: () => void): AsyncGenerator<DecodeEvent> {
+  for await (const event of events) {
+    if (event.type === 'step') onStep();
+    yield event;
+  }
+}
+
 async function check(name: string, model: TextModel): Promise<boolean> {
   const batch = createBatch(model.denoiser);
   const refused = new Map<string, number>();
@@ -58,12 +66,13 @@ async function check(name: string, model: TextModel): Promise<boolean> {
     const denoiser = batch.join();
     for (let i = next++; i < schemas.length; i = next++) {
       const { name: which, schema } = schemas[i];
+      const prefix = `// ${JSON.stringify(schema)}\n`.slice(-400);
+      const options = { schema, maxTokens: Number(values.budget), threshold: Number(values.threshold) };
+      let forwards = 0;
       try {
-        const { text, done } = await completeText(
-          { ...model, denoiser },
-          { prefix: `// ${JSON.stringify(schema)}\n`.slice(-400), suffix: null },
-          { schema, maxTokens: Number(values.budget), threshold: Number(values.threshold) },
-        );
+        const run = streamCompletion({ ...model, denoiser }, { prefix, suffix: null }, options);
+        const { done } = await collect(counted(run.events, () => forwards++));
+        const text = run.text(done);
         sums.tried++;
         const complaint = createValidator(schema)(text);
         if (complaint === null) sums.valid++;
@@ -73,6 +82,11 @@ async function check(name: string, model: TextModel): Promise<boolean> {
       } catch (error) {
         if (!(error instanceof TintypeError)) throw error;
         const [why] = error.message.split('\n');
+        if (forwards > 0) {
+          sums.tried++;
+          process.stdout.write(`FAILED after ${forwards} forwards ${which}: ${why}\n`);
+          continue;
+        }
         refused.set(why, (refused.get(why) ?? 0) + 1);
       }
       if ((i + 1) % 100 === 0) process.stderr.write(`${name}: ${i + 1} of ${schemas.length}\n`);

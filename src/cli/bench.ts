@@ -4,11 +4,10 @@ import { availableParallelism } from 'node:os';
 import { basename, extname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import pc from 'picocolors';
-import { completionOptionsSchema, decodeOptionsSchema, parseOptions } from '../decode/options.ts';
 import { TintypeError } from '../errors.ts';
 import { bench } from '../eval/bench.ts';
 import { loadBenchModel, openBench } from '../eval/bench-models.ts';
-import { BENCH_MODES, DEFAULT_THRESHOLDS, planBench } from '../eval/bench-plan.ts';
+import { askedPlans, BENCH_MODES, DEFAULT_THRESHOLDS, planBench } from '../eval/bench-plan.ts';
 import { benchSizes, SIZES, type SizeName } from '../eval/bench-sizes.ts';
 import { benchSudoku } from '../eval/bench-sudoku.ts';
 import { readInfillRows } from '../eval/documents.ts';
@@ -18,13 +17,18 @@ import { nodeRuntime } from '../graph/node.ts';
 import { loadDenoiser } from '../model/load.ts';
 import { PRECISIONS, type Precision } from '../model/quantize.ts';
 import { formatBench, formatMachine, formatSizes, formatSudokuBench } from './bench-format.ts';
+import { addDecodeOptions, decodeOptionsOf, saysHow } from './decode-options.ts';
 import { interruptSignal } from './interrupt.ts';
 import { addLoadOptions, type LoadFlags, loadOptionsOf } from './model-options.ts';
 import { toNumber, whole } from './options.ts';
 import { printJson, printLine } from './output.ts';
 import { createProgress, type Progress } from './progress.ts';
 
+/** Of how to decode, what means something else here, or nothing. */
+const OWN_OPTIONS = ['--max-tokens', '--context', '--block-length', '--precision', '--seed', '--draft'];
+
 interface BenchFlags extends LoadFlags {
+  [option: string]: unknown;
   model?: string;
   twin?: string;
   data?: string;
@@ -63,14 +67,15 @@ Useful tokens a second favour the model that writes longer answers, since the pr
 --full-length too, where all write as many, for the speed of decoding alone.
 
 Configurations: diffusion and verify at each of --thresholds (above 1: one token a forward), verify@0.3+2 (with two
-redrafts), ar (the same file, one token at a time), the twin, and the twin in llama.cpp as f32, f16, q8_0 and q4_0 where
-llama.cpp can be had:
+redrafts), ar (the same file, one token at a time), asked (what --mode, --policy, --cache and the like say, where they are
+given), the twin, and the twin in llama.cpp as f32, f16, q8_0 and q4_0 where llama.cpp can be had:
   ${LLAMA_INSTALL}
 or --llama-server PATH, a binary of llama.cpp. It gets the same token ids, threads and stop, greedy, f16 keys and values.
 
 Examples:
   tintype bench --model models/tintype-code --twin models/tintype-code-ar --data fim.jsonl.gz --limit 100 --repeat 3
   tintype bench --model models/tintype-code --data fim.jsonl.gz --modes diffusion@0.5,diffusion@0.9 --json
+  tintype bench --model models/tintype-code --data fim.jsonl.gz --modes diffusion@0.9 --policy factor --factor 2
   tintype bench --sudoku --model models/tintype-sudoku --twin models/tintype-sudoku-ar --thresholds 0.3,0.5
   tintype bench --sizes 0.6b,1.7b --threads 2`;
 
@@ -160,18 +165,24 @@ export function register(program: Command): void {
       toSizes,
     )
     .option('--layers <n>', '--sizes: layers that are measured and scaled', whole('--layers', 1), 2)
-    .option('--json', 'print one JSON document')
-    .addHelpText('after', HELP)
-    .action(run);
+    .option('--json', 'print one JSON document');
+  addDecodeOptions(command, OWN_OPTIONS).addHelpText('after', HELP).action(run);
 }
 
 async function run(flags: BenchFlags): Promise<void> {
   if (flags.plot !== undefined && extname(flags.plot).toLowerCase() !== '.svg') {
     throw new TintypeError('bad_option', { what: 'the picture is an .svg', got: `--plot ${flags.plot}` });
   }
+  const isAsked = saysHow(flags, OWN_OPTIONS);
+  if (isAsked && (flags.sizes !== undefined || flags.sudoku)) {
+    throw new TintypeError('bad_option', {
+      what: 'options of decoding, such as --policy, are for infilling',
+      next: 'leave them out; --sudoku takes --nfe and --thresholds',
+    });
+  }
   if (flags.sizes !== undefined) await runSizes(flags);
   else if (flags.sudoku) await runSudoku(flags);
-  else await runInfill(flags);
+  else await runInfill(flags, isAsked);
 }
 
 function required(option: string, value: string | undefined): string {
@@ -200,7 +211,7 @@ const namesOf = (model: string, twin: string | undefined) => ({
   twin: twin === undefined ? null : nameOf(twin),
 });
 
-async function runInfill(flags: BenchFlags): Promise<void> {
+async function runInfill(flags: BenchFlags, isAsked: boolean): Promise<void> {
   const {
     limit,
     thresholds = DEFAULT_THRESHOLDS,
@@ -213,21 +224,24 @@ async function runInfill(flags: BenchFlags): Promise<void> {
   } = flags;
   const [modelDir, data] = [required('--model', flags.model), required('--data', flags.data)];
   const signal = interruptSignal();
-  parseOptions(completionOptionsSchema, { maxTokens, contextTokens: flags.context });
-  parseOptions(decodeOptionsSchema, { blockLength });
+  // The seed is that of the order; each request has the seed that it has elsewhere.
+  const asked = decodeOptionsOf({ ...flags, precision: undefined, seed: undefined });
   const rows = (await readInfillRows(data)).slice(0, limit);
   const machine = await describeMachine();
   const { overrides, packed } = loadOptionsOf(flags);
   const model = await loadBenchModel(modelDir, { threads, overrides, packed });
   const twin = flags.twin === undefined ? null : await loadBenchModel(flags.twin, { threads, packed });
+  const { layout } = model.checkpoint.config;
+  const precisions = flags.precision;
   const { plans, skipped } = planBench({
     words: flags.modes ?? null,
     thresholds,
-    precisions: flags.precision,
+    precisions,
     hasTwin: twin !== null,
-    layout: model.checkpoint.config.layout,
+    layout,
     hasLlama: server !== undefined || (await hasLlama()),
   });
+  if (isAsked) plans.push(...askedPlans(asked, { precisions, layout }));
   for (const reason of skipped) process.stderr.write(`${pc.yellow('note:')} not measured: ${reason}\n`);
 
   const options = { maxTokens, contextTokens: flags.context, blockLength };

@@ -1,7 +1,6 @@
 /** The options of decoding on the command line. Ranges and defaults live in `decode/options.ts` alone. */
 import { readFileSync } from 'node:fs';
-import { Option } from 'commander';
-import type { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { CompleteOptions } from '../decode/complete.ts';
 import { CACHE_MODES } from '../decode/context.ts';
 import { withDefaults } from '../decode/defaults.ts';
@@ -28,6 +27,7 @@ export interface DecodeFlags {
   context?: number;
   draft?: Draft;
   precision?: Precision;
+  stop?: string[];
   logitBias?: string;
   schema?: string;
   regex?: string;
@@ -70,7 +70,20 @@ function choiceOf<T extends string>(option: string, got: string, choices: readon
   throw new TintypeError('bad_option', { what: `${option} is not usable`, got, wanted: choices.join(', ') });
 }
 
-export function addDecodeOptions(command: Command): Command {
+/** @param except options, such as `--seed`, that mean something else to this command */
+export function addDecodeOptions(command: Command, except: readonly string[] = []): Command {
+  for (const option of decodeOptions()) if (!except.includes(option.long!)) command.addOption(option);
+  return command.addHelpText('after', samplerHelp);
+}
+
+/** Whether a command line says anything of how to decode, by options that are not among these. */
+export const saysHow = (flags: Record<string, unknown>, except: readonly string[]): boolean =>
+  decodeOptions().some(
+    (option) => !except.includes(option.long!) && flags[option.attributeName()] !== undefined,
+  );
+
+function decodeOptions(): readonly Option[] {
+  const command = new Command();
   command
     .option('--max-tokens <n>', 'most tokens to write (default: 64)', numberOf)
     .option(
@@ -116,8 +129,7 @@ export function addDecodeOptions(command: Command): Command {
     if (parameter.type === 'flag') command.option(flagOf(name), doc);
     else command.option(`${flagOf(name)} <x>`, doc, numberOf);
   }
-  command.addHelpText('after', samplerHelp);
-  return command
+  command
     .option(
       '--redrafts <n>',
       'verify: draft anew behind so many of the drafts that a forward checks; fewer forwards, of more rows (default: 0)',
@@ -146,9 +158,15 @@ export function addDecodeOptions(command: Command): Command {
     .option('--top-k <k>', 'sample from the k best tokens', numberOf)
     .option('--seed <n>', 'same seed, same text (default: 0)', numberOf)
     .addOption(new Option('--precision <precision>', 'weights in memory (default: f32)').choices(PRECISIONS))
+    .option(
+      '--stop <text>',
+      'the text ends before this; may be given several times',
+      (text: string, all?: string[]) => [...(all ?? []), text],
+    )
     .option('--logit-bias <json>', 'added to the logits of tokens: {"id": bias}')
     .option('--schema <file>', 'write JSON that is valid by this JSON Schema')
     .option('--regex <pattern>', 'write text that matches as a whole');
+  return command.options;
 }
 
 /**
@@ -156,11 +174,17 @@ export function addDecodeOptions(command: Command): Command {
  * @param defaults of what the flags leave open; the schema's own come last
  */
 export function decodeOptionsOf(flags: DecodeFlags, defaults: CompleteOptions = {}): CompleteOptions {
-  const { maxTokens, context: contextTokens, logitBias, schema, regex } = flags;
+  const { maxTokens, context: contextTokens, stop, logitBias, schema, regex } = flags;
   const said = Object.fromEntries(Object.keys(decodeOptionsSchema.shape).map((name) => [name, flags[name]]));
+  if (schema !== undefined && regex !== undefined) {
+    throw new TintypeError('bad_option', {
+      what: '--schema and --regex cannot both say what the text is',
+      next: 'give one of them; a pattern may stand inside the schema',
+    });
+  }
   const language =
     schema !== undefined
-      ? { schema: jsonOf('--schema', schema, readFileSync(schema, 'utf8')) }
+      ? { schema: jsonOf(schema, readText(schema)) }
       : regex !== undefined
         ? { regex }
         : {};
@@ -171,22 +195,35 @@ export function decodeOptionsOf(flags: DecodeFlags, defaults: CompleteOptions = 
     ...limits,
     // A published sampler has a length of its own.
     maxTokens: flags['sampler'] === undefined ? limits.maxTokens : maxTokens,
+    ...(stop === undefined ? {} : { stop }),
     ...language,
     ...parseOptions(decodeOptionsSchema, {
       ...decoding,
-      logitBias: logitBias === undefined ? undefined : jsonOf('--logit-bias', logitBias, logitBias),
+      logitBias: logitBias === undefined ? undefined : jsonOf('--logit-bias', logitBias),
     }),
   };
 }
 
-function jsonOf(option: string, got: string, text: string): unknown {
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new TintypeError('not_found', {
+      what: `cannot read ${file}`,
+      got: (cause as Error).message,
+      cause,
+    });
+  }
+}
+
+/** @param source where it is from */
+function jsonOf(source: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
     throw new TintypeError('bad_option', {
-      what: `${option} is no JSON`,
-      got: got.slice(0, 80),
-      wanted: (cause as Error).message,
+      what: `${source} is not JSON`,
+      got: `${JSON.stringify(text.slice(0, 80))}: ${(cause as Error).message}`,
       cause,
     });
   }

@@ -64,6 +64,15 @@ test('a saved model, measured: one row a budget, as JSON and as a table', async 
   );
 });
 
+test('what the options of decoding ask for is one more row', async () => {
+  const asked = ['--policy', 'klass', '--threshold', '0.3', '--cache', 'dual', '--refresh-every', '2'];
+  const result = JSON.parse(
+    await run('--puzzles', '2', '--nfe', '1', '--threads', '1', ...asked, '--json'),
+  ) as SudokuResult;
+  expect(result.rows.map((row) => row.way)).toEqual(['1', 'asked']);
+  await expect(run('--puzzles', '1', '--cache', 'block')).rejects.toThrow('none, prefix, dual or interstep');
+});
+
 test.each([
   ['--nfe', '4,x'],
   ['--nfe', '0'],

@@ -4,12 +4,27 @@ import { TintypeError } from '../errors.ts';
 import { evaluateSudoku, type SudokuResult } from '../eval/sudoku.ts';
 import { loadDenoiser } from '../model/load.ts';
 import { SUDOKU_SIZES, type SudokuSize } from '../train/sudoku.ts';
+import { addDecodeOptions, decodeOptionsOf, saysHow } from './decode-options.ts';
 import { interruptSignal } from './interrupt.ts';
 import { toNumber, whole } from './options.ts';
 import { formatTable, printJson, printLine } from './output.ts';
 import { createProgress, type Progress } from './progress.ts';
 
+/** Of how to decode, what means something else here, or nothing. */
+const OWN_OPTIONS = [
+  '--max-tokens',
+  '--context',
+  '--draft',
+  '--precision',
+  '--seed',
+  '--sampler',
+  '--stop',
+  '--schema',
+  '--regex',
+];
+
 interface SudokuFlags {
+  [option: string]: unknown;
   model: string;
   size?: SudokuSize;
   puzzles: number;
@@ -50,9 +65,16 @@ export function formatSudoku({ size, puzzles, layout, rows }: SudokuResult): str
   return `${puzzles} puzzles of ${size}x${size}, ${kind}\n\n${table}`;
 }
 
+const HELP = `
+The row "asked" is what --policy, --cache, --temperature and the like say, where any of them is given.
+
+Examples:
+  tintype eval sudoku --model models/tintype-sudoku --nfe 12,4 --thresholds 0.5,0.9
+  tintype eval sudoku --model models/tintype-sudoku --nfe 4 --policy klass --threshold 0.7`;
+
 /** Adds the command to `tintype eval`. */
 export function addSudoku(evalCommand: Command): void {
-  evalCommand
+  const command = evalCommand
     .command('sudoku')
     .description('share of right grids for each number of forwards')
     .requiredOption('--model <dir>', 'a sudoku model (tintype train --preset sudoku | sudoku-ar)')
@@ -76,12 +98,12 @@ export function addSudoku(evalCommand: Command): void {
     )
     .option('--seed <n>', 'which puzzles', whole('--seed', 0), 0)
     .option('--threads <n>', 'threads of the matrix products (default: one a core)', whole('--threads', 1))
-    .option('--json', 'print one JSON document')
-    .addHelpText(
-      'after',
-      '\nExample:\n  tintype eval sudoku --model models/tintype-sudoku --nfe 12,4 --thresholds 0.5,0.9',
-    )
-    .action(async ({ model, size, puzzles, nfe, thresholds, seed, threads, json }: SudokuFlags) => {
+    .option('--json', 'print one JSON document');
+  addDecodeOptions(command, OWN_OPTIONS)
+    .addHelpText('after', HELP)
+    .action(async (flags: SudokuFlags) => {
+      const { model, size, puzzles, nfe, thresholds, seed, threads, json } = flags;
+      const { maxTokens: _, contextTokens: __, ...how } = decodeOptionsOf({ ...flags, seed: undefined });
       const { denoiser } = await loadDenoiser(model, threads === undefined ? {} : { threads });
       let progress: Progress | null = null;
       try {
@@ -90,6 +112,7 @@ export function addSudoku(evalCommand: Command): void {
           puzzles,
           budgets: nfe,
           thresholds,
+          asked: saysHow(flags, OWN_OPTIONS) ? { ...how, stop: undefined } : undefined,
           seed,
           signal: interruptSignal(),
           onProgress: (done, total) => {

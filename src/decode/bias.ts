@@ -7,6 +7,7 @@
  * after the other, the surest first, each only if the answer can still be completed with those before it; what the
  * language leaves no choice about is written at once and costs no forward.
  */
+import { TintypeError } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Canvas } from './canvas.ts';
 import { createConstraintCanvas } from './constraints/constraint-canvas.ts';
@@ -31,10 +32,17 @@ export function createBias(
   logitBias: Readonly<Record<string, number>>,
   constraint: TokenAutomaton | undefined,
 ): Bias {
+  const biased = Object.entries(logitBias).map(([id, bias]) => [Number(id), bias] as const);
+  const alien = biased.find(([id]) => id >= V);
+  if (alien) {
+    throw new TintypeError('bad_option', {
+      what: 'logitBias names a token that the model does not have',
+      got: `id ${alien[0]}`,
+      wanted: `0 to ${V - 1}`,
+      next: 'take ids of the tokenizer of this model',
+    });
+  }
   const run = constraint && createConstraintCanvas(constraint, { budget: ids.length - answerStart });
-  const biased = Object.entries(logitBias)
-    .map(([id, bias]) => [Number(id), bias] as const)
-    .filter(([id]) => id >= 0 && id < V);
   const forget = (out: Float32Array, mask: Uint32Array): void => {
     // All zero: nothing is known about this position yet, and nothing will be committed there.
     if (mask.every((word) => word === 0)) return;

@@ -28,7 +28,7 @@ export interface Blocks {
   /** The block has had a forward. */
   stepped(block: ActiveBlock, changed: boolean): void;
   /** How far the text is finished: before the first block that needs another forward. */
-  given(ids: Int32Array, answerEnd: number): number;
+  finishedEnd(ids: Int32Array, answerEnd: number): number;
 }
 
 export function createBlocks(
@@ -87,7 +87,7 @@ export function createBlocks(
       block.changed = changed;
     },
 
-    given(ids, answerEnd) {
+    finishedEnd(ids, answerEnd) {
       while (finished < answerEnd) {
         const span = plan.block(finished);
         const block = known.get(span.start);

@@ -3,7 +3,7 @@ import { codeTokenizer } from '../../tests/text-model.ts';
 import { createToyDenoiser } from '../../tests/toy-denoiser.ts';
 import type { Layout } from '../model/config.ts';
 import type { ForwardRun } from '../model/denoiser.ts';
-import { completeText, fillHoles, HOLE, infillText, streamCompletion } from './complete.ts';
+import { completeText, constraintOf, fillHoles, HOLE, infillText, streamCompletion } from './complete.ts';
 import type { FilledHole, TextModel } from './complete.ts';
 import { collect, settledText } from './events.ts';
 
@@ -45,6 +45,19 @@ describe('completeText', () => {
     for await (const piece of settledText(events, tokenizer)) pieces.push(piece);
     expect(pieces.length).toBeGreaterThan(4);
     expect(pieces.join('')).toBe((await completeText(textModel('blockCausal'), gap)).text);
+  });
+
+  it('begins with a new automaton where answers before it have worn the old one out', () => {
+    const { config } = textModel('causalContext').denoiser;
+    const automaton = () => constraintOf(tokenizer, config, { regex: '[^]*a[^]{100}' })!;
+    const worn = automaton();
+    expect(automaton()).toBe(worn);
+    const states = [worn.start];
+    for (let i = 0; !worn.language.isWorn; i++)
+      states.push(worn.language.next(states[i >> 1], i % 2 ? 0x61 : 0x62));
+    const next = automaton();
+    expect(next.language.isWorn).toBe(false);
+    expect(automaton()).toBe(next);
   });
 
   it('ends between two steps when its time is over and a line is whole, not before', async () => {

@@ -196,10 +196,10 @@ export function constraintOf(
   let known = automata.get(tokenizer);
   if (!known) automata.set(tokenizer, (known = new Map()));
   let automaton = known.get(key);
-  if (!automaton) {
+  if (!automaton || automaton.language.isWorn) {
     const language = createAutomaton(grammar ?? grammarOf(constraint))!;
     automaton = createTokenAutomaton(language, tokenizer, { ends: tokens.eos });
-    if (known.size >= MOST_AUTOMATA) known.delete(known.keys().next().value!);
+    if (known.size >= MOST_AUTOMATA && !known.has(key)) known.delete(known.keys().next().value!);
     known.set(key, automaton);
   }
   return automaton;

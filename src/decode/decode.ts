@@ -8,26 +8,43 @@
  *              that stands
  *     settle   finished text moves behind us for good
  *
- * What differs between models is data: see `layouts.ts` (which positions are active), `context.ts` and `frozen.ts` (what
- * is computed again), `policies/` (what to commit), `sampling.ts` (which token) and `bias.ts` (which tokens may stand at
- * all). The loop ends where the text ends: nothing behind an end-of-text token is computed. A `Recipe` brings all of
- * these from a published sampler (`official/`), which has its own idea of when to end.
+ * The loop ends where the text ends: nothing behind an end-of-text token is computed. What differs from model to model
+ * and from request to request is injected, and each idea has a file:
+ *
+ * | canvas.ts                      | the text as positions, some of them masked                                    |
+ * | options.ts, modes.ts           | every knob, one schema; diffusion, verify and ar                              |
+ * | layouts.ts, blocks.ts          | which positions are active, and how long; several blocks at once              |
+ * | context.ts, frozen.ts          | what a forward computes again: exact caches, and approximate ones             |
+ * | prefix-cache.ts                | what the next request need not compute                                        |
+ * | verified.ts                    | another model verifies (a model's own drafts: `check` below)                  |
+ * | sampling.ts                    | from logits to a candidate: temperature, top-k, top-p, draws that stay        |
+ * | bias.ts, constraints/          | which tokens may stand: logit bias, JSON Schema, regular expressions          |
+ * | policies/                      | which candidates are committed, or masked again; prophet.ts ends a block early |
+ * | official/                      | published samplers, each a `Recipe` of all of the above                       |
+ * | events.ts, tally.ts            | what is told                                                                  |
+ *
+ * Around it: `complete.ts` makes canvases of gaps and `chat.ts` of conversations, with stop sequences; `batch.ts` lets runs
+ * share forwards; `engine.ts` keeps all of it in a worker, `schedule.ts` says whose turn it is. `trace.ts`, `film.ts`,
+ * `picture.ts` and `opinions.ts` look at a run.
  */
 import { assert } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
-import type { Denoiser } from '../model/denoiser.ts';
+import type { Denoiser, KvCache } from '../model/denoiser.ts';
 import { createBlocks } from './blocks.ts';
 import { checkCanvas, MASKED, maskedPositions, openStart } from './canvas.ts';
 import type { Canvas, Span } from './canvas.ts';
 import { branchQuery, createContext } from './context.ts';
-import type { KeepRequest } from './context.ts';
+import type { Context, KeepRequest } from './context.ts';
 import type { CommittedToken, DecodeEvent, DoneEvent } from './events.ts';
 import { planLayout } from './layouts.ts';
+import type { LayoutPlan } from './layouts.ts';
 import { resolveOptions } from './options.ts';
-import type { DecodeOptions } from './options.ts';
+import type { DecodeOptions, DecodeSettings } from './options.ts';
 import { chooseFrom } from './policies/policy.ts';
-import type { Candidate, UnmaskPolicy } from './policies/policy.ts';
+import type { Candidate } from './policies/policy.ts';
 import { createSampler } from './sampling.ts';
+import type { Sampler } from './sampling.ts';
+import { createTally } from './tally.ts';
 import { createVerifiedContext } from './verified.ts';
 
 /**
@@ -53,31 +70,19 @@ export async function* decode(
       blocks: policy.needs.blocks ?? false,
     });
   const prompt = ids.subarray(0, answerStart);
-  const known = plan.context && settings.cache.mode === 'block' ? prefixCache?.take(prompt, plan) : null;
-  const own = recipe
-    ? recipe.context(denoiser, settings.sampling.seed)
-    : createContext(denoiser, plan, settings.cache, known);
-  const context = settings.verifier
-    ? createVerifiedContext(own, createContext(settings.verifier, plan, settings.cache), config.vocabSize)
-    : own;
-  const sampler = createSampler(
-    settings.sampling,
-    inspect === undefined ? policy.needs : inspected(policy.needs, inspect),
-    recipe ? withoutMask(config) : config,
-  );
+  // The context of a published sampler begins with nothing.
+  const mayKnow = !recipe && plan.context && settings.cache.mode === 'block';
+  const known = mayKnow ? prefixCache?.take(prompt, plan) : null;
+  const context = contextOf(denoiser, plan, settings, known);
+  const sampler = samplerOf(config, settings);
   const memory = policy.start?.();
   const blocks = createBlocks(plan, canvas, settings);
+  const tally = createTally(now, known?.length ?? 0);
 
-  const startMs = now();
-  const forwards: DoneEvent['forwards'] = { prefill: 0, denoise: 0 };
-  const cachedTokens = own.length;
-  let prefillMs = 0;
-  let [drafted, accepted] = [0, 0];
   let settledEnd = answerStart;
   /** Text before here is what one token at a time would have written, an end of text included (`verify`). */
   let confirmedEnd = answerStart;
-  let runs = 0;
-  const nfe = (): number => forwards.prefill + forwards.denoise + (forwards.store ?? 0);
+  let stretches = 0;
   /** Whether the policy wants to know about a committed position too. */
   const isReviewed = (p: number): boolean =>
     !verify &&
@@ -104,7 +109,7 @@ export async function* decode(
       : settledEnd >= answerEnd() && (!verify || confirmedEnd > answerEnd() || confirmedEnd >= ids.length);
   /** How far the text is finished. */
   const reachedEnd = (): number => {
-    reached = plan.slides ? firstMask(ids, settledEnd, answerEnd()) : blocks.given(ids, workEnd());
+    reached = plan.slides ? firstMask(ids, settledEnd, answerEnd()) : blocks.finishedEnd(ids, workEnd());
     // A published sampler may leave masks behind and fill them later.
     return recipe ? Math.min(answerEnd(), firstMask(ids, settledEnd, reached)) : reached;
   };
@@ -115,13 +120,13 @@ export async function* decode(
     const masked = commit.filter(({ position, id }) => id === config.tokens.mask && ids[position] !== MASKED);
     const lost = [...remask, ...masked.map(({ position }) => position)];
     for (const position of lost) ids[position] = MASKED;
-    if (lost.length > 0) yield { type: 'remask', nfe: nfe(), positions: lost };
+    if (lost.length > 0) yield { type: 'remask', nfe: tally.nfe, positions: lost };
     const tokens = commit
       .filter(({ id }) => id !== config.tokens.mask)
       .map(({ position, id, probability }): CommittedToken => ({ position, id, probability }));
     for (const { position, id } of tokens) ids[position] = id;
     tokens.sort((a, b) => a.position - b.position);
-    if (tokens.length > 0) yield { type: 'commit', nfe: nfe(), tokens };
+    if (tokens.length > 0) yield { type: 'commit', nfe: tally.nfe, tokens };
   }
 
   /** Text up to here is final. */
@@ -129,7 +134,7 @@ export async function* decode(
     const start = settledEnd;
     if (end <= start) return;
     settledEnd = end;
-    yield { type: 'block', index: runs++, start, ids: textOf(start, end), settledEnd };
+    yield { type: 'block', index: stretches++, start, ids: textOf(start, end), settledEnd };
   }
 
   /** What a context computes by itself where a block begins, or where everything ends. Returns whether it did. */
@@ -141,10 +146,9 @@ export async function* decode(
     signal?.throwIfAborted();
     if (!kept) return false;
     const { kind, positions } = kept;
-    forwards[kind] = (forwards[kind] ?? 0) + 1;
-    const elapsedMs = now() - startMs;
-    if (nfe() === 1) prefillMs = elapsedMs;
-    yield { type: 'step', nfe: nfe(), kind, positions, block: { start: end, end }, masksLeft: 0, elapsedMs };
+    const elapsedMs = tally.forward(kind, 1);
+    const block = { start: end, end };
+    yield { type: 'step', nfe: tally.nfe, kind, positions, block, masksLeft: 0, elapsedMs };
     if (kept.next) yield* write(sampler.read(kept.next, [end], ids), []);
     yield* settle(reachedEnd());
     return true;
@@ -154,24 +158,12 @@ export async function* decode(
   const textOf = (start: number, end: number): number[] =>
     Array.from(ids.subarray(start, end), (id) => (id === MASKED ? config.tokens.mask! : id));
 
-  const done = (reason: DoneEvent['reason']): DoneEvent => {
-    const answer: Span = { start: answerStart, end: settledEnd };
-    const usefulTokens = maskedPositions(canvas.ids, answer).length;
-    return {
-      type: 'done',
+  const done = (reason: DoneEvent['reason']): DoneEvent =>
+    tally.done({
       reason,
-      ids: textOf(answer.start, answer.end),
-      usefulTokens,
-      nfe: nfe(),
-      forwards,
-      tpf: nfe() > 0 ? usefulTokens / nfe() : 0,
-      cachedTokens,
-      drafted,
-      accepted,
-      elapsedMs: now() - startMs,
-      prefillMs,
-    };
-  };
+      ids: textOf(answerStart, settledEnd),
+      usefulTokens: maskedPositions(canvas.ids, { start: answerStart, end: settledEnd }).length,
+    });
 
   try {
     // What a constraint leaves no choice about, and what is given, costs no forward.
@@ -185,8 +177,8 @@ export async function* decode(
       const frontier = verify
         ? firstMask(ids, settledEnd, Math.min(answerEnd() + 1, ids.length))
         : settledEnd;
-      const drawn = verify && (frontier > answerEnd() || frontier === ids.length);
-      const active = drawn
+      const allDrafted = verify && (frontier > answerEnd() || frontier === ids.length);
+      const active = allDrafted
         ? []
         : plan.slides
           ? [blocks.sliding(frontier, answerEnd())]
@@ -195,7 +187,7 @@ export async function* decode(
         stopped = recipe!.stop({ ids, block: active[0].span, finished: false, written: [] });
         continue;
       }
-      const contextEnd = drawn ? frontier - 1 : (active[0]?.span.start ?? frontier);
+      const contextEnd = allDrafted ? frontier - 1 : (active[0]?.span.start ?? frontier);
       const window: Span = { start: contextEnd, end: active.at(-1)?.span.end ?? contextEnd };
       const probes = range(settledEnd, frontier);
       const asked = active.map(({ span }) => {
@@ -206,19 +198,21 @@ export async function* decode(
       const query = [...probes, ...asked.flat(), ...tail];
       // As if the text ended before each of the first probes.
       const branches = probes.slice(0, redrafts).map((start) => plan.block(start));
-      const all = [...query, ...branches.flatMap(branchQuery)];
-      const want = { ...sampler.request(all), logitBias: bias.rows(all) };
+      const branchQueries = branches.map(branchQuery);
+      const all = [...query, ...branchQueries.flat()];
       const looked = await context.look(
         { ids: ids.subarray(0, visibleEnd), contextEnd, window, query, branches },
-        want,
+        { ...sampler.request(all), logitBias: bias.rows(all) },
       );
       signal?.throwIfAborted();
-      const kind = nfe() === 0 && !recipe ? 'prefill' : 'denoise';
-      forwards[kind] += looked.forwards;
-      const elapsedMs = now() - startMs;
-      if (nfe() === looked.forwards) prefillMs = elapsedMs;
+      const kind = tally.nfe === 0 && !recipe ? 'prefill' : 'denoise';
+      const elapsedMs = tally.forward(kind, looked.forwards);
       const read = sampler.read(looked.statistics, all, ids);
       const candidates = read.slice(0, query.length);
+      const take = taker(read);
+      const checks = take(probes);
+      const seenOf = asked.map(take);
+      const [last] = take(tail);
       const events: DecodeEvent[] = [];
       const blocksLooked = active.map(({ span, step, masksAtStart }, i) => ({
         span,
@@ -229,20 +223,14 @@ export async function* decode(
       }));
 
       // ---- check
-      const checks = candidates.slice(0, probes.length);
       const wrong = checks.find(({ position, id }) => ids[position] !== id);
-      drafted += probes.length;
-      accepted += wrong ? wrong.position - settledEnd : probes.length;
+      tally.checked(probes.length, wrong ? wrong.position - settledEnd : probes.length);
       if (wrong) {
         const from = wrong.position;
         const fallen = range(from, Math.max(window.end, frontier)).filter((p) => ids[p] !== MASKED);
         events.push(...write([], fallen));
-        let at = query.length;
-        const redrafted = branches.map((branch) => read.slice(at, (at += branchQuery(branch).length)));
-        const seen = [wrong, ...(redrafted[from - settledEnd] ?? [])].map((candidate) => ({
-          ...candidate,
-          current: null,
-        }));
+        const redrafted = branchQueries.map(take)[from - settledEnd] ?? [];
+        const seen = [wrong, ...redrafted].map((candidate) => ({ ...candidate, current: null }));
         const block = { step: 0, masksAtStart: seen.length, mustCommit: false, slides: true };
         const { commit } = chooseFrom(policy, memory, block, seen, rng);
         events.push(...write(commit, []), ...settle(Math.min(from + 1, answerEnd())));
@@ -250,9 +238,8 @@ export async function* decode(
         confirmedEnd = from + 1;
       } else {
         // ---- choose
-        let at = probes.length;
         for (const [i, block] of active.entries()) {
-          const seen = candidates.slice(at, (at += asked[i].length));
+          const seen = seenOf[i];
           const masks = seen.filter(({ current }) => current === null);
           const choice = chooseFrom(policy, memory, blocksLooked[i], seen, rng);
           const remask = choice.remask ?? [];
@@ -272,14 +259,14 @@ export async function* decode(
         // ---- settle
         confirmedEnd = contextEnd + 1;
         events.push(...settle(verify ? Math.min(confirmedEnd, answerEnd()) : reachedEnd()));
-        if (tail.length > 0 && (settledEnd === visibleEnd || !seesEnd(candidates.at(-1)!, config.tokens.eos)))
+        if (last && (settledEnd === visibleEnd || !seesEnd(last, config.tokens.eos)))
           visibleEnd = Math.min(visibleEnd + settings.grow!, ids.length);
       }
 
       const masksLeft = maskedPositions(ids, { start: window.start, end: Math.min(window.end, workEnd()) });
       yield {
         type: 'step',
-        nfe: nfe(),
+        nfe: tally.nfe,
         kind,
         positions: looked.positions,
         block: window,
@@ -288,7 +275,7 @@ export async function* decode(
       };
       if (inspect !== undefined) {
         const { blockLength } = settings;
-        yield { type: 'look', nfe: nfe(), blockLength, blocks: blocksLooked, candidates };
+        yield { type: 'look', nfe: tally.nfe, blockLength, blocks: blocksLooked, candidates };
       }
       yield* events;
       if (recipe) {
@@ -314,21 +301,38 @@ export async function* decode(
   }
 }
 
-/** What is asked of the model where somebody wants to see it: it changes what is told, never what is chosen. */
-const inspected = (needs: UnmaskPolicy['needs'], candidates: number): UnmaskPolicy['needs'] => ({
-  ...needs,
-  topK: Math.max(needs.topK, candidates),
-  entropy: true,
-});
+/** What the active positions are seen with; where another model verifies, by both. */
+function contextOf(
+  denoiser: Denoiser,
+  plan: LayoutPlan,
+  { recipe, verifier, cache, sampling }: DecodeSettings,
+  known: KvCache | null | undefined,
+): Context {
+  if (recipe) return recipe.context(denoiser, sampling.seed);
+  const own = createContext(denoiser, plan, cache, known);
+  if (verifier === null) return own;
+  return createVerifiedContext(own, createContext(verifier, plan, cache), denoiser.config.vocabSize);
+}
 
-/** The model as published samplers see it: nothing keeps them from drawing the mask token. */
-const withoutMask = (config: ModelConfig): ModelConfig => ({
-  ...config,
-  tokens: { ...config.tokens, mask: null },
-});
+function samplerOf(config: ModelConfig, { policy, sampling, inspect, recipe }: DecodeSettings): Sampler {
+  const { needs } = policy;
+  return createSampler(
+    sampling,
+    // Where somebody wants to see more, more is told, and the same is chosen.
+    inspect === undefined ? needs : { ...needs, topK: Math.max(needs.topK, inspect), entropy: true },
+    // Nothing keeps published samplers from drawing the mask token.
+    recipe ? { ...config, tokens: { ...config.tokens, mask: null } } : config,
+  );
+}
 
 const range = (start: number, end: number): number[] =>
   Array.from({ length: Math.max(0, end - start) }, (_, i) => start + i);
+
+/** Cuts a list that was made of several, in their order: each call gives as many as that one had. */
+function taker<T>(list: readonly T[]): (part: readonly unknown[]) => T[] {
+  let at = 0;
+  return ({ length }) => list.slice(at, (at += length));
+}
 
 /** Whether the last visible mask is more likely than not behind the end of the text (DAEDAL 2508.00819, section 3.1). */
 const seesEnd = ({ id, probability, current }: Candidate, eos: readonly number[]): boolean =>

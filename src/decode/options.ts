@@ -111,7 +111,13 @@ export const decodeOptionsSchema = z.strictObject({
   /** Same seed, same transcript. */
   seed: integer(0, Number.MAX_SAFE_INTEGER).default(0),
   /** Added to the logits of these tokens: {id: −100 … 100}. */
-  logitBias: z.record(z.string(), number(-100, 100)).default({}),
+  logitBias: z
+    .record(
+      z.string().regex(/^\d{1,9}$/),
+      number(-100, 100),
+      'ids of tokens with a number each, such as {"5": -100}',
+    )
+    .default({}),
 });
 
 /** Most rows of one forward that draft behind drafts: more would cost more than the forwards that they save. */

@@ -64,7 +64,7 @@ export function decoderConfiguration(plan: DecoderPlan): BenchConfiguration {
       const completion = await completeText(
         model,
         { prefix, suffix },
-        { ...options, stop: stopOf(row, isFull), signal, now: nowMs },
+        { ...options, stop: [...(options.stop ?? []), ...stopOf(row, isFull)], signal, now: nowMs },
       );
       const elapsedMs = nowMs() - startMs;
       const { text, done, events, promptTokens } = completion;

@@ -11,7 +11,7 @@ import { createRng } from '../rng.ts';
 import { SUDOKU_TOKENS } from '../train/sudoku-rows.ts';
 import type { BenchResult, BenchRun } from './bench.ts';
 import { decoderConfiguration, llamaConfiguration, settledMs, weightBytes } from './bench-configurations.ts';
-import { planBench } from './bench-plan.ts';
+import { askedPlans, planBench } from './bench-plan.ts';
 import { plotBench } from './bench-plot.ts';
 import { productMs } from './bench-profile.ts';
 import { BENCH_ROWS, benchShape } from './bench-sizes.ts';
@@ -49,6 +49,15 @@ describe('plans', () => {
       'diffusion@0.7',
       'twin',
     ]);
+  });
+
+  it('are also what the options of decoding ask for', () => {
+    const plans = askedPlans({ policy: 'klass' }, { precisions: ['f32', 'int8'], layout: 'full' });
+    expect(plans).toMatchObject([
+      { name: 'asked', mode: 'diffusion', options: { policy: 'klass' }, precision: 'f32' },
+      { name: 'asked-int8', mode: 'diffusion', options: { policy: 'klass' }, precision: 'int8' },
+    ]);
+    expect(askedPlans({ mode: 'verify' }, request)).toMatchObject([{ name: 'asked', mode: 'verify' }]);
   });
 
   it('say how often verify drafts anew', () => {

@@ -2,6 +2,7 @@
  * Which configurations a bench runs, as data: a list of words on the command line becomes plans, before any model is
  * loaded. A word is a mode (`diffusion`, all its thresholds) or one configuration of it (`diffusion@0.7`, `llama-q8_0`).
  */
+import { POSSIBLE_MODES } from '../decode/modes.ts';
 import { decodeOptionsSchema, parseOptions } from '../decode/options.ts';
 import type { CompleteOptions } from '../decode/complete.ts';
 import { TintypeError } from '../errors.ts';
@@ -57,15 +58,26 @@ export function planBench(request: PlanRequest): { plans: BenchPlan[]; skipped: 
     return plansOf(mode, detail, thresholds, word).flatMap((plan): BenchPlan[] =>
       plan.kind === 'llama'
         ? [plan]
-        : precisions.map((precision) => {
-            const suffix = precision === 'f32' ? '' : `-${precision}`;
-            return { ...plan, name: plan.name + suffix, precision };
-          }),
+        : precisions.map((precision) => ({ ...plan, name: nameFor(plan.name, precision), precision })),
     );
   });
   const byName = new Map(plans.map((plan) => [plan.name, plan]));
   return { plans: [...byName.values()], skipped };
 }
+
+/** One more configuration, `asked`: decoding as the options of the command line say. */
+export function askedPlans(
+  options: CompleteOptions,
+  { precisions, layout }: Pick<PlanRequest, 'precisions' | 'layout'>,
+): BenchPlan[] {
+  const mode = options.mode ?? POSSIBLE_MODES[layout][0];
+  return precisions.map((precision) => {
+    return { kind: 'decoder', name: nameFor('asked', precision), mode, options, precision };
+  });
+}
+
+const nameFor = (name: string, precision: Precision): string =>
+  precision === 'f32' ? name : `${name}-${precision}`;
 
 function whyNot(mode: BenchMode, { hasTwin, layout, hasLlama }: PlanRequest): string | null {
   const can = (...layouts: Layout[]): string | null =>

@@ -29,6 +29,8 @@ export interface SudokuOptions {
   budgets?: readonly number[] | undefined;
   /** Confidences that are enough to commit, each a row after those of the budgets; `full` only. Default none. */
   thresholds?: readonly number[] | undefined;
+  /** One more way, the row `asked`. Default none. */
+  asked?: DecodeOptions | undefined;
   /** Which puzzles. Default 0; training never meets them (`evaluationPuzzles`). */
   seed?: number | undefined;
   signal?: AbortSignal | undefined;
@@ -37,7 +39,7 @@ export interface SudokuOptions {
 }
 
 export interface SudokuRow {
-  /** The budget as a number, or `threshold 0.5`. */
+  /** The budget as a number, `threshold 0.5` or `asked`. */
   way: string;
   /** Mean of those used: a budget, less where a puzzle has fewer blanks. */
   forwards: number;
@@ -64,6 +66,7 @@ export async function evaluateSudoku(denoiser: Denoiser, options: SudokuOptions 
     puzzles: count = 1000,
     budgets = [12, 4, 2, 1],
     thresholds,
+    asked,
     seed = 0,
     signal,
     onProgress,
@@ -71,7 +74,9 @@ export async function evaluateSudoku(denoiser: Denoiser, options: SudokuOptions 
   const { config } = denoiser;
   const layout = sudokuLayout(config);
   const size = options.size ?? largestSize(config, layout);
-  const ways = layout === 'full' ? waysOf(budgets, thresholds) : [{ name: String(size * size), options: {} }];
+  const ways: SudokuWay[] =
+    layout === 'full' ? waysOf(budgets, thresholds) : [{ name: String(size * size), options: {} }];
+  if (asked) ways.push({ name: 'asked', options: asked });
   const puzzles = evaluationPuzzles(size, count, seed);
 
   const rows: SudokuRow[] = [];

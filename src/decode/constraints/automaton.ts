@@ -180,6 +180,10 @@ export function createAutomaton(root: Node): Language | null {
     get stateCount() {
       return states.length;
     },
+    get isWorn() {
+      return setThreads > MOST_SET_THREADS / 2;
+    },
+    renewed: () => createAutomaton(root)!,
     next,
     loops(state) {
       const known = loopsOf[state];

@@ -87,7 +87,7 @@ describe('the canvas against every possible answer', () => {
           ends: [END],
           mostExpansions: 0,
         });
-        const budget = automaton.shortest(automaton.start) + room;
+        const budget = automaton.distance().shortest(automaton.start) + room;
         fc.pre(budget > 0 && budget < 12);
         const canvas = createConstraintCanvas(automaton, { budget });
         const ids = Array.from({ length: budget }, () => -1);
@@ -139,7 +139,7 @@ describe('the canvas against every possible answer', () => {
       fc.property(pattern, fc.nat(), (source, seed) => {
         const rng = createRng(seed);
         const automaton = automatonOf(source);
-        fc.pre(automaton.fits(automaton.start, 4));
+        fc.pre(automaton.distance().fits(automaton.start, 4));
         const canvas = createConstraintCanvas(automaton, { budget: 4 });
         const fresh = () => [0, 1, 2, 3].map((position) => tokensOf(canvas.allowedAt(position)));
         const before = fresh();
@@ -161,9 +161,14 @@ describe('createTokenAutomaton', () => {
         const automaton = automatonOf(source);
         const shortest = [0, 1, 2, 3, 4].findIndex((budget) => everyAnswer(source, budget).length > 0);
         fc.pre(shortest >= 0);
-        expect(automaton.shortest(automaton.start)).toBe(shortest);
-        expect(automatonOf(source).fits(automaton.start, shortest)).toBe(true);
-        if (shortest > 0) expect(automatonOf(source).fits(automaton.start, shortest - 1)).toBe(false);
+        expect(automaton.distance().shortest(automaton.start)).toBe(shortest);
+        expect(automatonOf(source).distance().fits(automaton.start, shortest)).toBe(true);
+        if (shortest > 0)
+          expect(
+            automatonOf(source)
+              .distance()
+              .fits(automaton.start, shortest - 1),
+          ).toBe(false);
       }),
     );
   });
@@ -194,7 +199,7 @@ describe('createTokenAutomaton', () => {
   it('works for a tokenizer with few tokens, and says when it cannot', async () => {
     const tokenizer = await loadTokenizer('models/tintype-sudoku');
     const row = createTokenAutomaton(compileRegex('[1-6]{6}'), tokenizer, { ends: [0] });
-    expect(row.shortest(row.start)).toBe(6);
+    expect(row.distance().shortest(row.start)).toBe(6);
     const canvas = createConstraintCanvas(row, { budget: 6 });
     expect(tokenizer.decode(tokensOf(canvas.allowedAt(3)))).toBe('123456');
     expect(() => createTokenAutomaton(compileJsonSchema(true), tokenizer, { ends: [0] })).toThrow(
@@ -212,7 +217,7 @@ describe('createConstraintCanvas', () => {
       required: ['name'],
     });
     const automaton = createTokenAutomaton(language, tokenizer, { ends: [0] });
-    const needed = automaton.shortest(automaton.start);
+    const needed = automaton.distance().shortest(automaton.start);
     createConstraintCanvas(automaton, { budget: needed });
     expect(() => createConstraintCanvas(automaton, { budget: needed - 1 })).toThrow(
       `at least ${needed} tokens`,

@@ -16,6 +16,7 @@
  * position whose set is larger than `MOST_STATES` allows nothing *yet*. Commits further left make it small again, and the first masked position always allows something.
  */
 import { assert, TintypeError } from '../../errors.ts';
+import type { Distance } from './distance.ts';
 import { forcedTokens } from './forced.ts';
 import { DEAD } from './language.ts';
 import { ENDED } from './tokens.ts';
@@ -23,6 +24,8 @@ import type { TokenAutomaton } from './tokens.ts';
 
 /** States that one position may be in before it has to wait for those on its left. */
 export const MOST_STATES = 256;
+/** Automata that one answer may wear out before it stops looking over masks. */
+const MOST_RENEWALS = 2;
 const MASKED = -1;
 
 export interface Commit {
@@ -61,13 +64,16 @@ export interface ConstraintCanvas {
  * @throws bad_option if the language has no text that short
  */
 export function createConstraintCanvas(
-  automaton: TokenAutomaton,
-  { budget, start = automaton.start }: { budget: number; start?: number },
+  given: TokenAutomaton,
+  { budget }: { budget: number },
 ): ConstraintCanvas {
-  checkBudget(automaton, start, budget);
+  let automaton = given;
+  let distance = automaton.distance();
+  let renewals = 0;
+  checkBudget(automaton, distance, budget);
   const tokens = new Int32Array(budget).fill(MASKED);
   let settled = 0;
-  let state = start;
+  let state = automaton.start;
   /** One behind the last committed position. */
   let filled = 0;
   /** By position, from `settled` on: states on the left, null beyond the horizon. */
@@ -95,6 +101,7 @@ export function createConstraintCanvas(
   const advance = (states: Int32Array, token: number): Int32Array | null => {
     const next = new Set<number>();
     for (const from of states) {
+      if (token === MASKED && (automaton.language.isWorn || renewals >= MOST_RENEWALS)) return null;
       if (token !== MASKED) next.add(automaton.next(from, token));
       else for (const target of automaton.edges(from).widest) next.add(target);
     }
@@ -105,7 +112,7 @@ export function createConstraintCanvas(
 
   const canComplete = (position: number, from: number): boolean => {
     if (from === DEAD) return false;
-    if (position >= filled) return automaton.fits(from, budget - position);
+    if (position >= filled) return distance.fits(from, budget - position);
     if (good[position].has(from)) return true;
     if (bad[position].has(from)) return false;
     const token = tokens[position];
@@ -139,6 +146,30 @@ export function createConstraintCanvas(
 
   const isOver = (): boolean => state === ENDED;
 
+  /** From the tokens alone: what is known of states is forgotten. */
+  const readAnew = (): void => {
+    for (const sets of [good, bad]) for (const set of sets) set.clear();
+    before = [];
+    state = automaton.start;
+    for (settled = 0; settled < budget && tokens[settled] !== MASKED; settled++)
+      state = automaton.next(state, tokens[settled]);
+  };
+
+  /**
+   * A language may have states without end, most of them seen once. When they are too many they are forgotten, unless
+   * only what was known of them says that the budget suffices.
+   */
+  const renew = (): void => {
+    const worn = { automaton, distance };
+    automaton = automaton.renewed();
+    distance = automaton.distance();
+    renewals++;
+    readAnew();
+    if (canComplete(settled, state)) return;
+    ({ automaton, distance } = worn);
+    readAnew();
+  };
+
   return {
     budget,
     get settled() {
@@ -153,6 +184,7 @@ export function createConstraintCanvas(
     canCommit,
     commit,
     allowedAt(position) {
+      if (automaton.language.isWorn) renew();
       const groups = new Set<number>();
       const isOpen = position >= settled && position < budget && tokens[position] === MASKED;
       for (const from of (isOpen && statesAt(position)) || []) {
@@ -183,12 +215,7 @@ export function createConstraintCanvas(
     remask(position) {
       tokens[position] = MASKED;
       filled = tokens.findLastIndex((token) => token !== MASKED) + 1;
-      for (const sets of [good, bad]) for (const set of sets) set.clear();
-      before = [];
-      settled = 0;
-      state = start;
-      for (; settled < budget && tokens[settled] !== MASKED; settled++)
-        state = automaton.next(state, tokens[settled]);
+      readAnew();
     },
   };
 }
@@ -209,13 +236,13 @@ export function tokensOf(mask: Uint32Array): number[] {
 }
 
 /** @throws bad_option */
-function checkBudget(automaton: TokenAutomaton, start: number, budget: number): void {
-  if (automaton.fits(start, budget)) return;
-  const bytes = automaton.language.minBytes(start);
+function checkBudget({ start, language }: TokenAutomaton, distance: Distance, budget: number): void {
+  if (distance.fits(start, budget)) return;
+  const bytes = language.minBytes(start);
   throw new TintypeError('bad_option', {
     what: 'the constraint has no text that fits into the answer',
     got: `an answer of at most ${budget} tokens`,
-    wanted: bytes > 100_000 ? `room for ${bytes} bytes` : `at least ${automaton.shortest(start)} tokens`,
+    wanted: bytes > 100_000 ? `room for ${bytes} bytes` : `at least ${distance.shortest(start)} tokens`,
     next: 'ask for more tokens, or for less text',
   });
 }

@@ -4,26 +4,35 @@
  * A *shortest ending* in bytes is known without a search, and the best way to cut it into tokens is a small dynamic
  * program: that number always suffices, and following that ending it falls by one with each token. A longer text may
  * take fewer tokens, so where the difference matters a breadth-first search over token steps looks for one, within the
- * bound at hand and led by a lower bound from the grammar. It gives up after `MOST_EXPANSIONS` states, since a recursive
- * language has no end of them; what is known then still suffices and still falls by one with each token along a known
- * way, so decoding is never trapped.
+ * bound at hand and led by a lower bound from the grammar. All searches of an answer together open `MOST_EXPANSIONS`
+ * states, since a recursive language has no end of them and the last tokens of a budget ask about hundreds each; what is
+ * known then still suffices and still falls by one with each token along a known way, so decoding is never trapped.
  */
 import type { Language } from './language.ts';
 import type { Vocabulary } from './vocabulary.ts';
-import { createRunWeight } from './weights.ts';
 
-/** States that one search opens. */
-export const MOST_EXPANSIONS = 1_000;
+/** States that all searches of one answer open. */
+export const MOST_EXPANSIONS = 4_000;
 
 export interface Distance {
+  /**
+   * Fewest tokens, without the one that ends the text, to where it may end. Exact while the searches stay small, else
+   * a number that suffices; every state that needs n > 0 has a token into one that needs n - 1.
+   */
   shortest(state: number): number;
+  /** Whether some ending takes at most so many tokens: `shortest(state) <= tokens`, but mostly cheaper. */
   fits(state: number, tokens: number): boolean;
 }
 
+/**
+ * @param targetsOf states that one token leads to; negative ones end the text
+ * @param borders of `Language`, for this vocabulary
+ */
 export function createDistance(
   language: Language,
   vocabulary: Vocabulary,
   targetsOf: (state: number) => Int32Array,
+  borders: (state: number) => number,
   mostExpansions: number,
 ): Distance {
   const { longest } = vocabulary;
@@ -31,18 +40,12 @@ export function createDistance(
   const enough = new Map<number, number>();
   /** Numbers of tokens that are needed. */
   const needed = new Map<number, number>();
-  /** Bounds below which a search gave up. */
-  const givenUp = new Map<number, number>();
-  let borders: ((state: number) => number) | undefined;
+  let expansions = 0;
 
   const lower = (state: number): number => {
     const known = needed.get(state);
     if (known !== undefined) return known;
     const bytes = language.minBytes(state);
-    // Made when first needed: most answers have room to spare.
-    borders ??= language.borders(
-      createRunWeight(Array.from(vocabulary.order, (token) => vocabulary.bytes(token))),
-    );
     const least = bytes === 0 ? 0 : Math.max(Math.ceil(bytes / longest), 1 + borders(state));
     needed.set(state, least);
     return least;
@@ -72,16 +75,12 @@ export function createDistance(
 
   /** Looks for an ending of at most `bound` tokens, and notes what it finds all along the way. */
   const search = (start: number, bound: number): boolean => {
-    if ((givenUp.get(start) ?? -1) >= bound) return false;
     const cameFrom = new Map<number, number>([[start, start]]);
-    let expansions = 0;
     for (let layer = [start], depth = 1; layer.length > 0 && depth <= bound; depth++) {
       const nextLayer: number[] = [];
       for (const state of layer) {
-        if (++expansions > mostExpansions) {
-          givenUp.set(start, bound);
-          return false;
-        }
+        if (expansions >= mostExpansions || language.isWorn) return false;
+        expansions++;
         for (const target of targetsOf(state)) {
           if (target < 0 || cameFrom.has(target) || depth + lower(target) > bound) continue;
           cameFrom.set(target, state);

@@ -7,6 +7,7 @@ import { createValidator } from '../../../scripts/constraints/validator.ts';
 import { TintypeError } from '../../errors.ts';
 import { createRng } from '../../rng.ts';
 import { loadTokenizer } from '../../text/load.ts';
+import { createConstraintCanvas, tokensOf } from './constraint-canvas.ts';
 import { compileJsonSchema } from './json-schema.ts';
 import { DEAD } from './language.ts';
 import { createTokenAutomaton } from './tokens.ts';
@@ -18,7 +19,8 @@ const ends = [tokenizer.special('<|endoftext|>')!];
 function expectValidFill(schema: unknown, seed: number): void {
   const rng = createRng(seed, 'fill');
   const automaton = createTokenAutomaton(compileJsonSchema(schema), tokenizer, { ends });
-  const budget = Math.max(1, automaton.shortest(automaton.start)) + (rng.next() < 0.5 ? rng.int(4) : 64);
+  const budget =
+    Math.max(1, automaton.distance().shortest(automaton.start)) + (rng.next() < 0.5 ? rng.int(4) : 64);
   const { text, tokens } = fillRandomly(automaton, { budget, blockLength: 16, rng });
   expect([text, createValidator(schema)(text)]).toEqual([text, null]);
   expect(tokens).toBeLessThanOrEqual(budget);
@@ -64,10 +66,32 @@ describe('compileJsonSchema', () => {
     for (const mostExpansions of [0, 3]) {
       const automaton = createTokenAutomaton(language, tokenizer, { ends, mostExpansions });
       const rng = createRng(seed, fill);
-      const budget = Math.max(1, automaton.shortest(automaton.start) + rng.int(25));
+      const budget = Math.max(1, automaton.distance().shortest(automaton.start) + rng.int(25));
       const { tokens } = fillRandomly(automaton, { budget, blockLength: 32, rng, endChance: 0.1 });
       expect(tokens).toBeLessThanOrEqual(budget);
     }
+  });
+
+  it('fills long answers of a language that has states without end, in few of them', () => {
+    const $defs = {
+      list: { type: 'array', items: { anyOf: [{ const: '' }, { $ref: '#/$defs/list' }] }, maxItems: 3 },
+    };
+    const automaton = createTokenAutomaton(compileJsonSchema({ $ref: '#/$defs/list', $defs }), tokenizer, {
+      ends,
+    });
+    const canvas = createConstraintCanvas(automaton, { budget: 128 });
+    const ids: number[] = [];
+    while (!canvas.isComplete) {
+      // As many lists as the budget has room to close.
+      const text = tokensOf(canvas.allowedAt(ids.length)).filter((id) => !ends.includes(id));
+      const opens = (id: number): number => tokenizer.decode([id]).split('[').length;
+      const [first] = text.sort((a, b) => opens(b) - opens(a));
+      canvas.commit(ids.length, first ?? ends[0]);
+      ids.push(first ?? ends[0]);
+    }
+    expect(createValidator({ $ref: '#/$defs/list', $defs })(tokenizer.decode(ids))).toBe(null);
+    expect(tokenizer.decode(ids)).toMatch(/^\[{50}/);
+    expect(automaton.language.stateCount).toBeLessThan(50_000);
   });
 
   it.each([

@@ -6,17 +6,18 @@ import { unsupported } from './limits.ts';
 import { badSchema, below } from './schema-source.ts';
 import type { SchemaAt } from './schema-source.ts';
 
-const count = z.int().min(0);
-const subschema = z.union([z.boolean(), z.looseObject({})]);
+const count = z.int('a whole number').min(0, 'at least 0');
+const subschema = z.union([z.boolean(), z.looseObject({})], 'an object, true or false');
 const subschemas = z.array(subschema);
-const typeName = z.enum(['null', 'boolean', 'integer', 'number', 'string', 'object', 'array']);
+const TYPES = Object.keys(TYPE_NAMES);
+const typeName = z.enum(TYPES);
 
 const keywords = z.looseObject({
   $ref: z.string().optional(),
   allOf: subschemas.optional(),
   anyOf: subschemas.optional(),
   oneOf: subschemas.optional(),
-  type: z.union([typeName, z.array(typeName)]).optional(),
+  type: z.union([typeName, z.array(typeName)], `${TYPES.join(', ')}, or a list of these`).optional(),
   enum: z.array(z.json()).optional(),
   const: z.json().optional(),
   minLength: count.optional(),

@@ -29,4 +29,8 @@ export interface Language {
   readonly alphabet: Uint8Array;
   /** How many states were made so far. */
   readonly stateCount: number;
+  /** Whether so many states were made that it is time to forget them. */
+  readonly isWorn: boolean;
+  /** The same language without the states made so far; its states have other numbers. */
+  renewed(): Language;
 }

@@ -82,7 +82,7 @@ describe('compileRegex', () => {
     fc.assert(
       fc.property(pattern, fc.nat(), fc.integer({ min: 0, max: 12 }), (source, seed, room) => {
         const automaton = createTokenAutomaton(compileRegex(source), tokenizer, { ends });
-        const budget = Math.max(1, automaton.shortest(automaton.start) + room);
+        const budget = Math.max(1, automaton.distance().shortest(automaton.start) + room);
         const filled = fillRandomly(automaton, { budget, blockLength: 1 + (seed % 9), rng: createRng(seed) });
         expect(filled.text).toMatch(new RegExp(`^(?:${source})$`, 'u'));
         expect(filled.tokens).toBeLessThanOrEqual(budget);
@@ -142,6 +142,19 @@ describe('compileRegex', () => {
       for (let i = 0; i < 1e6; i++) states.push(language.next(states[i >> 1], i % 2 ? 0x61 : 0x62));
     };
     expect(wander).toThrow('so many ways to match');
+    expect(language.isWorn).toBe(true);
+    const renewed = language.renewed();
+    expect(renewed.isWorn).toBe(false);
+    expect(matches(renewed, `bab${'b'.repeat(99)}`)).toBe(true);
+  });
+
+  it('forgets states where they become too many, and finishes the text all the same', () => {
+    const source = '(?:a|b)*a(?:a|b){30}';
+    const automaton = createTokenAutomaton(compileRegex(source), tokenizer, { ends });
+    const rng = createRng(2, 'fill');
+    const { text } = fillRandomly(automaton, { budget: 40, blockLength: 8, rng, endChance: 0 });
+    expect(automaton.language.isWorn).toBe(true);
+    expect(text).toMatch(new RegExp(`^${source}$`));
   });
 });
 

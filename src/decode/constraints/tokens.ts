@@ -10,10 +10,12 @@
 import { TintypeError } from '../../errors.ts';
 import type { Tokenizer } from '../../text/tokenizer.ts';
 import { createDistance, MOST_EXPANSIONS } from './distance.ts';
+import type { Distance } from './distance.ts';
 import { DEAD } from './language.ts';
 import type { Language } from './language.ts';
 import { vocabularyOf } from './vocabulary.ts';
 import type { Vocabulary } from './vocabulary.ts';
+import { createRunWeight } from './weights.ts';
 
 /** The state after a token that ends the text: only such tokens may follow, and mean nothing. */
 export const ENDED = -2;
@@ -48,13 +50,10 @@ export interface TokenAutomaton {
   next(state: number, token: number): number;
   /** Whether a token that ends the text may follow. */
   isAccepting(state: number): boolean;
-  /**
-   * Fewest tokens, without the one that ends the text, to where it may end. Exact while the search stays small, else
-   * a number that suffices; every state that needs n > 0 has a token into one that needs n - 1.
-   */
-  shortest(state: number): number;
-  /** Whether some ending takes at most so many tokens: `shortest(state) <= tokens`, but mostly cheaper. */
-  fits(state: number, tokens: number): boolean;
+  /** What decides whether a budget suffices. Each answer has its own, so that none depends on what others looked for. */
+  distance(): Distance;
+  /** The same without the states made so far (`Language.renewed`). */
+  renewed(): TokenAutomaton;
 }
 
 /** @throws unsupported if the tokenizer cannot write every byte that the language may need */
@@ -125,7 +124,14 @@ export function createTokenAutomaton(
     }
     return mask;
   };
-  const distance = createDistance(language, vocabulary, (state) => edges(state).targets, mostExpansions);
+  // Made when first needed: most answers have room to spare.
+  let borders: ((state: number) => number) | undefined;
+  const bordersFrom = (state: number): number => {
+    borders ??= language.borders(
+      createRunWeight(Array.from(vocabulary.order, (token) => vocabulary.bytes(token))),
+    );
+    return borders(state);
+  };
 
   return {
     start: language.start,
@@ -147,8 +153,15 @@ export function createTokenAutomaton(
       return at;
     },
     isAccepting: (state) => state === ENDED || language.isAccepting(state),
-    shortest: (state) => (state === ENDED ? 0 : distance.shortest(state)),
-    fits: (state, budget) => state === ENDED || distance.fits(state, budget),
+    renewed: () => createTokenAutomaton(language.renewed(), tokenizer, { ends, mostExpansions }),
+    distance() {
+      const targetsOf = (state: number): Int32Array => edges(state).targets;
+      const own = createDistance(language, vocabulary, targetsOf, bordersFrom, mostExpansions);
+      return {
+        shortest: (state) => (state === ENDED ? 0 : own.shortest(state)),
+        fits: (state, tokens) => state === ENDED || own.fits(state, tokens),
+      };
+    },
   };
 }
 

@@ -9,6 +9,7 @@ import { decode } from '../decode.ts';
 import { collect } from '../events.ts';
 import type { DecodeEvent, Transcript } from '../events.ts';
 import type { DecodeOptions } from '../options.ts';
+import { createPrefixCache } from '../prefix-cache.ts';
 import { linearCounts, floorCounts, timestepCount } from './counts.ts';
 import { planOfficial } from './plan.ts';
 import { SAMPLER_NAMES, SAMPLERS } from './samplers.ts';
@@ -111,6 +112,12 @@ describe.each(SAMPLER_NAMES)('%s', (name) => {
       if (event.type === 'step') controller.abort(new Error('enough'));
     }
     expect(seen.at(-1)).toMatchObject({ type: 'done', reason: 'aborted' });
+  });
+
+  it('leaves prompts that are known to runs that can begin with them', async () => {
+    const prefixCache = createPrefixCache({ maxBytes: 1e9 });
+    const { done } = await run(name, [3, 4], {}, { prefixCache });
+    expect([prefixCache.hits.asked, done.cachedTokens]).toEqual([0, 0]);
   });
 
   it('refuses a constraint and a mode', async () => {

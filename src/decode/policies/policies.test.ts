@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRng } from '../../rng.ts';
@@ -254,6 +255,15 @@ describe('evenShare', () => {
 
 describe('POLICIES', () => {
   const names = Object.keys(POLICIES) as PolicyName[];
+
+  it.each(names)('has %s in a file of its own, under 60 lines with its source, and measured', (name) => {
+    const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8');
+    const file = read(`./${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}.ts`);
+    expect(file.trim().split('\n').length).toBeLessThan(60);
+    // The paper, by its number at arXiv.
+    expect(file).toMatch(/\b2\d{3}\.\d{5}\b/);
+    expect(read('../../../docs/policies.md')).toContain(`| \`${name}(`);
+  });
 
   it.each(names)('makes %s from its defaults, and decodes with it', (name) => {
     const policy = namedPolicy(name, {}, 8);
