@@ -29,12 +29,16 @@ export function linearNBits(
   });
 }
 
-/**
- * x Wᵀ with W in 8 bits and a scale for each of its rows: weights [I, O] int8, scales [O]. Each row of x becomes bytes by a
- * scale of its own (vector-wise quantisation, 2208.07339, section 3), products and sums are of integers and exact, and both
- * scales are multiplied in afterwards. A row of zeros is divided by 0; what that rounds to is multiplied by 0 in the end.
- */
-export function linearRows(x: Value, { weights, scales }: { weights: Value; scales: Value }): Value {
+/** Rows as bytes, by a scale of their own each. */
+export interface RowBytes {
+  /** 128 is zero, 1 and 255 the largest magnitude of the row. [.., I] uint8 */
+  bytes: Value;
+  /** That magnitude. [.., 1] */
+  most: Value;
+}
+
+/** A row of zeros is divided by 0; what that rounds to is multiplied by 0 in the end. */
+export function asBytes(x: Value): RowBytes {
   const g = x.graph;
   const abs = g.op({ op: 'Abs', inputs: [x], shape: x.shape });
   const most = g.op({
@@ -43,19 +47,36 @@ export function linearRows(x: Value, { weights, scales }: { weights: Value; scal
     shape: x.shape.with(-1, 1),
     attributes: { keepdims: { int: 1 } },
   });
-  const step = g.scalar(1 / 127);
-  const zero = g.constant('zero', Uint8Array.of(128), []);
+  const [step, zero] = bytesOf(g);
   const bytes = g.op({
     op: 'QuantizeLinear',
     inputs: [div(x, most), step, zero],
     shape: x.shape,
     dtype: 'uint8',
   });
-  const y = g.op({
+  return { bytes, most };
+}
+
+/** What a byte stands for in units of the largest magnitude: (byte − zero) · step. */
+const bytesOf = (g: Graph): [step: Value, zero: Value] => [
+  g.scalar(1 / 127),
+  g.constant('zero', Uint8Array.of(128), []),
+];
+
+/**
+ * x Wᵀ with W in 8 bits and a scale for each of its rows: weights [I, O] int8, scales [O] (vector-wise quantisation, LLM.int8(),
+ * 2208.07339, section 3). Products and sums are of integers and exact; both scales are multiplied in afterwards.
+ */
+export function linearRows(
+  { bytes, most }: RowBytes,
+  { weights, scales }: { weights: Value; scales: Value },
+): Value {
+  const [step, zero] = bytesOf(bytes.graph);
+  const y = bytes.graph.op({
     op: 'MatMulIntegerToFloat',
     domain: 'com.microsoft',
     inputs: [bytes, weights, step, scales, zero],
-    shape: x.shape.with(-1, weights.shape[1]),
+    shape: bytes.shape.with(-1, weights.shape[1]),
   });
   return mul(y, most);
 }
@@ -79,7 +100,10 @@ async function tryIt(runtime: Runtime): Promise<boolean> {
   const graph = new Graph();
   const x = graph.input('x', 'float32', [1, LONGEST]);
   const weights = graph.constant('w', new Int8Array(LONGEST).fill(127), [LONGEST, 1]);
-  graph.output('y', linearRows(x, { weights, scales: graph.constant('s', Float32Array.of(1), [1]) }));
+  graph.output(
+    'y',
+    linearRows(asBytes(x), { weights, scales: graph.constant('s', Float32Array.of(1), [1]) }),
+  );
   const session = await createSession(runtime, graph, { threads: 1 });
   const ones = new Float32Array(LONGEST).fill(1);
   const { y } = await session.run({ x: new runtime.Tensor('float32', ones, [1, LONGEST]) });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { tinyConfig } from '../../tests/tiny.ts';
 import { Graph } from '../graph/graph.ts';
 import { nodeRuntime } from '../graph/node.ts';
-import { linearNBits, linearRows, saturates } from '../graph/quantized.ts';
+import { asBytes, linearNBits, linearRows, saturates } from '../graph/quantized.ts';
 import { createSession, type Runtime } from '../graph/session.ts';
 import { createRng } from '../rng.ts';
 import { asColumns, dequantize, inBlocks, quantize, quantizedFormats, type BlockFormat } from './quantize.ts';
@@ -79,7 +79,7 @@ describe('8 bits with a scale for each row', () => {
   const product = async (rows: Float32Array): Promise<Float32Array> => {
     const runtime = await nodeRuntime();
     const graph = new Graph();
-    const y = linearRows(graph.input('x', 'float32', ['M', K]), {
+    const y = linearRows(asBytes(graph.input('x', 'float32', ['M', K])), {
       weights: graph.constant('w', asColumns(quantized), [K, N]),
       scales: graph.constant('s', quantized.scales, [N]),
     });

@@ -4,8 +4,8 @@
  */
 import { assert } from '../errors.ts';
 import type { ConstantData, DType, Graph, Value } from '../graph/graph.ts';
-import { add, gatherRows, linear, split } from '../graph/ops.ts';
-import { linearNBits, linearRows } from '../graph/quantized.ts';
+import { add, gatherRows, linear } from '../graph/ops.ts';
+import { asBytes, linearNBits, linearRows, type RowBytes } from '../graph/quantized.ts';
 import { type ModelConfig, parameterShapes } from './config.ts';
 import { headBias } from './dit.ts';
 import { softcapped } from './gemma.ts';
@@ -28,7 +28,7 @@ export interface StepWeights {
   constant: (name: string) => Value;
   /** Tokens [.., N] to rows of the embedding [.., N, D]. */
   embed: (ids: Value) => Value;
-  /** x Wᵀ for each name, in one product; `join` leaves the results side by side. */
+  /** x Wᵀ for each name; `join`: in one product, the results side by side. */
   project: (x: Value, names: readonly string[], options?: { join?: boolean }) => Value[];
   /** Biases side by side, as the joined product of their weights. */
   bias: (names: readonly string[]) => Value;
@@ -71,6 +71,14 @@ export function constantWeights(
   const deferred = (name: string, dtype: DType, shape: readonly number[], make: () => ConstantData): Value =>
     graph.constant(name, { dtype, make }, shape);
 
+  const bytes = new Map<Value, RowBytes>();
+  /** What several products multiply becomes bytes once. */
+  const bytesOf = (x: Value): RowBytes => {
+    let known = bytes.get(x);
+    if (!known) bytes.set(x, (known = asBytes(x)));
+    return known;
+  };
+
   const multiplyQuantized = (x: Value, name: string, given: readonly QuantizedTensor[]): Value => {
     const byRow = isByRow(name, given[0]);
     const parts = byRow && portable ? given.map(inBlocks) : given;
@@ -82,10 +90,8 @@ export function constantWeights(
       deferred(`${name}.scales`, 'float32', shape, () => joined(parts.map((part) => part.scales)));
     if (byRow && !portable) {
       const turned = (): Int8Array => asColumns({ shape: [rows, columns], packed: packed() });
-      return linearRows(x, {
-        weights: deferred(name, 'int8', [columns, rows], turned),
-        scales: scales([rows]),
-      });
+      const weights = deferred(name, 'int8', [columns, rows], turned);
+      return linearRows(bytesOf(x), { weights, scales: scales([rows]) });
     }
     const blocks = Math.ceil(columns / block);
     return linearNBits(x, {
@@ -118,13 +124,9 @@ export function constantWeights(
     },
     project: (x, names, { join = false } = {}) => {
       const parts = names.map((name) => reordered(name, weights.get(name)!, config));
-      const fused = multiply(x, names.join('+'), parts);
-      if (join || names.length === 1) return [fused];
-      return split(
-        fused,
-        x.shape.length - 1,
-        parts.map(({ shape }) => shape[0]),
-      );
+      return join
+        ? [multiply(x, names.join('+'), parts)]
+        : names.map((name, i) => multiply(x, name, [parts[i]]));
     },
     bias: (names) => {
       const parts = names.map((name) => reordered(name, floats(name), config) as FloatTensor);

@@ -15,8 +15,8 @@ import { feedForward } from './mixture.ts';
 import { queryScale } from './rotary.ts';
 
 /**
- * Multiplies x by each of the named weights: x Wᵀ. Inference fuses them into one product. `join` leaves the results side by
- * side, as one value.
+ * Multiplies x by each of the named weights: x Wᵀ. `join` leaves the results side by side, as one value, which inference
+ * computes as one product.
  */
 export type Project = (x: Value, names: readonly string[], options?: { join?: boolean }) => Value[];
 
