@@ -2,13 +2,14 @@
  * Whether neighbours change a result: random mixes of requests, joined at random times and given up at random, through the
  * engine and its schedule, each compared with itself asked alone.
  *
- *     npx tsx scripts/check-batch.ts [--mixes 500] [--model models/tintype-code] [--seed 1]
+ *     npx tsx scripts/check-batch.ts [--mixes 500] [--model models/tintype-code] [--seed 1] [--precision f32]
  */
 import { parseArgs } from 'node:util';
 import { basename } from 'node:path';
 import { createEngine } from '../src/decode/engine.ts';
 import type { CompleteOptions } from '../src/decode/complete.ts';
 import type { CompletionRequest } from '../src/decode/engine-types.ts';
+import { PRECISIONS } from '../src/model/quantize.ts';
 import { createRng } from '../src/rng.ts';
 
 const { values } = parseArgs({
@@ -16,12 +17,16 @@ const { values } = parseArgs({
     mixes: { type: 'string', default: '500' },
     model: { type: 'string', default: 'models/tintype-code' },
     seed: { type: 'string', default: '1' },
+    precision: { type: 'string', default: 'f32' },
   },
 });
 const mixes = Number(values.mixes);
 const rng = createRng(Number(values.seed));
-const engine = await createEngine({ modelDirs: [values.model], threads: 1 });
+const precision = PRECISIONS.find((each) => each === values.precision);
+if (!precision) throw new Error(`--precision is one of ${PRECISIONS.join(', ')}`);
 const model = basename(values.model);
+const precisions = { [model]: precision };
+const engine = await createEngine({ modelDirs: [values.model], threads: 1, precisions });
 
 const WAYS: readonly CompleteOptions[] = [
   {},

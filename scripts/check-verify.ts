@@ -3,13 +3,14 @@
  * and drawn, and counts the answers that differ. Prompts are held-out gaps, cut short so that many fit into an hour.
  *
  *     npx tsx scripts/check-verify.ts --model models/tintype-code --data data/ts/fim.jsonl.gz --prompts 10000
- *         [--threshold 0.5] [--redrafts 0]
+ *         [--threshold 0.5] [--redrafts 0] [--precision f32]
  */
 import { parseArgs } from 'node:util';
 import { createBatch } from '../src/decode/batch.ts';
 import { completeText, type Gap } from '../src/decode/complete.ts';
 import { readInfillRows } from '../src/eval/documents.ts';
 import { loadDenoiser } from '../src/model/load.ts';
+import { PRECISIONS } from '../src/model/quantize.ts';
 
 const { values } = parseArgs({
   options: {
@@ -21,10 +22,16 @@ const { values } = parseArgs({
     threshold: { type: 'string', default: '0.5' },
     redrafts: { type: 'string', default: '0' },
     threads: { type: 'string', default: '1' },
+    precision: { type: 'string', default: 'f32' },
   },
 });
 const prompts = Number(values.prompts);
-const { denoiser, tokenizer } = await loadDenoiser(values.model, { threads: Number(values.threads) });
+const precision = PRECISIONS.find((each) => each === values.precision);
+if (!precision) throw new Error(`--precision is one of ${PRECISIONS.join(', ')}`);
+const { denoiser, tokenizer } = await loadDenoiser(values.model, {
+  threads: Number(values.threads),
+  precision,
+});
 if (!tokenizer) throw new Error('this model has no tokenizer');
 const rows = await readInfillRows(values.data);
 
