@@ -40,9 +40,9 @@ Models answer by this program's own policy, which ends where the text ends; --sa
 code does.
 
 Examples:
-  $ tintype chat --model LLaDA-8B-Instruct
-  $ tintype chat --model SDAR-1.7B-Chat --sampler official --max-tokens 256
-  $ echo 'What is a mask?' | tintype chat --model Dream-7B --system 'Be brief.' --json > talk.json`;
+  tintype chat --model LLaDA-8B-Instruct
+  tintype chat --model SDAR-1.7B-Chat --sampler official --max-tokens 256
+  echo 'What is a mask?' | tintype chat --model Dream-7B --system 'Be brief.' --json > talk.json`;
 
 /** Tokens of an answer where nothing else is said. */
 const ANSWER_TOKENS = 256;

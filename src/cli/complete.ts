@@ -42,10 +42,10 @@ context of the model, what is nearest to the cursor is kept. Only the completion
 is no terminal, one line a forward, with [brackets] around what it committed.
 
 Examples:
-  $ tintype complete src/app.ts:12:5 --show
-  $ tintype complete - --prefix 'const sum = (a: number, b: number) => ' --suffix ';' --max-tokens 16
-  $ tintype complete src/app.ts:12:5 --policy fixedSteps --steps 2 --json > run.json
-  $ tintype complete src/app.ts:12:5 --svg run.svg`;
+  tintype complete src/app.ts:12:5 --show
+  tintype complete - --prefix 'const sum = (a: number, b: number) => ' --suffix ';' --max-tokens 16
+  tintype complete src/app.ts:12:5 --policy fixedSteps --steps 2 --json > run.json
+  tintype complete src/app.ts:12:5 --svg run.svg`;
 
 export function register(program: Command): void {
   const command = program

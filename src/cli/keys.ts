@@ -14,10 +14,10 @@ A key is shown once, when it is made; only its SHA-256 is kept. Scopes: complete
 only if there was one when it started.
 
 Examples:
-  $ tintype keys create "Ada's editor"
-  $ tintype keys create nightly --scope batch chat --tokens-per-minute 100000 --budget 5
-  $ tintype keys list
-  $ tintype keys revoke key_0a1b2c3d4e5f6a7b8c`;
+  tintype keys create "Ada's editor"
+  tintype keys create nightly --scope batch chat --tokens-per-minute 100000 --budget 5
+  tintype keys list
+  tintype keys revoke key_0a1b2c3d4e5f6a7b8c`;
 
 interface CreateOptions {
   scope: Scope[];
