@@ -11,7 +11,7 @@ import type { Frame } from '../decode/film.ts';
 import { TintypeError } from '../errors.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { parseCursor, splitAtCursor } from './cursor.ts';
-import { addDecodeOptions, decodeOptionsOf } from './decode-options.ts';
+import { addDecodeOptions, decodeOptionsOf, samplerHelp } from './decode-options.ts';
 import type { DecodeFlags } from './decode-options.ts';
 import { interruptSignal } from './interrupt.ts';
 import { addLoadOptions, type LoadFlags, loadOptionsOf } from './model-options.ts';
@@ -42,10 +42,10 @@ context of the model, what is nearest to the cursor is kept. Only the completion
 is no terminal, one line a forward, with [brackets] around what it committed.
 
 Examples:
-  tintype complete src/app.ts:12:5 --show
+  tintype complete docs/sample.ts:4:1 --show
   tintype complete - --prefix 'const sum = (a: number, b: number) => ' --suffix ';' --max-tokens 16
-  tintype complete src/app.ts:12:5 --policy fixedSteps --steps 2 --json > run.json
-  tintype complete src/app.ts:12:5 --svg run.svg`;
+  tintype complete docs/sample.ts:4:1 --policy fixedSteps --steps 2 --json > run.json
+  tintype complete docs/sample.ts:4:1 --svg run.svg`;
 
 export function register(program: Command): void {
   const command = program
@@ -62,7 +62,7 @@ export function register(program: Command): void {
     .option('--show', 'show the text develop')
     .option('--json', 'print one JSON document with every event')
     .option('--svg <file>', 'draw the run into a picture')
-    .addHelpText('after', HELP)
+    .addHelpText('after', () => `${samplerHelp()}\n${HELP}`)
     .action(complete);
 }
 
