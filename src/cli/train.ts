@@ -174,6 +174,8 @@ export async function runInWorker(config: TrainConfig, flags: RunFlags): Promise
   }
 }
 
+const ENDS = { finished: 'finished', stopped: 'stopped', minutes: 'the minutes are over' } as const;
+
 /** One live line on a terminal, the most important first, else a line every ten seconds. */
 function createLine(config: TrainConfig, dir: string, minutes = Infinity): (event: TrainEvent) => void {
   const tty = process.stderr.isTTY;
@@ -219,7 +221,7 @@ function createLine(config: TrainConfig, dir: string, minutes = Infinity): (even
       }
     } else if (event.type === 'end') {
       process.stderr.write(
-        `${tty ? '\n' : ''}${event.reason} at step ${event.step}; model in ${dir}/model\n`,
+        `${tty ? '\n' : ''}${ENDS[event.reason]} at step ${event.step}; model in ${dir}/model\n`,
       );
       if (event.reason !== 'finished') {
         process.stderr.write(`go on: tintype train --out ${dir} --resume\n`);
