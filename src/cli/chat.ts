@@ -51,7 +51,7 @@ export function register(program: Command): void {
   const command = program
     .command('chat')
     .description('talk with a model')
-    .option('--model <dir>', 'a model folder with a chat template (default: the bundled tintype-code)')
+    .option('--model <dir>', 'a model folder with a chat template; the bundled models have none')
     .option('--system <text>', 'what the model is told before the conversation')
     .option('--thinking', 'ask for thinking aloud, where the template knows it')
     .option('--no-thinking', 'ask for none (default: what the family expects)');

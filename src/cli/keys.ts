@@ -11,7 +11,7 @@ import { formatTable, printJson, printLine } from './output.ts';
 const EXAMPLES = `
 A key is shown once, when it is made; only its SHA-256 is kept. Scopes: complete (completions, infill, edits), chat, batch
 (files and batches), admin (usage of all keys, /metrics). A running server knows of changes at once, but it asks for keys
-only if there was one when it started.
+only if there was one when it started; when all are revoked the next one asks for none.
 
 Examples:
   tintype keys create "Ada's editor"
