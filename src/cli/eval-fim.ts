@@ -30,9 +30,9 @@ one after the other, after a first one that is not counted.
 --predictions writes one line a row: {"id","middle","ms","nfe","tokens"}, middle as it was scored.
 
 Examples:
-  tintype eval fim --model models/tintype-code --data fim.jsonl.gz --limit 200
-  tintype eval fim --model models/tintype-code --data fim.jsonl.gz --block-length 8 --policy fixedSteps --steps 8
-  tintype eval fim --model models/tintype-code-ar --data fim.jsonl.gz --json --predictions ar.jsonl`;
+  tintype eval fim --model models/tintype-code --data data/ts/fim.jsonl.gz --limit 200
+  tintype eval fim --model models/tintype-code --data data/ts/fim.jsonl.gz --block-length 8 --policy fixedSteps --steps 8
+  tintype eval fim --model models/tintype-code-ar --data data/ts/fim.jsonl.gz --json --predictions ar.jsonl`;
 
 const percent = (share: number | null): string => (share === null ? '-' : `${(100 * share).toFixed(1)} %`);
 
