@@ -87,6 +87,8 @@ export default defineConfig(({ mode }) => ({
     target: 'es2022',
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    // How long each plugin took is no news to somebody who wanted the program.
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   plugins: mode === 'static' ? [models(), offline()] : [compressed()],
   server: { proxy: Object.fromEntries(API.map((path) => [path, 'http://127.0.0.1:8484'])) },

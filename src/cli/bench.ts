@@ -72,10 +72,12 @@ given), the twin, and the twin in llama.cpp as f32, f16, q8_0 and q4_0 where lla
   ${LLAMA_INSTALL}
 or --llama-server PATH, a binary of llama.cpp. It gets the same token ids, threads and stop, greedy, f16 keys and values.
 
+The gaps of --data are rows as tintype corpus tokenize writes them (fim.jsonl.gz).
+
 Examples:
-  tintype bench --model models/tintype-code --twin models/tintype-code-ar --data fim.jsonl.gz --limit 100 --repeat 3
-  tintype bench --model models/tintype-code --data fim.jsonl.gz --modes diffusion@0.5,diffusion@0.9 --json
-  tintype bench --model models/tintype-code --data fim.jsonl.gz --modes diffusion@0.9 --policy factor --factor 2
+  tintype bench --model models/tintype-code --twin models/tintype-code-ar --data data/ts/fim.jsonl.gz --limit 100 --repeat 3
+  tintype bench --model models/tintype-code --data data/ts/fim.jsonl.gz --modes diffusion@0.5,diffusion@0.9 --json
+  tintype bench --model models/tintype-code --data data/ts/fim.jsonl.gz --modes diffusion@0.9 --policy factor --factor 2
   tintype bench --sudoku --model models/tintype-sudoku --twin models/tintype-sudoku-ar --thresholds 0.3,0.5
   tintype bench --sizes 0.6b,1.7b --threads 2`;
 

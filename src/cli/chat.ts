@@ -40,9 +40,9 @@ Models answer by this program's own policy, which ends where the text ends; --sa
 code does.
 
 Examples:
-  $ tintype chat --model LLaDA-8B-Instruct
-  $ tintype chat --model SDAR-1.7B-Chat --sampler official --max-tokens 256
-  $ echo 'What is a mask?' | tintype chat --model Dream-7B --system 'Be brief.' --json > talk.json`;
+  tintype chat --model LLaDA-8B-Instruct
+  tintype chat --model SDAR-1.7B-Chat --sampler official --max-tokens 256
+  echo 'What is a mask?' | tintype chat --model Dream-7B --system 'Be brief.' --json > talk.json`;
 
 /** Tokens of an answer where nothing else is said. */
 const ANSWER_TOKENS = 256;
@@ -51,7 +51,7 @@ export function register(program: Command): void {
   const command = program
     .command('chat')
     .description('talk with a model')
-    .option('--model <dir>', 'a model folder with a chat template (default: the bundled tintype-code)')
+    .option('--model <dir>', 'a model folder with a chat template; the bundled models have none')
     .option('--system <text>', 'what the model is told before the conversation')
     .option('--thinking', 'ask for thinking aloud, where the template knows it')
     .option('--no-thinking', 'ask for none (default: what the family expects)');

@@ -50,8 +50,8 @@ function defaultsOf(parameter: string): string {
     .join(', ');
 }
 
-/** Every published sampler with its line and its defaults. */
-function samplerHelp(): string {
+/** Every published sampler with its line and its defaults. They are many, so the help of one command has them. */
+export function samplerHelp(): string {
   const lines = SAMPLER_NAMES.map((name) => {
     const { doc, rule, stepsOf, defaults } = SAMPLERS[name];
     const values = Object.entries(defaults).map(([key, value]) =>
@@ -73,7 +73,7 @@ function choiceOf<T extends string>(option: string, got: string, choices: readon
 /** @param except options, such as `--seed`, that mean something else to this command */
 export function addDecodeOptions(command: Command, except: readonly string[] = []): Command {
   for (const option of decodeOptions()) if (!except.includes(option.long!)) command.addOption(option);
-  return command.addHelpText('after', samplerHelp);
+  return command;
 }
 
 /** Whether a command line says anything of how to decode, by options that are not among these. */
@@ -85,55 +85,40 @@ export const saysHow = (flags: Record<string, unknown>, except: readonly string[
 function decodeOptions(): readonly Option[] {
   const command = new Command();
   command
+    .optionsGroup('What to write:')
     .option('--max-tokens <n>', 'most tokens to write (default: 64)', numberOf)
     .option(
       '--context <n>',
       'most prompt tokens (default: what the context of the model has room for)',
       numberOf,
     )
+    .option(
+      '--stop <text>',
+      'the text ends before this; may be given several times',
+      (text: string, all?: string[]) => [...(all ?? []), text],
+    )
+    .option('--logit-bias <json>', 'added to the logits of tokens: {"id": bias}')
+    .option('--schema <file>', 'write JSON that is valid by this JSON Schema')
+    .option('--regex <pattern>', 'write text that matches as a whole');
+  command
+    .optionsGroup('How to decode:')
     .addOption(
       new Option(
         '--mode <mode>',
         'diffusion commits in parallel, verify drafts and keeps what ar would write, ar writes one token at a time',
       ).choices(MODES),
     )
+    .option('--block-length <n>', "positions denoised together (default: the model's)", numberOf)
+    .option(
+      '--redrafts <n>',
+      'verify: draft anew behind so many of the drafts that a forward checks; fewer forwards, of more rows (default: 0)',
+      numberOf,
+    )
     .addOption(
       new Option(
         '--draft <who>',
         'who verifies the drafts: the model itself, or its autoregressive twin, the folder MODEL-ar (default: self)',
       ).choices(['self', 'ar']),
-    )
-    .option('--block-length <n>', "positions denoised together (default: the model's)", numberOf)
-    .addOption(
-      new Option('--policy <name>', 'what a forward commits (default: confidenceThreshold)').choices(
-        POLICY_NAMES,
-      ),
-    );
-  for (const [name, parameter] of Object.entries<PolicyParameter>(POLICY_PARAMETERS)) {
-    const option = new Option(
-      `${flagOf(name)} <${parameter.type === 'choice' ? 'name' : 'x'}>`,
-      `${parameter.doc} (${defaultsOf(name)})`,
-    );
-    command.addOption(
-      parameter.type === 'choice' ? option.choices(parameter.values) : option.argParser(numberOf),
-    );
-  }
-  command.addOption(
-    new Option(
-      '--sampler <name>',
-      'decode as the published code does, in place of mode, policy and cache; official is the one of the model',
-    ).argParser((name: string) => choiceOf('--sampler', name, SAMPLER_CHOICES)),
-  );
-  for (const [name, parameter] of Object.entries(SAMPLER_PARAMETERS)) {
-    const doc = `sampler: ${parameter.doc}`;
-    if (parameter.type === 'flag') command.option(flagOf(name), doc);
-    else command.option(`${flagOf(name)} <x>`, doc, numberOf);
-  }
-  command
-    .option(
-      '--redrafts <n>',
-      'verify: draft anew behind so many of the drafts that a forward checks; fewer forwards, of more rows (default: 0)',
-      numberOf,
     )
     .addOption(
       new Option(
@@ -153,19 +138,41 @@ function decodeOptions(): readonly Option[] {
       'full attention: begin with n masks and add n while no end of text is in sight (default: all at once)',
       numberOf,
     )
+    .addOption(new Option('--precision <precision>', 'weights in memory (default: f32)').choices(PRECISIONS));
+  command
+    .optionsGroup('Drawing tokens:')
     .option('--temperature <t>', '0 takes the best token (default: 0)', numberOf)
     .option('--top-p <p>', 'sample from the fewest tokens that reach this probability', numberOf)
     .option('--top-k <k>', 'sample from the k best tokens', numberOf)
-    .option('--seed <n>', 'same seed, same text (default: 0)', numberOf)
-    .addOption(new Option('--precision <precision>', 'weights in memory (default: f32)').choices(PRECISIONS))
-    .option(
-      '--stop <text>',
-      'the text ends before this; may be given several times',
-      (text: string, all?: string[]) => [...(all ?? []), text],
-    )
-    .option('--logit-bias <json>', 'added to the logits of tokens: {"id": bias}')
-    .option('--schema <file>', 'write JSON that is valid by this JSON Schema')
-    .option('--regex <pattern>', 'write text that matches as a whole');
+    .option('--seed <n>', 'same seed, same text (default: 0)', numberOf);
+  command
+    .optionsGroup('Policies and their parameters, with the default in each policy that reads them:')
+    .addOption(
+      new Option('--policy <name>', 'what a forward commits (default: confidenceThreshold)').choices(
+        POLICY_NAMES,
+      ),
+    );
+  for (const [name, parameter] of Object.entries<PolicyParameter>(POLICY_PARAMETERS)) {
+    const option = new Option(
+      `${flagOf(name)} <${parameter.type === 'choice' ? 'name' : 'x'}>`,
+      `${parameter.doc} (${defaultsOf(name)})`,
+    );
+    command.addOption(
+      parameter.type === 'choice' ? option.choices(parameter.values) : option.argParser(numberOf),
+    );
+  }
+  command
+    .optionsGroup('Published samplers:')
+    .addOption(
+      new Option(
+        '--sampler <name>',
+        'decode as the published code does, in place of mode, policy and cache; official is the one of the model, and tintype help complete lists all',
+      ).argParser((name: string) => choiceOf('--sampler', name, SAMPLER_CHOICES)),
+    );
+  for (const [name, parameter] of Object.entries(SAMPLER_PARAMETERS)) {
+    if (parameter.type === 'flag') command.option(flagOf(name), parameter.doc);
+    else command.option(`${flagOf(name)} <x>`, parameter.doc, numberOf);
+  }
   return command.options;
 }
 

@@ -35,8 +35,8 @@ Documents come in a seeded random order, so that --limit and --bytes take a fair
 documents with fewer samples give the smaller error.
 
 Examples:
-  tintype eval bpb --model models/tintype-code-ar --data heldout.jsonl.gz
-  tintype eval bpb --model models/tintype-code --data heldout.jsonl.gz --block-length 8 --samples 2 --bytes 200000
+  tintype eval bpb --model models/tintype-code-ar --data data/ts/heldout.jsonl.gz
+  tintype eval bpb --model models/tintype-code --data data/ts/heldout.jsonl.gz --block-length 8 --samples 2 --bytes 200000
   tintype eval bpb --model models/tintype-code --data ~/my-project/src --json`;
 
 /** The result for people. `available`: documents in the data. */

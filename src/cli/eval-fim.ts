@@ -22,7 +22,7 @@ interface FimFlags extends DecodeFlags, LoadFlags {
 }
 
 const HELP = `
-Rows are {"id","prefix","suffix","middle"}. White space at the end counts for nothing. Where the truth is a single line,
+Rows are {"id","prefix","suffix","middle"}, as tintype corpus tokenize writes them (fim.jsonl.gz). White space at the end counts for nothing. Where the truth is a single line,
 decoding ends at the prediction's first line break and what follows it is not scored. parseRate is over the files that
 parse with the truth in place; an id such as pkg/file.tsx:12:5 says how. Times are whole requests,
 one after the other, after a first one that is not counted.
@@ -30,9 +30,9 @@ one after the other, after a first one that is not counted.
 --predictions writes one line a row: {"id","middle","ms","nfe","tokens"}, middle as it was scored.
 
 Examples:
-  tintype eval fim --model models/tintype-code --data fim.jsonl.gz --limit 200
-  tintype eval fim --model models/tintype-code --data fim.jsonl.gz --block-length 8 --policy fixedSteps --steps 8
-  tintype eval fim --model models/tintype-code-ar --data fim.jsonl.gz --json --predictions ar.jsonl`;
+  tintype eval fim --model models/tintype-code --data data/ts/fim.jsonl.gz --limit 200
+  tintype eval fim --model models/tintype-code --data data/ts/fim.jsonl.gz --block-length 8 --policy fixedSteps --steps 8
+  tintype eval fim --model models/tintype-code-ar --data data/ts/fim.jsonl.gz --json --predictions ar.jsonl`;
 
 const percent = (share: number | null): string => (share === null ? '-' : `${(100 * share).toFixed(1)} %`);
 

@@ -12,8 +12,8 @@ export function register(program: Command): void {
       'after',
       `
 Examples:
-  tintype eval bpb --model models/tintype-code --data heldout.jsonl.gz --bytes 200000
-  tintype eval fim --model models/tintype-code --data fim.jsonl.gz --limit 200
+  tintype eval bpb --model models/tintype-code --data data/ts/heldout.jsonl.gz --bytes 200000
+  tintype eval fim --model models/tintype-code --data data/ts/fim.jsonl.gz --limit 200
   tintype eval sudoku --model models/tintype-sudoku --nfe 12,4,2,1
 
 Results go to stdout (--json: one document), progress to stderr.`,

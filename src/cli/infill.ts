@@ -27,9 +27,9 @@ it that the context of the model has room for, earlier gaps filled and later one
 standard output; an interrupted run writes nothing.
 
 Examples:
-  $ tintype infill draft.ts > filled.ts
-  $ tintype infill draft.ts --in-place --max-tokens 32
-  $ echo 'const a = [1, 2, 3]; const last = a${HOLE};' | tintype infill -`;
+  tintype infill draft.ts > filled.ts
+  tintype infill draft.ts --in-place --max-tokens 32
+  echo 'const a = [1, 2, 3]; const last = a${HOLE};' | tintype infill -`;
 
 export function register(program: Command): void {
   const command = program

@@ -11,13 +11,13 @@ import { formatTable, printJson, printLine } from './output.ts';
 const EXAMPLES = `
 A key is shown once, when it is made; only its SHA-256 is kept. Scopes: complete (completions, infill, edits), chat, batch
 (files and batches), admin (usage of all keys, /metrics). A running server knows of changes at once, but it asks for keys
-only if there was one when it started.
+only if there was one when it started; when all are revoked the next one asks for none.
 
 Examples:
-  $ tintype keys create "Ada's editor"
-  $ tintype keys create nightly --scope batch chat --tokens-per-minute 100000 --budget 5
-  $ tintype keys list
-  $ tintype keys revoke key_0a1b2c3d4e5f6a7b8c`;
+  tintype keys create "Ada's editor"
+  tintype keys create nightly --scope batch chat --tokens-per-minute 100000 --budget 5
+  tintype keys list
+  tintype keys revoke key_0a1b2c3d4e5f6a7b8c`;
 
 interface CreateOptions {
   scope: Scope[];

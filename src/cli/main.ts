@@ -9,6 +9,7 @@ import { register as registerCorpus } from './corpus.ts';
 import { register as registerDistill } from './distill.ts';
 import { register as registerEval } from './eval.ts';
 import { register as registerExport } from './export.ts';
+import { reflow } from './help.ts';
 import { register as registerInfill } from './infill.ts';
 import { register as registerInspect } from './inspect.ts';
 import { register as registerKeys } from './keys.ts';
@@ -33,30 +34,30 @@ const program = new Command('tintype')
   .helpCommand('help [command]', 'print the help of a command')
   .showSuggestionAfterError()
   // Thrown errors are printed once, below, in the same form as all others.
-  .configureOutput({ outputError: () => {} })
+  .configureOutput({
+    outputError: () => {},
+    writeOut: (text) => process.stdout.write(reflow(text, Math.min(process.stdout.columns || 80, 100))),
+  })
   .exitOverride();
 
-const commands = [
-  registerComplete,
-  registerInfill,
-  registerChat,
-  registerServe,
-  registerKeys,
-  registerUsage,
-  registerTrain,
-  registerDistill,
-  registerEval,
-  registerPlot,
-  registerInspect,
-  registerPull,
-  registerModels,
-  registerCorpus,
-  registerExport,
-  registerQuantize,
-  registerBench,
-  registerTune,
-];
-for (const register of commands) register(program);
+/** By what one wants, as `tintype --help` lists them. */
+const COMMANDS = {
+  'Write with a model:': [registerComplete, registerInfill, registerChat],
+  'Serve it:': [registerServe, registerKeys, registerUsage],
+  'Train one:': [registerTrain, registerDistill, registerPlot, registerCorpus],
+  'Measure it:': [registerEval, registerBench, registerTune],
+  'Fetch, look at and convert models:': [
+    registerPull,
+    registerModels,
+    registerInspect,
+    registerQuantize,
+    registerExport,
+  ],
+};
+for (const [heading, registers] of Object.entries(COMMANDS)) {
+  program.commandsGroup(heading);
+  for (const register of registers) register(program);
+}
 
 program.addHelpText(
   'after',

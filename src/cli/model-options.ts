@@ -13,17 +13,18 @@ export interface ModelFlags {
   tokenizer?: string;
 }
 
+const UNTOLD = 'Where the files of a model do not tell:';
+
 /** Adds --family, --layout, --mask-token and --tokenizer. */
 export function addModelOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--family <family>', 'what the model is, where its files do not tell').choices(
-        FAMILIES.map(({ id }) => id),
-      ),
-    )
-    .addOption(new Option('--layout <layout>', 'who sees whom, where the files do not tell').choices(LAYOUTS))
-    .option('--mask-token <id>', 'the mask, where the files do not tell', whole('--mask-token', 0))
-    .option('--tokenizer <dir>', 'folder with the tokenizer, where the model has none or another is meant');
+  const options = [
+    new Option('--family <family>', 'what the model is').choices(FAMILIES.map(({ id }) => id)),
+    new Option('--layout <layout>', 'who sees whom').choices(LAYOUTS),
+    new Option('--mask-token <id>', 'the mask').argParser(whole('--mask-token', 0)),
+    new Option('--tokenizer <dir>', 'folder with the tokenizer, also where another is meant'),
+  ];
+  for (const option of options) command.addOption(option.helpGroup(UNTOLD));
+  return command;
 }
 
 /** Of commands that run the model. */

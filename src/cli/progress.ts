@@ -94,7 +94,7 @@ export function createProgress(options: ProgressOptions): Progress {
 }
 
 /** The first `width` visible characters; colour sequences take no room. */
-function clip(line: string, width: number): string {
+export function clip(line: string, width: number): string {
   // eslint-disable-next-line no-control-regex -- the escape character is what colour sequences begin with
   const parts = line.split(/(\u001b\[[0-9;]*m)/);
   let room = width;

@@ -27,11 +27,11 @@ body of a request takes the same names. They hold for the models of --model; wit
 Without keys ("tintype keys") the server is open, and listens on this machine only.
 
 Examples:
-  $ tintype serve
-  $ tintype serve --precision int8 --threshold 0.6
-  $ tintype serve --port 9000 --model models/tintype-code --model models/tintype-code-ar --memory 200MB
-  $ TINTYPE_PORT=9000 tintype serve
-  $ tintype serve --upstream http://127.0.0.1:30000      the API, keys and metering in front of SGLang, vLLM or LMDeploy
+  tintype serve
+  tintype serve --precision int8 --threshold 0.6
+  tintype serve --port 9000 --model models/tintype-code --model models/tintype-code-ar --memory 200MB
+  TINTYPE_PORT=9000 tintype serve
+  tintype serve --upstream http://127.0.0.1:30000      the API, keys and metering in front of SGLang, vLLM or LMDeploy
 
 Routes (GET /docs lists them with their fields):
   GET  /                                                         the page: write, watch, race, solve

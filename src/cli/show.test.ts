@@ -36,7 +36,7 @@ describe('without a terminal', () => {
     const view = createFrameView({ write: (text) => (out += text) }, tokenizer, AROUND);
     view.draw(FRAME);
     view.draw(LAST);
-    expect(out).toBe('  3 denoise   1 mask  | a=[⏎]▒▒\n');
+    expect(out).toBe('  3 denoise    1 mask | a=[⏎]▒▒\n');
   });
 });
 
@@ -45,7 +45,7 @@ describe('on a terminal', () => {
     const tty = screen(40, 20);
     const view = createFrameView(tty, tokenizer, { before: 'let ', after: ';' });
     view.draw(FRAME);
-    expect(tty.text()).toBe('let a=⏎\n▒▒;\nforward 3 (denoise), 1 masks left, 12 ms\n');
+    expect(tty.text()).toBe('let a=⏎\n▒▒;\nforward 3 (denoise), 1 mask left, 12 ms\n');
     view.draw(LAST);
     expect(tty.text()).toBe('let a=;\n');
   });

@@ -61,7 +61,7 @@ function lineView(screen: Screen, tokenizer: Tokenizer): FrameView {
       const text = cells.map((cell) =>
         cell.state === 'fresh' ? `[${shown(cell, tokenizer)}]` : shown(cell, tokenizer),
       );
-      const masks = `${String(masksLeft).padStart(3)} ${masksLeft === 1 ? 'mask ' : 'masks'}`;
+      const masks = masksOf(masksLeft).padStart(9);
       screen.write(`${String(nfe).padStart(3)} ${kind.padEnd(7)} ${masks} | ${text.join('')}\n`);
     },
   };
@@ -80,7 +80,9 @@ function liveView(screen: Screen, tokenizer: Tokenizer, { before, after }: Surro
       );
       if (step !== null) {
         const { nfe, kind, masksLeft, elapsedMs } = step;
-        lines.push(pc.dim(`forward ${nfe} (${kind}), ${masksLeft} masks left, ${elapsedMs.toFixed(0)} ms`));
+        lines.push(
+          pc.dim(`forward ${nfe} (${kind}), ${masksOf(masksLeft)} left, ${elapsedMs.toFixed(0)} ms`),
+        );
       }
       // Of a text that is higher than the screen the end is redrawn; the last frame is printed whole.
       const visible = step === null ? lines : lines.slice(-(rows - 1));
@@ -90,6 +92,8 @@ function liveView(screen: Screen, tokenizer: Tokenizer, { before, after }: Surro
     },
   };
 }
+
+const masksOf = (count: number): string => `${count} ${count === 1 ? 'mask' : 'masks'}`;
 
 /** Screen lines of styled text, broken at line ends and at the width of the screen. */
 function layOut(pieces: readonly { text: string; style: Style }[], columns: number): string[] {

@@ -9,6 +9,7 @@ import type { TrainWorkerData } from '../train/run-worker.ts';
 import type { StepEvent, TrainEvent } from '../train/trainer.ts';
 import { spawnWorker } from '../worker.ts';
 import { toNumber, whole } from './options.ts';
+import { clip, formatCount, formatDuration } from './progress.ts';
 
 interface TrainFlags {
   preset?: string;
@@ -154,7 +155,7 @@ export async function runInWorker(config: TrainConfig, flags: RunFlags): Promise
   process.on('SIGTERM', onSignal);
   const show = flags.json
     ? (event: TrainEvent) => void process.stdout.write(`${JSON.stringify(event)}\n`)
-    : createLine(config, dir);
+    : createLine(config, dir, flags.minutes);
   try {
     await new Promise<void>((resolve, reject) => {
       worker.on(
@@ -173,17 +174,10 @@ export async function runInWorker(config: TrainConfig, flags: RunFlags): Promise
   }
 }
 
-const duration = (seconds: number): string => {
-  const [h, m] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
-  return h > 0
-    ? `${h}h${String(m).padStart(2, '0')}m`
-    : `${m}m${String(Math.floor(seconds % 60)).padStart(2, '0')}s`;
-};
+const ENDS = { finished: 'finished', stopped: 'stopped', minutes: 'the minutes are over' } as const;
 
-const count = (n: number): string => (n >= 1e6 ? `${(n / 1e6).toFixed(2)}M` : `${(n / 1e3).toFixed(0)}k`);
-
-/** One live line on a terminal, else a line every ten seconds. */
-function createLine(config: TrainConfig, dir: string): (event: TrainEvent) => void {
+/** One live line on a terminal, the most important first, else a line every ten seconds. */
+function createLine(config: TrainConfig, dir: string, minutes = Infinity): (event: TrainEvent) => void {
   const tty = process.stderr.isTTY;
   let shownMs = -Infinity;
   let loss: number | null = null;
@@ -193,11 +187,14 @@ function createLine(config: TrainConfig, dir: string): (event: TrainEvent) => vo
     loss = loss === null ? event.lossNats : 0.9 * loss + 0.1 * event.lossNats;
     rate = rate === null ? event.tokensPerSecond : 0.9 * rate + 0.1 * event.tokensPerSecond;
     const total = config.schedule.totalTokens;
-    const secondsLeft = (total - event.tokens) / rate;
+    const seconds = (performance.now() - started) / 1000;
+    const secondsLeft = Math.min((total - event.tokens) / rate, minutes * 60 - seconds);
     return [
       `step ${event.step}`,
-      `${count(event.tokens)}/${count(total)} tokens`,
       `loss ${loss.toFixed(3)}`,
+      `${formatCount(event.tokens)}/${formatCount(total)} tokens`,
+      `${formatCount(rate)}/s`,
+      `${formatDuration(secondsLeft)} left`,
       ...(event.diffusionNats === null ? [] : [`diffusion ${event.diffusionNats.toFixed(3)}`]),
       ...(event.autoregressiveNats === null || event.diffusionNats === null
         ? []
@@ -205,9 +202,7 @@ function createLine(config: TrainConfig, dir: string): (event: TrainEvent) => vo
       ...(event.certaintyNats === null ? [] : [`unsure ${event.certaintyNats.toFixed(3)}`]),
       `norm ${event.gradNorm.toFixed(2)}`,
       `lr ${event.learningRate.toFixed(2)}`,
-      `${rate.toFixed(0)} tok/s`,
-      duration((performance.now() - started) / 1000),
-      `left ${duration(secondsLeft)}`,
+      formatDuration(seconds),
     ].join('  ');
   };
   return (event) => {
@@ -218,15 +213,19 @@ function createLine(config: TrainConfig, dir: string): (event: TrainEvent) => vo
       );
     } else if (event.type === 'step') {
       const line = text(event);
-      if (tty) process.stderr.write(`\r\x1b[2K${line}`);
+      // A line longer than the terminal would wrap and leave its first half behind.
+      if (tty) process.stderr.write(`\r\x1b[2K${clip(line, (process.stderr.columns || 80) - 1)}`);
       else if (performance.now() - shownMs > 10_000) {
         process.stderr.write(`${line}\n`);
         shownMs = performance.now();
       }
     } else if (event.type === 'end') {
       process.stderr.write(
-        `${tty ? '\n' : ''}${event.reason} at step ${event.step}; model in ${dir}/model\n`,
+        `${tty ? '\n' : ''}${ENDS[event.reason]} at step ${event.step}; model in ${dir}/model\n`,
       );
+      if (event.reason !== 'finished') {
+        process.stderr.write(`go on: tintype train --out ${dir} --resume\n`);
+      }
     }
   };
 }

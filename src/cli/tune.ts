@@ -58,10 +58,12 @@ The choice is stored in TINTYPE_CACHE_DIR (default: tintype in XDG_CACHE_HOME or
 count and version of ONNX Runtime. complete, infill and serve then use it where nothing else is said; --no-tuned stops that.
 serve also takes as many requests into one forward as the measured costs of several sequences say, at most eight.
 
+The gaps of --data are rows as tintype corpus tokenize writes them (fim.jsonl.gz).
+
 Examples:
-  tintype tune --model models/tintype-code --data fim.jsonl.gz --limit 100
-  tintype tune --data fim.jsonl.gz --loss 0 --precisions f32
-  tintype tune --data fim.jsonl.gz --limit 20 --check --json`;
+  tintype tune --model models/tintype-code --data data/ts/fim.jsonl.gz --limit 100
+  tintype tune --data data/ts/fim.jsonl.gz --loss 0 --precisions f32
+  tintype tune --data data/ts/fim.jsonl.gz --limit 20 --check --json`;
 
 function toPrecisions(text: string): Precision[] {
   const names = text.split(',').map((word) => {

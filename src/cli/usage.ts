@@ -12,8 +12,8 @@ server's price list. States: answered; streaming and left are billed for what wa
 billed.
 
 Examples:
-  $ tintype usage --since 2026-11-01
-  $ tintype usage --csv --key key_0a1b2c3d4e5f6a7b8c > november.csv`;
+  tintype usage --since 2026-11-01
+  tintype usage --csv --key key_0a1b2c3d4e5f6a7b8c > november.csv`;
 
 interface UsageOptions {
   since?: string;

@@ -94,6 +94,7 @@ async function readText(path: string): Promise<string> {
       what: 'the data cannot be read',
       got: `${path}: ${(cause as NodeJS.ErrnoException).code ?? (cause as Error).message}`,
       wanted: `a file of ${ROW}`,
+      next: 'tintype corpus tokenize writes fim.jsonl.gz and heldout.jsonl.gz ("Data" in README.md)',
       cause,
     });
   }

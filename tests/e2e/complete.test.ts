@@ -76,6 +76,7 @@ describe('tintype complete', () => {
     const { stdout } = await tintype(...args, '--show');
     expect(stdout).toMatch(/^ {2}1 prefill +\d+ masks? *\| \[/);
     expect(stdout.endsWith(`\n${plain.stdout}\n`)).toBe(true);
+    expect((await tintype(...args, '--show', '--pace', '1')).stdout).toBe(stdout);
   });
 
   it('takes the prefix from standard input', async () => {
@@ -99,6 +100,7 @@ describe('tintype complete', () => {
     [['complete', '/no/such/file:1:1'], 'cannot read /no/such/file'],
     [['complete', `${file}:1:1`, '--threshold', '7'], 'a number from 0 to 2'],
     [['complete', `${file}:1:1`, '--steps', 'many'], 'a whole number from 1 to 65536'],
+    [['complete', `${file}:1:1`, '--pace', '9'], 'add --show'],
     [['infill', file], 'there is no gap in'],
     [['infill', '-', '--in-place'], '--in-place needs a file'],
   ])('ends with 2 and says what would be right: %j', async (args, wanted) => {

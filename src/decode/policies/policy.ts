@@ -52,7 +52,7 @@ export interface Choice {
   remask?: readonly number[];
 }
 
-/** Write your own by implementing this type and passing it as `policy`. M: its memory of a run. */
+/** Write your own by implementing this type and passing it as `policy`: docs/add-a-policy.md. M: its memory of a run. */
 export interface UnmaskPolicy<M = unknown> {
   name: string;
   needs: {
