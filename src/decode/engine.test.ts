@@ -98,6 +98,10 @@ describe('engine', () => {
       code: 'prompt_too_long',
       parts: { wanted: 'at most 256 together' },
     });
+    // By its characters, before it is encoded.
+    await expect(engine.complete({ ...REQUEST, prompt: 'x '.repeat(10_000) })).rejects.toMatchObject({
+      parts: { got: expect.stringMatching(/^a prompt of 20\d{3} characters/) as string },
+    });
     await expect(engine.complete({ ...REQUEST, maxTokens: 256 })).rejects.toMatchObject({
       code: 'prompt_too_long',
     });
