@@ -255,7 +255,7 @@ describe('refusals', () => {
 
   it.each([
     ['an unknown option', { tintype: { ['k'.repeat(1e6)]: 1 } }],
-    ['many options', { tintype: Object.fromEntries(Array.from({ length: 1e5 }, (_, i) => [i, 1])) }],
+    ['many options', { tintype: Object.fromEntries(Array.from({ length: 4e4 }, (_, i) => [i, 1])) }],
     ['a bias', { logit_bias: { ['k'.repeat(1e6)]: 1 } }],
     ['a model', { model: 'm'.repeat(1e6) }],
   ])('quote little of %s that is long', async (_, wrong) => {
@@ -291,7 +291,7 @@ describe('refusals', () => {
   });
 
   it('a schema that would take seconds to compile is 400 at once', async () => {
-    const schema = { enum: Array.from({ length: 100_000 }, (_, i) => `v${i}`) };
+    const schema = { enum: Array.from({ length: 40_000 }, (_, i) => `value ${i}`) };
     const response_format = { type: 'json_schema', json_schema: { name: 'x', schema } };
     const response = await rig().post(FIM, { prompt: 'a', response_format });
     expect(response.status).toBe(400);
@@ -304,10 +304,28 @@ describe('refusals', () => {
   it.each([
     ['invalid_utf8', Uint8Array.of(0x7b, 0xff, 0x7d)],
     ['invalid_json', `{"prompt":"a","tintype":${'{"a":'.repeat(300)}1${'}'.repeat(301)}`],
+    ['too_many_values', `{"prompt":"a","unknown":[${'1,'.repeat(50_000)}1]}`],
+    ['too_many_values', `{"prompt":"a"${Array.from({ length: 50_000 }, (_, i) => `,"k${i}":1`).join('')}}`],
+    ['too_many_values', `{"prompt":"a","unknown":[${'[],'.repeat(26_000)}1]}`],
   ])('%s', async (code, body) => {
     const response = await rig().post(FIM, body);
     expect(response.status).toBe(400);
     expect((await json(response)).error.code).toBe(code);
+  });
+
+  it('signs in strings are no values, and what real clients send is far below the limit', async () => {
+    const { post } = rig();
+    expect((await post(FIM, { prompt: '[{,"\\'.repeat(100_000) })).status).toBe(200);
+    const messages = Array.from({ length: 1000 }, () => ({ role: 'user', content: 'hi' }));
+    const properties = Object.fromEntries(
+      Array.from({ length: 20 }, (_, i) => [`p${i}`, { type: 'string', description: 'a, b' }]),
+    );
+    const tools = Array.from({ length: 128 }, (_, i) => ({
+      type: 'function',
+      function: { name: `f${i}`, parameters: { type: 'object', properties } },
+    }));
+    const chat = await post('/v1/chat/completions', { model: 'tintype-chat', messages, tools });
+    expect(chat.status).toBe(200);
   });
 
   it('a body beyond the limit is 413', async () => {
