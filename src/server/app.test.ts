@@ -52,6 +52,39 @@ describe('GET', () => {
   });
 });
 
+describe('a method that a path does not know', () => {
+  it.each([
+    ['GET', FIM, 'POST'],
+    ['GET', '/fim/completions', 'POST'],
+    ['PUT', '/v1/chat/completions', 'POST'],
+    ['POST', '/v1/models/tintype-code', 'GET, HEAD'],
+    ['DELETE', '/health', 'GET, HEAD'],
+  ])('%s %s is 405 and says %s', async (method, path, allow) => {
+    for (const page of [undefined, import.meta.dirname]) {
+      const response = await rig(createFakeEngine(), { page }).app.request(path, { method });
+      expect(response.status).toBe(405);
+      expect(response.headers.get('allow')).toBe(allow);
+      expect((await json(response)).error).toEqual({
+        message: `this route is asked with ${allow}`,
+        type: 'invalid_request_error',
+        param: null,
+        code: 'method_not_allowed',
+      });
+    }
+  });
+
+  it('is said in Ollama’s shape on its paths; HEAD and preflights are answered', async () => {
+    const { app } = rig();
+    const wrong = await app.request('/api/generate');
+    expect(wrong.status).toBe(405);
+    expect(await json(wrong)).toEqual({ error: 'this route is asked with POST' });
+    expect((await app.request('/v1/models', { method: 'HEAD' })).status).toBe(200);
+    const preflight = { origin: 'http://localhost:1', 'access-control-request-method': 'POST' };
+    expect((await app.request(FIM, { method: 'OPTIONS', headers: preflight })).status).toBe(204);
+    expect((await app.request('/v1/nothing', { method: 'PUT' })).status).toBe(404);
+  });
+});
+
 describe('completions', () => {
   it('fills a gap and answers in OpenAI’s shape, text in both places that clients read', async () => {
     const { post, engine } = rig();

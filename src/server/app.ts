@@ -132,6 +132,15 @@ export function createApp(options: AppOptions): Hono<Env> {
   if (options.pageModels) app.use('/page/models/*', createPageModels(options.pageModels));
   if (options.page !== undefined) app.use(createPage(options.page));
 
+  // A path with another method; last, since what stands in front may know it.
+  for (const [path, methods] of methodsOf(all)) {
+    const allow = methods.join(', ');
+    app.all(path, (c) => {
+      c.var.headers['allow'] = allow;
+      throw new HttpError(405, `this route is asked with ${allow}`, { code: 'method_not_allowed' });
+    });
+  }
+
   app.notFound(() => {
     throw new HttpError(404, 'no such route; GET /docs lists them all', { code: 'not_found' });
   });
@@ -146,6 +155,16 @@ export function createApp(options: AppOptions): Hono<Env> {
   });
 
   return app;
+}
+
+/** What each path is asked with, aliases too. */
+function methodsOf(routes: readonly Route[]): Map<string, string[]> {
+  const methods = new Map<string, string[]>();
+  for (const { method, path, aliases = [] } of routes) {
+    const names = method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()];
+    for (const each of [path, ...aliases]) methods.set(each, [...(methods.get(each) ?? []), ...names]);
+  }
+  return methods;
 }
 
 const limitOf = (maxSize: number): MiddlewareHandler =>
