@@ -148,6 +148,8 @@ describe('completions', () => {
     [{ threshold: 3 }, 'tintype.threshold: a number from 0 to 2'],
     [{ mode: 1 }, 'tintype.mode: one of diffusion, verify, ar'],
     [{ tresh: 1 }, 'tresh'],
+    [{ precision: 'int8' }, 'tintype.precision: not of a request: weights are loaded once'],
+    [{ mode: 'diffusion', draft: 'ar' }, 'tintype.draft: not of a request'],
   ])('refuses %o with what would be right', async (tintype, message) => {
     const response = await rig().post(FIM, { prompt: 'a', tintype });
     expect(response.status).toBe(400);
