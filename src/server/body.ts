@@ -1,6 +1,7 @@
 /** Reading a request body: bytes to checked data, with a refusal for everything that is not right. */
 import type { Context } from 'hono';
 import type { z } from 'zod';
+import type { Env } from './deps.ts';
 import { fromZod, HttpError } from './errors.ts';
 
 /** Far above any context window, far below what would hurt. */
@@ -13,9 +14,12 @@ const MOST_DEPTH = 200;
  */
 const MOST_VALUES = 50_000;
 
+/** For a body of JSON to come; files of batches have as long as the whole request may take. */
+export const BODY_MS = 30_000;
+
 /** The body, checked by its schema. The content type does not matter: `curl -d` sends the wrong one. */
-export async function readBody<T>(c: Context, schema: z.ZodType<T>): Promise<T> {
-  const source = decodeUtf8(await c.req.arrayBuffer());
+export async function readBody<T>(c: Context<Env>, schema: z.ZodType<T>, withinMs = BODY_MS): Promise<T> {
+  const source = decodeUtf8(await arriving(c, withinMs, (arrived) => c.req.arrayBuffer().finally(arrived)));
   checkSize(source);
   let json: unknown;
   try {
@@ -26,6 +30,35 @@ export async function readBody<T>(c: Context, schema: z.ZodType<T>): Promise<T> 
   const result = schema.safeParse(json);
   if (!result.success) throw fromZod(result.error);
   return result.data;
+}
+
+/**
+ * A client that says its body byte by byte to hold the connection loses it.
+ * @param work calls `arrived` when the body is there; it throws where that is too late
+ * @throws HttpError 408
+ */
+export function arriving<T>(
+  c: Context<Env>,
+  withinMs: number,
+  work: (arrived: () => void) => Promise<T>,
+): Promise<T> {
+  const tooLate = (): HttpError =>
+    new HttpError(408, `the body did not come within ${withinMs / 1000} s`, { code: 'request_timeout' });
+  return new Promise((resolve, reject) => {
+    let isLate = false;
+    const late = setTimeout(() => {
+      isLate = true;
+      c.var.headers['connection'] = 'close';
+      reject(tooLate());
+    }, withinMs);
+    const arrived = (): void => {
+      if (isLate) throw tooLate();
+      clearTimeout(late);
+    };
+    work(arrived)
+      .finally(() => clearTimeout(late))
+      .then(resolve, reject);
+  });
 }
 
 function decodeUtf8(bytes: ArrayBuffer): string {
