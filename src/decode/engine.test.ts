@@ -110,6 +110,16 @@ describe('engine', () => {
     });
   });
 
+  it('answers others between the steps of an answer whose constraint takes long', async () => {
+    let isOver = false;
+    const slow = engine
+      .complete({ ...REQUEST, maxTokens: 100, options: { regex: '([^]*a[^]{60}b)+' } })
+      .finally(() => (isOver = true));
+    expect((await engine.complete({ ...REQUEST, maxTokens: 4 })).completionTokens).toBeGreaterThan(0);
+    expect(isOver).toBe(false);
+    expect((await slow).text).toMatch(/^([^]*a[^]{60}b)+$/);
+  });
+
   it('answers others while a constraint is compiled that takes long', async () => {
     const slow = Array.from({ length: 3000 }, (_, i) => [
       `p${i}`,
