@@ -75,7 +75,8 @@ export function createByteTokenizer(parts: ByteLevelParts): ByteTokenizer {
     const ids = merge(unmerged);
     if (piece.length <= CACHED_LENGTH) {
       if (cache.size >= CACHED_PIECES) cache.clear();
-      cache.set(piece, ids);
+      // A copy has no room left over from before it was merged.
+      cache.set(piece, ids.slice());
     }
     return ids;
   };
