@@ -92,6 +92,21 @@ function sureness(list: CommittedToken[], other: CommittedToken[]): number {
   return own?.probability ?? NaN;
 }
 
+/** Options without their policy. */
+const withoutPolicy = ({ temperature, topK, topP, seed, blockLength }: DecodeOptions): DecodeOptions => ({
+  temperature,
+  topK,
+  topP,
+  seed,
+  blockLength,
+});
+/** Mode ar, with what it reads. */
+const oneByOne = (options: DecodeOptions): DecodeOptions => ({
+  ...withoutPolicy(options),
+  mode: 'ar',
+  blockLength: undefined,
+});
+
 /** The events of one type. */
 const only = <T extends DecodeEvent['type']>(events: DecodeEvent[], type: T) =>
   events.filter((event): event is Extract<DecodeEvent, { type: T }> => event.type === type);
@@ -204,8 +219,8 @@ describe.each(MODELS)('$name', ({ name, open, runs }) => {
 
   it('commits one token a step above threshold 1', () =>
     holds(async (canvas, options) => {
-      const oneByOne: DecodeOptions = { ...options, policy: 'confidenceThreshold', threshold: 1.01 };
-      const { events } = await run(denoiser, canvas, oneByOne);
+      const single = { ...withoutPolicy(options), threshold: 1.01 };
+      const { events } = await run(denoiser, canvas, single);
       expect(only(events, 'commit').filter(({ tokens }) => tokens.length !== 1)).toEqual([]);
     }));
 
@@ -213,7 +228,7 @@ describe.each(MODELS)('$name', ({ name, open, runs }) => {
     holds(async (canvas, options) => {
       const steps = options.steps ?? 2;
       const policy = options.policy === 'random' ? 'random' : 'fixedSteps';
-      const { events, done } = await run(denoiser, canvas, { ...options, policy, steps });
+      const { events, done } = await run(denoiser, canvas, { ...withoutPolicy(options), policy, steps });
       const forwards = new Map<number, { count: number; masks: number }>();
       for (const { block } of only(events, 'step')) {
         const masks = canvas.ids.subarray(block.start, block.end).filter((id) => id === MASKED).length;
@@ -231,7 +246,8 @@ describe.each(MODELS)('$name', ({ name, open, runs }) => {
     ['policies that revise', revising],
   ])('never takes settled text back, and settles all of the answer (%s)', (_, chosen) =>
     holds(async (canvas, options) => {
-      const many = { ...options, activeBlocks: 1 + (options.seed! % 3), activateAt: 0.3 };
+      const activeBlocks = 1 + (options.seed! % 3);
+      const many = { ...options, activeBlocks, ...(activeBlocks > 1 && { activateAt: 0.3 }) };
       const { events, done } = await run(denoiser, canvas, many);
       const ids = canvas.ids.slice();
       let settledEnd = canvas.answerStart;
@@ -275,7 +291,7 @@ describe.each(MODELS)('$name', ({ name, open, runs }) => {
     await holds(async (canvas, options) => {
       fc.pre(canvas.answerStart > 0 && !['fixedSteps', 'random'].includes(options.policy as string));
       const { events, done } = await run(denoiser, canvas, { ...options, mode: 'verify' });
-      const single = await run(denoiser, canvas, { ...options, mode: 'ar', blockLength: undefined });
+      const single = await run(denoiser, canvas, oneByOne(options));
       expect(done.ids).toEqual(single.done.ids);
       expect(done.reason).toBe(single.done.reason);
       expect(done.nfe).toBeLessThanOrEqual(single.done.nfe);
@@ -446,7 +462,7 @@ describe.each(MODELS)('$name', ({ name, open, runs }) => {
       const single = await run(denoiser, canvas, { ...options, blockLength: 1 });
       expect(single).toEqual(await run(twin, canvas, { ...options, blockLength: 1 }));
       expect(single.done.nfe).toBe(single.done.usefulTokens + Number(single.done.reason === 'eos'));
-      expect(await run(denoiser, canvas, { ...options, mode: 'ar', blockLength: undefined })).toEqual(single);
+      expect(await run(denoiser, canvas, oneByOne(options))).toEqual(single);
     });
   });
 });
@@ -533,6 +549,21 @@ describe('canvases that a model cannot fill', () => {
   });
 });
 
+describe('options that others make sense of', () => {
+  it.each([
+    ['full', { mode: 'ar', blockLength: 1, activeBlocks: 1, policy: 'confidenceThreshold' }],
+    ['full', { policy: 'prophet', steps: 2, order: 'margin' }],
+    ['full', { policy: 'prophet', inner: 'factor', factor: 2 }],
+    ['full', { cache: 'dual', refreshEvery: 4, activeBlocks: 2, activateAt: 0.3 }],
+    // The same options for a model and its twin.
+    ['causal', { threshold: 0.5 }],
+    ['full', { topP: 0.9, temperature: 0 }],
+  ] as const)('are taken (%s %o)', async (layout, options) => {
+    const { done } = await run(createToyDenoiser({ layout }), appendCanvas([2], 4), options);
+    expect(done.nfe).toBeGreaterThan(0);
+  });
+});
+
 describe('options that a model cannot follow', () => {
   it.each([
     ['full', { cache: 'block' }, 'cache is not usable'],
@@ -546,6 +577,17 @@ describe('options that a model cannot follow', () => {
     ['full', { topK: 65 }, 'a whole number from 1 to 64'],
     ['full', { policy: 'best' }, 'one of confidenceThreshold, fixedSteps, random'],
     ['full', { tresh: 1 }, 'there is no option "tresh"'],
+    ['full', { mode: 'ar', blockLength: 8 }, 'blockLength would not be read'],
+    ['causalContext', { mode: 'ar', threshold: 0.5 }, 'ar writes one token at a time'],
+    ['causal', { mode: 'ar', policy: 'random' }, 'policy would not be read'],
+    ['full', { mode: 'ar', activeBlocks: 2 }, 'activeBlocks would not be read'],
+    ['full', { steps: 4 }, 'fixedSteps, random, remdm; this one is confidenceThreshold'],
+    ['full', { policy: 'klass', factor: 2 }, 'factor; this one is klass'],
+    ['full', { policy: 'prophet', inner: 'factor', gamma: 1 }, 'entropyBound; this one is prophet'],
+    ['full', { guidance: 1 }, 'guidance would not be read'],
+    ['full', { activateAt: 0.3 }, 'activeBlocks of 2 or more'],
+    ['full', { cache: 'none', refreshEvery: 4 }, 'prefix, dual or interstep'],
+    ['full', { redrafts: 2 }, 'only verify refuses drafts'],
     ['full', { logitBias: { word: 1 } }, 'logitBias is not usable'],
     ['full', { logitBias: { 24: 1 } }, '0 to 23'],
   ] as const)('are refused with what would be right (%s %o)', async (layout, options, message) => {

@@ -42,7 +42,7 @@ Routes (GET /docs lists them with their fields):
   POST /v1/trace                                                 one completion and every step of it
   POST /infill /completion                                       llama.cpp
   POST /api/generate /api/chat                                   Ollama
-The page at / adds /page/arena (votes, in arena.db of --data, also where REDIS_URL is set) and /page/runs.
+The page at / adds /page/arena (votes, in arena.db of --data or where REDIS_URL says) and /page/runs.
 
 The log goes to stderr, one JSON line a request, without any text of prompts or answers.`;
 
@@ -121,7 +121,11 @@ async function serve(options: ServeOptions): Promise<void> {
   const telemetry =
     traces && createTelemetry({ ...traces, onError: (err) => logger.warn({ err }, 'spans are not sent') });
   const built = builtPage();
-  const page = pageParts({ dataDir: options.data, runsDir: options.runs });
+  const page = pageParts({
+    dataDir: options.data,
+    redisUrl: process.env.REDIS_URL,
+    runsDir: options.runs,
+  });
   const app = createApp({
     engine: lateEngine(loading),
     logger,

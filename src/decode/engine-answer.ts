@@ -177,8 +177,8 @@ function fillCanvas(
 }
 
 /**
- * No tokenizer writes more characters a token than this over a whole context: encoding megabytes only to refuse them
- * would hold everybody up.
+ * No tokenizer writes more characters a token than this over a whole context, and tokenizers that know their longest
+ * token say less: encoding megabytes only to refuse them would hold everybody up.
  */
 const MOST_CHARACTERS_A_TOKEN = 128;
 
@@ -199,7 +199,9 @@ function promptOf(model: EngineModel, request: SentRequest): { prompt: FimPrompt
       wanted: `at most ${contextLength} together`,
       next: 'shorten the prompt or ask for fewer tokens',
     });
-  const mostCharacters = contextLength * MOST_CHARACTERS_A_TOKEN;
+  // Of a conversation more is counted than will be encoded.
+  const longest = request.chat ? undefined : model.tokenizer.longestToken;
+  const mostCharacters = contextLength * Math.min(longest ?? Infinity, MOST_CHARACTERS_A_TOKEN);
   const characters = charactersOf(request);
   if (characters > mostCharacters && !keepsNearest) throw refused(`a prompt of ${characters} characters`);
 

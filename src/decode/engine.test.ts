@@ -98,12 +98,26 @@ describe('engine', () => {
       code: 'prompt_too_long',
       parts: { wanted: 'at most 256 together' },
     });
+    // By its characters, before it is encoded.
+    await expect(engine.complete({ ...REQUEST, prompt: 'x '.repeat(10_000) })).rejects.toMatchObject({
+      parts: { got: expect.stringMatching(/^a prompt of 20\d{3} characters/) as string },
+    });
     await expect(engine.complete({ ...REQUEST, maxTokens: 256 })).rejects.toMatchObject({
       code: 'prompt_too_long',
     });
     await expect(createEngine({ modelDirs: [join(dir, 'nothing')] })).rejects.toMatchObject({
       code: 'not_found',
     });
+  });
+
+  it('answers others between the steps of an answer whose constraint takes long', async () => {
+    let isOver = false;
+    const slow = engine
+      .complete({ ...REQUEST, maxTokens: 100, options: { regex: '([^]*a[^]{60}b)+' } })
+      .finally(() => (isOver = true));
+    expect((await engine.complete({ ...REQUEST, maxTokens: 4 })).completionTokens).toBeGreaterThan(0);
+    expect(isOver).toBe(false);
+    expect((await slow).text).toMatch(/^([^]*a[^]{60}b)+$/);
   });
 
   it('answers others while a constraint is compiled that takes long', async () => {

@@ -10,7 +10,7 @@ import { POSSIBLE_MODES } from './modes.ts';
 import { createOpinion } from './opinions.ts';
 import type { Opinion } from './opinions.ts';
 import type { DecodeOptions } from './options.ts';
-import { namedPolicy, POLICIES } from './policies/index.ts';
+import { namedPolicy, parametersOf, POLICIES } from './policies/index.ts';
 import type { PolicyName, PolicyValues } from './policies/index.ts';
 
 const POLICY_NAMES = Object.keys(POLICIES) as PolicyName[];
@@ -29,6 +29,7 @@ const modes = LAYOUTS.flatMap((layout) => POSSIBLE_MODES[layout].map((mode) => (
 const combinations = modes.flatMap(({ layout, mode }) =>
   POLICY_NAMES.filter((name) => {
     const { blocks, committed } = namedPolicy(name, PARAMETERS, BLOCK).needs;
+    if (mode === 'ar') return name === 'confidenceThreshold';
     return mode !== 'verify' || !(blocks || committed);
   }).map((policy) => ({ layout, mode, policy })),
 );
@@ -52,14 +53,20 @@ async function run(
   { seed, sampling, activeBlocks }: { seed: number; sampling: DecodeOptions; activeBlocks: number },
   inspect?: number,
 ): Promise<DecodeEvent[]> {
+  const read = parametersOf(policy);
+  const parallel: DecodeOptions = {
+    policy,
+    ...Object.fromEntries(
+      Object.entries(PARAMETERS).filter(([name]) => read.includes(name as keyof PolicyValues)),
+    ),
+    blockLength: BLOCK,
+    activeBlocks,
+    ...(activeBlocks > 1 ? { activateAt: 0.3 } : {}),
+  };
   const options: DecodeOptions = {
     mode,
-    policy,
-    ...PARAMETERS,
+    ...(mode === 'ar' ? {} : parallel),
     ...sampling,
-    ...(layout === 'causal' ? {} : { blockLength: BLOCK }),
-    activeBlocks,
-    activateAt: 0.3,
     seed,
     inspect,
     now: () => 0,

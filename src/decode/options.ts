@@ -25,6 +25,7 @@ import type { OfficialOptions } from './official/plan.ts';
 import type { PrefixCache } from './prefix-cache.ts';
 import { MOST_CANDIDATES } from './sampling.ts';
 import type { Sampling } from './sampling.ts';
+import { checkUnread } from './unread.ts';
 import { checkVerifier } from './verified.ts';
 
 export const POLICY_NAMES = Object.keys(POLICIES) as [PolicyName, ...PolicyName[]];
@@ -222,6 +223,7 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
       next: 'use streamCompletion, or planOfficial and its recipe',
     });
   }
+  if (!recipe) checkUnread({ ...plain, policy: own ? undefined : policy }, own !== undefined);
 
   if (config.noise === 'uniform' && !recipe) {
     throw new TintypeError('unsupported', {

@@ -52,6 +52,39 @@ describe('GET', () => {
   });
 });
 
+describe('a method that a path does not know', () => {
+  it.each([
+    ['GET', FIM, 'POST'],
+    ['GET', '/fim/completions', 'POST'],
+    ['PUT', '/v1/chat/completions', 'POST'],
+    ['POST', '/v1/models/tintype-code', 'GET, HEAD'],
+    ['DELETE', '/health', 'GET, HEAD'],
+  ])('%s %s is 405 and says %s', async (method, path, allow) => {
+    for (const page of [undefined, import.meta.dirname]) {
+      const response = await rig(createFakeEngine(), { page }).app.request(path, { method });
+      expect(response.status).toBe(405);
+      expect(response.headers.get('allow')).toBe(allow);
+      expect((await json(response)).error).toEqual({
+        message: `this route is asked with ${allow}`,
+        type: 'invalid_request_error',
+        param: null,
+        code: 'method_not_allowed',
+      });
+    }
+  });
+
+  it('is said in Ollama’s shape on its paths; HEAD and preflights are answered', async () => {
+    const { app } = rig();
+    const wrong = await app.request('/api/generate');
+    expect(wrong.status).toBe(405);
+    expect(await json(wrong)).toEqual({ error: 'this route is asked with POST' });
+    expect((await app.request('/v1/models', { method: 'HEAD' })).status).toBe(200);
+    const preflight = { origin: 'http://localhost:1', 'access-control-request-method': 'POST' };
+    expect((await app.request(FIM, { method: 'OPTIONS', headers: preflight })).status).toBe(204);
+    expect((await app.request('/v1/nothing', { method: 'PUT' })).status).toBe(404);
+  });
+});
+
 describe('completions', () => {
   it('fills a gap and answers in OpenAI’s shape, text in both places that clients read', async () => {
     const { post, engine } = rig();
@@ -115,6 +148,8 @@ describe('completions', () => {
     [{ threshold: 3 }, 'tintype.threshold: a number from 0 to 2'],
     [{ mode: 1 }, 'tintype.mode: one of diffusion, verify, ar'],
     [{ tresh: 1 }, 'tresh'],
+    [{ precision: 'int8' }, 'tintype.precision: not of a request: weights are loaded once'],
+    [{ mode: 'diffusion', draft: 'ar' }, 'tintype.draft: not of a request'],
   ])('refuses %o with what would be right', async (tintype, message) => {
     const response = await rig().post(FIM, { prompt: 'a', tintype });
     expect(response.status).toBe(400);
@@ -255,7 +290,7 @@ describe('refusals', () => {
 
   it.each([
     ['an unknown option', { tintype: { ['k'.repeat(1e6)]: 1 } }],
-    ['many options', { tintype: Object.fromEntries(Array.from({ length: 1e5 }, (_, i) => [i, 1])) }],
+    ['many options', { tintype: Object.fromEntries(Array.from({ length: 4e4 }, (_, i) => [i, 1])) }],
     ['a bias', { logit_bias: { ['k'.repeat(1e6)]: 1 } }],
     ['a model', { model: 'm'.repeat(1e6) }],
   ])('quote little of %s that is long', async (_, wrong) => {
@@ -291,7 +326,7 @@ describe('refusals', () => {
   });
 
   it('a schema that would take seconds to compile is 400 at once', async () => {
-    const schema = { enum: Array.from({ length: 100_000 }, (_, i) => `v${i}`) };
+    const schema = { enum: Array.from({ length: 40_000 }, (_, i) => `value ${i}`) };
     const response_format = { type: 'json_schema', json_schema: { name: 'x', schema } };
     const response = await rig().post(FIM, { prompt: 'a', response_format });
     expect(response.status).toBe(400);
@@ -304,10 +339,28 @@ describe('refusals', () => {
   it.each([
     ['invalid_utf8', Uint8Array.of(0x7b, 0xff, 0x7d)],
     ['invalid_json', `{"prompt":"a","tintype":${'{"a":'.repeat(300)}1${'}'.repeat(301)}`],
+    ['too_many_values', `{"prompt":"a","unknown":[${'1,'.repeat(50_000)}1]}`],
+    ['too_many_values', `{"prompt":"a"${Array.from({ length: 50_000 }, (_, i) => `,"k${i}":1`).join('')}}`],
+    ['too_many_values', `{"prompt":"a","unknown":[${'[],'.repeat(26_000)}1]}`],
   ])('%s', async (code, body) => {
     const response = await rig().post(FIM, body);
     expect(response.status).toBe(400);
     expect((await json(response)).error.code).toBe(code);
+  });
+
+  it('signs in strings are no values, and what real clients send is far below the limit', async () => {
+    const { post } = rig();
+    expect((await post(FIM, { prompt: '[{,"\\'.repeat(100_000) })).status).toBe(200);
+    const messages = Array.from({ length: 1000 }, () => ({ role: 'user', content: 'hi' }));
+    const properties = Object.fromEntries(
+      Array.from({ length: 20 }, (_, i) => [`p${i}`, { type: 'string', description: 'a, b' }]),
+    );
+    const tools = Array.from({ length: 128 }, (_, i) => ({
+      type: 'function',
+      function: { name: `f${i}`, parameters: { type: 'object', properties } },
+    }));
+    const chat = await post('/v1/chat/completions', { model: 'tintype-chat', messages, tools });
+    expect(chat.status).toBe(200);
   });
 
   it('a body beyond the limit is 413', async () => {

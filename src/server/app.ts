@@ -7,7 +7,7 @@ import { bodyLimit } from 'hono/body-limit';
 import { cors } from 'hono/cors';
 import type { Logger } from 'pino';
 import type { CompletionEngine } from '../decode/engine-types.ts';
-import { MOST_BODY_BYTES, readBody } from './body.ts';
+import { arriving, BODY_MS, MOST_BODY_BYTES, readBody } from './body.ts';
 import type { Ctx, Deps, Env, RequestRecord, Route } from './deps.ts';
 import { HttpError, toHttpError } from './errors.ts';
 import { createMetrics } from './metrics.ts';
@@ -37,6 +37,8 @@ export interface AppOptions {
   pageModels?: readonly string[] | undefined;
   /** Paths whose bodies may have another size. */
   bodyBytes?: Readonly<Record<string, number>>;
+  /** In which a body of JSON has to come. */
+  bodyMs?: number;
   /** Money for one token of a model. */
   pricing?: Deps['pricing'];
 }
@@ -59,6 +61,7 @@ export function createApp(options: AppOptions): Hono<Env> {
     nowSeconds = () => Math.floor(Date.now() / 1000),
     keepAliveMs = KEEP_ALIVE_MS,
     pricing = FREE,
+    bodyMs = BODY_MS,
   } = options;
   const metrics = createMetrics(engine);
   const all = [...ROUTES, ...routes];
@@ -121,16 +124,35 @@ export function createApp(options: AppOptions): Hono<Env> {
   );
   // Before bodies are read: who may not ask makes no work.
   for (const guard of guards) app.use(guard);
-  app.use((c, next) => (limits.get(c.req.path) ?? limits.get('*')!)(c, next));
+  app.use((c, next) => {
+    const own = limits.get(c.req.path);
+    if (own) return own(c, next);
+    // Of a body without a length everything is read here.
+    return arriving(c, bodyMs, async (arrived) =>
+      limits.get('*')!(c, () => {
+        arrived();
+        return next();
+      }),
+    );
+  });
 
   for (const { method, path, aliases = [], body, answer } of all) {
     const handler = async (c: Ctx): Promise<Response> =>
-      answer(c, body ? await readBody(c, body) : undefined, deps);
+      answer(c, body ? await readBody(c, body, bodyMs) : undefined, deps);
     for (const each of [path, ...aliases]) app.on(method, each, handler);
   }
 
   if (options.pageModels) app.use('/page/models/*', createPageModels(options.pageModels));
   if (options.page !== undefined) app.use(createPage(options.page));
+
+  // A path with another method; last, since what stands in front may know it.
+  for (const [path, methods] of methodsOf(all)) {
+    const allow = methods.join(', ');
+    app.all(path, (c) => {
+      c.var.headers['allow'] = allow;
+      throw new HttpError(405, `this route is asked with ${allow}`, { code: 'method_not_allowed' });
+    });
+  }
 
   app.notFound(() => {
     throw new HttpError(404, 'no such route; GET /docs lists them all', { code: 'not_found' });
@@ -146,6 +168,16 @@ export function createApp(options: AppOptions): Hono<Env> {
   });
 
   return app;
+}
+
+/** What each path is asked with, aliases too. */
+function methodsOf(routes: readonly Route[]): Map<string, string[]> {
+  const methods = new Map<string, string[]>();
+  for (const { method, path, aliases = [] } of routes) {
+    const names = method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()];
+    for (const each of [path, ...aliases]) methods.set(each, [...(methods.get(each) ?? []), ...names]);
+  }
+  return methods;
 }
 
 const limitOf = (maxSize: number): MiddlewareHandler =>

@@ -13,6 +13,7 @@ export type ErrorStatus =
   | 402
   | 403
   | 404
+  | 405
   | 408
   | 409
   | 413
@@ -54,6 +55,7 @@ const TYPES: Record<ErrorStatus, string> = {
   402: 'account_error',
   403: 'permission_error',
   404: 'invalid_request_error',
+  405: 'invalid_request_error',
   408: 'invalid_request_error',
   409: 'invalid_request_error',
   413: 'invalid_request_error',

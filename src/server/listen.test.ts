@@ -68,6 +68,22 @@ describe('listen', () => {
     await server.close(1000, never);
   });
 
+  it.each(['content-length: 50', 'transfer-encoding: chunked'])(
+    'lets go of a client that says its body byte by byte, and of no other (%s)',
+    async (length) => {
+      const app = createApp({ engine: createFakeEngine(), logger, bodyMs: 200 });
+      const server = await listen(app.fetch, { host, port: 0 });
+      const head = `POST /v1/completions HTTP/1.1\r\nhost: a\r\n${length}\r\n\r\n`;
+      const text = await said(Number(new URL(server.url).port), `${head}5\r\n{"pro`);
+      expect(text).toMatch(/^HTTP\/1\.1 408 /);
+      expect(text.toLowerCase()).toContain('connection: close');
+      expect(text).toContain('"code":"request_timeout"');
+      const response = await fetch(`${server.url}/v1/completions`, { method: 'POST', body });
+      expect(response.status).toBe(200);
+      await server.close(1000, never);
+    },
+  );
+
   it('writes no refusal into an answer that has begun', async () => {
     const engine = createFakeEngine(() => new Promise(() => {}));
     const app = createApp({ engine, logger, keepAliveMs: 20 });

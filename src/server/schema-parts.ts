@@ -59,9 +59,20 @@ const ownOptions = decodeOptionsSchema.extend({
   regex: z.string().optional(),
 });
 
+/** What the command line calls so, but belongs to the loading of a model. */
+const LOADING: Readonly<Record<string, string>> = {
+  precision: 'not of a request: weights are loaded once, for all of them; start tintype serve --precision',
+  draft: 'not of a request: the twin is loaded with the model; start tintype serve --draft',
+};
+
 const checkedOptions = z
   .record(z.string(), z.unknown())
   .superRefine((given, context) => {
+    const loading = Object.keys(LOADING).find((key) => key in given);
+    if (loading !== undefined) {
+      context.addIssue({ code: 'custom', message: LOADING[loading], path: [loading] });
+      return;
+    }
     for (const issue of ownOptions.safeParse(given).error?.issues ?? [])
       context.addIssue({ code: 'custom', message: issue.message, path: issue.path });
   })

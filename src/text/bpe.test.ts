@@ -149,6 +149,16 @@ describe('encoding', () => {
     );
   });
 
+  test('no text is shorter than its longest token lets it be', () => {
+    const most = tokenizer.longestToken!;
+    expect(most).toBeGreaterThan(1);
+    fc.assert(
+      fc.property(anyText, (text) => {
+        expect(tokenizer.encode(text).length * most).toBeGreaterThanOrEqual(text.length);
+      }),
+    );
+  });
+
   test('every byte string comes back', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {

@@ -5,7 +5,7 @@
  */
 import { TintypeError } from '../errors.ts';
 import { BYTE_TO_CHAR, tokenBytes } from './alphabet.ts';
-import { Heap } from './heap.ts';
+import { createMerger } from './merger.ts';
 import type { SpecialToken, Tokenizer } from './tokenizer.ts';
 
 /** A tokenizer whose tokens are byte strings, so that bytes which are not UTF-8 pass through it too. */
@@ -56,17 +56,27 @@ export function createByteTokenizer(parts: ByteLevelParts): ByteTokenizer {
     bytesOf[id] = special ? empty : encoder.encode(content);
   }
   const byteIds = BYTE_TO_CHAR.map((char) => requireId(idOf, char));
-  const merge = createMerger(parts.merges, idOf, vocabSize);
+  const merge = createMerger(
+    parts.merges.map(([left, right]) => [
+      requireId(idOf, left),
+      requireId(idOf, right),
+      requireId(idOf, left + right),
+    ]),
+  );
   const pattern = new RegExp(parts.pattern, 'gu');
   const cache = new Map<string, readonly number[]>();
 
   const encodePiece = (piece: string): readonly number[] => {
     const known = cache.get(piece);
     if (known !== undefined) return known;
-    const ids = merge(Array.from(encoder.encode(piece), (byte) => byteIds[byte]));
+    const bytes = encoder.encode(piece);
+    const unmerged: number[] = [];
+    for (let i = 0; i < bytes.length; i++) unmerged.push(byteIds[bytes[i]]);
+    const ids = merge(unmerged);
     if (piece.length <= CACHED_LENGTH) {
       if (cache.size >= CACHED_PIECES) cache.clear();
-      cache.set(piece, ids);
+      // A copy has no room left over from before it was merged.
+      cache.set(piece, ids.slice());
     }
     return ids;
   };
@@ -95,6 +105,9 @@ export function createByteTokenizer(parts: ByteLevelParts): ByteTokenizer {
 
   return {
     vocabSize,
+    // No character has fewer bytes than UTF-16 units; what normalizing makes of several is another matter.
+    longestToken:
+      parts.normalize === null ? bytesOf.reduce((most, { length }) => Math.max(most, length), 1) : undefined,
     encode,
     decode: (ids) => decoder.decode(decodeBytes(ids)),
     bytes: (id) => bytesOf[id] ?? empty,
@@ -137,52 +150,6 @@ function cut(text: string, pattern: RegExp): string[] {
   }
   if (end < text.length) all.push(text.slice(end));
   return all;
-}
-
-/**
- * Applies merges to a list of ids: always the one of lowest rank, of equal ranks the leftmost. A heap keeps
- * a piece of n bytes at n log n, so a megabyte of one letter is no trap.
- */
-function createMerger(
-  merges: ByteLevelParts['merges'],
-  idOf: Map<string, number>,
-  vocabSize: number,
-): (ids: number[]) => number[] {
-  const rankOf = new Map<number, number>();
-  const resultOf = new Int32Array(merges.length);
-  merges.forEach(([left, right], rank) => {
-    rankOf.set(requireId(idOf, left) * vocabSize + requireId(idOf, right), rank);
-    resultOf[rank] = requireId(idOf, left + right);
-  });
-
-  return (ids) => {
-    const count = ids.length;
-    const next = Int32Array.from(ids, (_, i) => i + 1);
-    const previous = Int32Array.from(ids, (_, i) => i - 1);
-    // One number per possible merge: rank first, then position.
-    const queue = new Heap<number>((a, b) => a < b);
-    const offer = (left: number): void => {
-      const right = next[left];
-      if (left < 0 || right >= count) return;
-      const rank = rankOf.get(ids[left] * vocabSize + ids[right]);
-      if (rank !== undefined) queue.push(rank * count + left);
-    };
-    for (let i = 0; i + 1 < count; i++) offer(i);
-    for (let entry = queue.pop(); entry !== undefined; entry = queue.pop()) {
-      const [rank, left] = [Math.floor(entry / count), entry % count];
-      const right = next[left];
-      // An entry whose pair was merged away meanwhile no longer has its rank.
-      if (ids[left] === -1 || right >= count) continue;
-      if (rankOf.get(ids[left] * vocabSize + ids[right]) !== rank) continue;
-      ids[left] = resultOf[rank]!;
-      ids[right] = -1;
-      next[left] = next[right]!;
-      if (next[left] < count) previous[next[left]] = left;
-      offer(previous[left]);
-      offer(left);
-    }
-    return ids.filter((id) => id !== -1);
-  };
 }
 
 /** Splits bytes into maximal stretches of valid UTF-8, as text, and single bytes that belong to none. */

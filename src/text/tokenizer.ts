@@ -16,6 +16,8 @@ export type SpecialToken = (typeof SPECIAL_TOKENS)[number];
 
 export interface Tokenizer {
   readonly vocabSize: number;
+  /** Most characters (UTF-16 units) of a text for each of its tokens, where that is known. */
+  readonly longestToken?: number | undefined;
   /** Ids of ordinary text; special tokens in the text are text. */
   encode(text: string): number[];
   /** Text of ids; special tokens are skipped; incomplete UTF-8 becomes U+FFFD. */

@@ -144,6 +144,13 @@ export const POLICIES = {
 
 export type PolicyName = keyof typeof POLICIES;
 
+/** The parameters that a policy reads, those of the policy that it may end early (`inner`) among them. */
+export function parametersOf(name: PolicyName, inner?: string): ParameterName[] {
+  const entries: Record<string, PolicyEntry> = POLICIES;
+  const wrapped = name === 'prophet' ? entries[inner ?? POLICIES.prophet.defaults.inner] : undefined;
+  return Object.keys({ ...wrapped?.defaults, ...entries[name].defaults }) as ParameterName[];
+}
+
 /** A policy by name. What is not given takes the policy's default; `steps` takes `blockLength`. */
 export function namedPolicy(
   name: PolicyName,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { json, serverRig } from '../../../tests/server-rig.ts';
 import { accountsRig } from '../../../tests/accounts-rig.ts';
+import { missingRedis, startRedis } from '../../../tests/redis-server.ts';
 import { pageParts } from './index.ts';
 
 const undo: (() => unknown)[] = [];
@@ -108,6 +109,30 @@ describe('/page/arena/votes', () => {
     expect((await app.request(VOTES)).status).toBe(503);
     rmSync(blocked);
     expect((await app.request(VOTES)).status).toBe(200);
+  });
+});
+
+describe.skipIf(missingRedis() !== null)('votes in Redis', () => {
+  it('are shared by servers, and only the voter takes the newest back', async () => {
+    const redis = await startRedis();
+    undo.push(() => redis.stop());
+    const server = () => {
+      const page = pageParts({ dataDir: '/nowhere', redisUrl: redis.url, runsDir: '/nowhere' });
+      undo.push(() => page.close());
+      return serverRig(undefined, { routes: page.routes });
+    };
+    const [one, two] = [server(), server()];
+    const added = [
+      await json(await one.post(VOTES, vote)),
+      await json(await two.post(VOTES, { ...vote, outcome: 'both' })),
+      await json(await one.post(VOTES, { ...vote, voter: 'another-0123456789' })),
+    ];
+    expect((await json(await two.app.request(VOTES))).data).toEqual(added);
+    const last = (name: string) => one.app.request(`${VOTES}/last?voter=${name}`, { method: 'DELETE' });
+    expect(await json(await last(voter))).toEqual({ ...added[1], deleted: true });
+    expect(await json(await last(voter))).toEqual({ ...added[0], deleted: true });
+    expect((await last(voter)).status).toBe(404);
+    expect((await json(await two.app.request(VOTES))).data).toEqual([added[2]]);
   });
 });
 

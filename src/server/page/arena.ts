@@ -54,7 +54,7 @@ const lastQuery = z.object({ voter });
 
 /** @param open the store, opened when it is first needed */
 export function arenaRoutes(open: () => Promise<Votes>): Route[] {
-  const store = (): Promise<Votes> => open().catch(storageError);
+  const stored = <T>(ask: (votes: Votes) => Promise<T>): Promise<T> => open().then(ask).catch(storageError);
   return [
     route({
       method: 'get',
@@ -63,7 +63,7 @@ export function arenaRoutes(open: () => Promise<Votes>): Route[] {
       summary: 'Votes of the arena, oldest first: format=json or csv',
       answer: async (c: Ctx) => {
         const { format } = parsed(listQuery, c.req.query());
-        const votes = (await store()).list();
+        const votes = await stored((votes) => votes.list());
         if (format === 'json') return c.json({ object: 'list', data: votes.map(wireVote) });
         return c.body(csvOf(votes), 200, {
           'content-type': 'text/csv; charset=utf-8',
@@ -79,7 +79,7 @@ export function arenaRoutes(open: () => Promise<Votes>): Route[] {
       body: voteBody,
       answer: async (c: Ctx, { voter, ...vote }: VoteBody) => {
         const keyId = c.var.key?.id ?? null;
-        return c.json(wireVote((await store()).add(vote, { voter, keyId }, Date.now())));
+        return c.json(wireVote(await stored((votes) => votes.add(vote, { voter, keyId }, Date.now()))));
       },
     }),
     route({
@@ -89,7 +89,8 @@ export function arenaRoutes(open: () => Promise<Votes>): Route[] {
       summary: 'Takes the newest vote of a voter back: voter',
       answer: async (c: Ctx) => {
         const { voter } = parsed(lastQuery, c.req.query());
-        const vote = (await store()).removeLast({ voter, keyId: c.var.key?.id ?? null });
+        const keyId = c.var.key?.id ?? null;
+        const vote = await stored((votes) => votes.removeLast({ voter, keyId }));
         if (vote !== null) return c.json({ ...wireVote(vote), deleted: true });
         throw new HttpError(404, 'there is no vote of yours to take back', { code: 'not_found' });
       },

@@ -10,11 +10,19 @@ export interface PageParts {
   close(): Promise<void>;
 }
 
-/** @param dataDir where votes are kept  @param runsDir folder with the folders of training runs */
-export function pageParts({ dataDir, runsDir }: { dataDir: string; runsDir: string }): PageParts {
+export interface PageOptions {
+  /** Where votes are kept. */
+  dataDir: string;
+  /** `redis://…`; then votes are kept there. */
+  redisUrl?: string | undefined;
+  /** Folder with the folders of training runs. */
+  runsDir: string;
+}
+
+export function pageParts({ dataDir, redisUrl, runsDir }: PageOptions): PageParts {
   let opening: Promise<Votes> | null = null;
   const votes = (): Promise<Votes> => {
-    opening ??= openVotes(dataDir).catch((error: unknown) => {
+    opening ??= openVotes(dataDir, redisUrl).catch((error: unknown) => {
       // The folder may be mended while the server runs.
       opening = null;
       throw error;
@@ -25,7 +33,7 @@ export function pageParts({ dataDir, runsDir }: { dataDir: string; runsDir: stri
     routes: [...arenaRoutes(votes), ...runRoutes(runsDir)],
     async close() {
       const store = await opening?.catch(() => null);
-      store?.close();
+      await store?.close();
     },
   };
 }

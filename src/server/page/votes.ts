@@ -1,6 +1,6 @@
 /**
- * Votes of the arena in `<data folder>/arena.db`: a SQLite file of its own, also where accounts live in Redis, since
- * votes are few and belong to one machine. Never any code: only who was shown where, and who won.
+ * Votes of the arena: in `<data folder>/arena.db`, a SQLite file of its own, or in Redis where REDIS_URL names one. Never
+ * any code: only who was shown where, and who won.
  */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -40,12 +40,12 @@ export interface Voter {
 }
 
 export interface Votes {
-  add(vote: NewVote, voter: Voter, nowMs: number): Vote;
+  add(vote: NewVote, voter: Voter, nowMs: number): Promise<Vote>;
   /** Oldest first. */
-  list(): Vote[];
+  list(): Promise<Vote[]>;
   /** Takes the newest vote of a voter back; null when there is none. */
-  removeLast(voter: Voter): Vote | null;
-  close(): void;
+  removeLast(voter: Voter): Promise<Vote | null>;
+  close(): Promise<void>;
 }
 
 const MIGRATIONS = [
@@ -74,8 +74,16 @@ const voteOf = ({ id, top, bottom, outcome, gap, created_ms }: Row): Vote => ({
   createdMs: created_ms,
 });
 
-/** Errors: `io`. */
-export async function openVotes(dir: string): Promise<Votes> {
+/**
+ * Errors: `io`; `unsupported` when Redis is asked for and its packages are not installed.
+ * @param redisUrl `redis://…`; then `dir` is not used
+ */
+export async function openVotes(dir: string, redisUrl?: string): Promise<Votes> {
+  if (redisUrl !== undefined && redisUrl !== '') {
+    // Loaded here: its packages are optional.
+    const { openRedisVotes } = await import('./redis-votes.ts');
+    return openRedisVotes(redisUrl);
+  }
   return sqliteVotes(await openDatabase(dir, join(dir, 'arena.db'), MIGRATIONS));
 }
 
@@ -89,17 +97,17 @@ function sqliteVotes(db: Db): Votes {
        (SELECT max(number) FROM votes WHERE voter = ? AND key_id IS ?) RETURNING *`,
   );
   return {
-    add(vote, { voter, keyId }, nowMs) {
+    async add(vote, { voter, keyId }, nowMs) {
       const id = randomUUID();
       const { top, bottom, outcome, gap } = vote;
       insert.run(id, voter, keyId, JSON.stringify(top), JSON.stringify(bottom), outcome, gap, nowMs);
       return { ...vote, id, createdMs: nowMs };
     },
-    list: () => (list.all() as Row[]).map(voteOf),
-    removeLast({ voter, keyId }) {
+    list: async () => (list.all() as Row[]).map(voteOf),
+    async removeLast({ voter, keyId }) {
       const [row] = remove.all(voter, keyId) as Row[];
       return row === undefined ? null : voteOf(row);
     },
-    close: () => void db.close(),
+    close: async () => void db.close(),
   };
 }

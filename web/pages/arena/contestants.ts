@@ -27,7 +27,11 @@ export interface Draft {
 
 /** A contestant, named after what was chosen. */
 export function contestantOf({ model, mode, threshold, temperature }: Draft): Contestant {
-  const numbers = { threshold: numberOf(threshold), temperature: numberOf(temperature) };
+  // One token at a time needs none.
+  const numbers = {
+    threshold: mode === 'ar' ? null : numberOf(threshold),
+    temperature: numberOf(temperature),
+  };
   const options: CompleteOptions = {
     ...(mode === '' ? {} : { mode }),
     ...(numbers.threshold === null ? {} : { threshold: numbers.threshold }),

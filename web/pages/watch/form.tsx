@@ -1,13 +1,13 @@
 /** What to run: text with a gap, or a puzzle; model, mode, policy and their numbers. */
 import type { ComponentChildren } from 'preact';
 import { useId, useRef } from 'preact/hooks';
-import { POLICIES, POLICY_PARAMETERS } from '../../../src/decode/policies/index.ts';
+import { parametersOf, POLICIES, POLICY_PARAMETERS } from '../../../src/decode/policies/index.ts';
 import type { PolicyName } from '../../../src/decode/policies/index.ts';
 import { HOLE } from '../../../src/text/fim.ts';
 import { models } from '../../state.ts';
 import type { ModelInfo } from '../../runs/run.ts';
 import { POLICY_NAMES } from './opinions.tsx';
-import { canVerify, isPuzzleModel, modesOf, newPuzzle, parametersOf, SAMPLES } from './setup.ts';
+import { canVerify, isPuzzleModel, modesOf, newPuzzle, SAMPLES } from './setup.ts';
 import type { Setup } from './setup.ts';
 
 export interface SetupFormProps {

@@ -2,7 +2,12 @@
 import type { CompleteOptions } from '../../../src/decode/complete.ts';
 import { POSSIBLE_MODES } from '../../../src/decode/modes.ts';
 import type { Mode } from '../../../src/decode/modes.ts';
-import { namedPolicy, POLICIES, POLICY_PARAMETERS } from '../../../src/decode/policies/index.ts';
+import {
+  namedPolicy,
+  parametersOf,
+  POLICIES,
+  POLICY_PARAMETERS,
+} from '../../../src/decode/policies/index.ts';
 import type { PolicyName } from '../../../src/decode/policies/index.ts';
 import type { Layout } from '../../../src/model/config.ts';
 import { createRng } from '../../../src/rng.ts';
@@ -105,18 +110,6 @@ export function canVerify(name: PolicyName): boolean {
   return !blocks && committed === undefined;
 }
 
-/** Parameters of a policy; where it wraps another, those of the other too. */
-export function parametersOf(
-  name: PolicyName,
-  inner: string | undefined,
-): (keyof typeof POLICY_PARAMETERS)[] {
-  const own = Object.keys(POLICIES[name].defaults);
-  const wrapped = 'inner' in POLICIES[name].defaults ? (inner ?? 'fixedSteps') : null;
-  const more =
-    wrapped !== null && wrapped in POLICIES ? Object.keys(POLICIES[wrapped as PolicyName].defaults) : [];
-  return [...own, ...more] as (keyof typeof POLICY_PARAMETERS)[];
-}
-
 /** Enough for every policy to be asked afterwards. */
 const CANDIDATES = 16;
 
@@ -136,13 +129,13 @@ export async function requestOf(setup: Setup, model: ModelInfo): Promise<RunRequ
     if (value === '') return [];
     return [[name, POLICY_PARAMETERS[name].type === 'choice' ? value : Number(value)] as const];
   });
-  const blockLength = mode === 'ar' ? undefined : numberOf(setup.blockLength);
-  const options: CompleteOptions = {
-    mode,
+  const blockLength = numberOf(setup.blockLength);
+  const parallel = {
     policy,
     ...Object.fromEntries(said),
     ...(blockLength === undefined ? {} : { blockLength }),
   };
+  const options: CompleteOptions = { mode, ...(mode === 'ar' ? {} : parallel) };
   return {
     model: model.id,
     source,
