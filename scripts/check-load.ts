@@ -146,7 +146,7 @@ async function load(forMs: number, wanted: ReadonlyMap<string, string>): Promise
     }
   };
   await Promise.all(Array.from({ length: Number(flags.connections) }, client));
-  outcomes.push(...loaded);
+  for (const outcome of loaded) outcomes.push(outcome);
   return loaded;
 }
 

@@ -418,7 +418,8 @@ describe.each(MODELS)('$name', ({ name, open, runs }) => {
       expect(known.done.ids).toEqual(fresh.done.ids);
       expect(known.done.nfe).toBe(fresh.done.nfe);
     });
-    expect(found).toBeGreaterThan(10 * (runs - 1));
+    // Most of them: an answer of a few tokens may leave too little to be kept.
+    expect(found).toBeGreaterThan(5 * runs);
   });
 
   it('counts its forwards', () =>
@@ -564,6 +565,14 @@ describe('options that others make sense of', () => {
   });
 });
 
+it('steps without a policy are fixed steps', async () => {
+  const denoiser = createToyDenoiser({ layout: 'full' });
+  const { done } = await run(denoiser, appendCanvas([2], 8), { steps: 3 });
+  const named = await run(denoiser, appendCanvas([2], 8), { steps: 3, policy: 'fixedSteps' });
+  expect(done.ids).toEqual(named.done.ids);
+  expect(done.nfe).toBe(3);
+});
+
 describe('options that a model cannot follow', () => {
   it.each([
     ['full', { cache: 'block' }, 'cache is not usable'],
@@ -581,7 +590,9 @@ describe('options that a model cannot follow', () => {
     ['causalContext', { mode: 'ar', threshold: 0.5 }, 'ar writes one token at a time'],
     ['causal', { mode: 'ar', policy: 'random' }, 'policy would not be read'],
     ['full', { mode: 'ar', activeBlocks: 2 }, 'activeBlocks would not be read'],
-    ['full', { steps: 4 }, 'fixedSteps, random, remdm; this one is confidenceThreshold'],
+    ['full', { policy: 'klass', steps: 4 }, 'fixedSteps, random, remdm; this one is klass'],
+    ['causalContext', { mode: 'verify', steps: 4 }, 'neither counts steps nor changes its mind'],
+    ['full', { mode: 'ar', steps: 4 }, 'steps would not be read'],
     ['full', { policy: 'klass', factor: 2 }, 'factor; this one is klass'],
     ['full', { policy: 'prophet', inner: 'factor', gamma: 1 }, 'entropyBound; this one is prophet'],
     ['full', { guidance: 1 }, 'guidance would not be read'],

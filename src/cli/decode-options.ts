@@ -148,9 +148,10 @@ function decodeOptions(): readonly Option[] {
   command
     .optionsGroup('Policies and their parameters, with the default in each policy that reads them:')
     .addOption(
-      new Option('--policy <name>', 'what a forward commits (default: confidenceThreshold)').choices(
-        POLICY_NAMES,
-      ),
+      new Option(
+        '--policy <name>',
+        'what a forward commits (default: confidenceThreshold, or fixedSteps with --steps)',
+      ).choices(POLICY_NAMES),
     );
   for (const [name, parameter] of Object.entries<PolicyParameter>(POLICY_PARAMETERS)) {
     const option = new Option(

@@ -77,7 +77,8 @@ export const decodeOptionsSchema = z.strictObject({
   mode: choice(MODES).optional(),
   /** Positions denoised together; the model's own by default. */
   blockLength: integer(1, 65_536).optional(),
-  policy: choice(POLICY_NAMES).default('confidenceThreshold'),
+  /** By default `confidenceThreshold`, or `fixedSteps` for who says how many steps. */
+  policy: choice(POLICY_NAMES).optional(),
   ...policyParameters,
   /**
    * A published sampler, exactly as its authors wrote it, in place of mode, policy and cache: by its name, by the rule
@@ -214,7 +215,9 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     ...plain
   } = options;
   const own = recipe?.policy ?? (typeof policy === 'object' ? policy : undefined);
-  const parsed = parseOptions(decodeOptionsSchema, { ...plain, policy: own ? undefined : policy });
+  const implied = plain.steps !== undefined && plain.mode !== 'ar' ? 'fixedSteps' : undefined;
+  const said = { ...plain, policy: own ? undefined : ((policy as PolicyName | undefined) ?? implied) };
+  const parsed = parseOptions(decodeOptionsSchema, said);
   const { layout } = config;
   if (parsed.sampler !== undefined && !recipe) {
     throw new TintypeError('bad_option', {
@@ -223,7 +226,7 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
       next: 'use streamCompletion, or planOfficial and its recipe',
     });
   }
-  if (!recipe) checkUnread({ ...plain, policy: own ? undefined : policy }, own !== undefined);
+  if (!recipe) checkUnread(said, own !== undefined);
 
   if (config.noise === 'uniform' && !recipe) {
     throw new TintypeError('unsupported', {
@@ -245,7 +248,7 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
       '1, since an autoregressive model writes one token at a time',
     );
   }
-  const chosen = own ?? namedPolicy(parsed.policy, parsed, blockLength);
+  const chosen = own ?? namedPolicy(parsed.policy ?? 'confidenceThreshold', parsed, blockLength);
   if (mode === 'verify') {
     if (chosen.needs.blocks || chosen.needs.committed) {
       throw badOption(

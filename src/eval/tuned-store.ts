@@ -59,7 +59,7 @@ const tunedSchema = z.object({
   options: decodeOptionsSchema
     .pick({ mode: true, blockLength: true, threshold: true, factor: true, gamma: true })
     .extend({
-      policy: decodeOptionsSchema.shape.policy.unwrap().optional(),
+      policy: decodeOptionsSchema.shape.policy,
       redrafts: decodeOptionsSchema.shape.redrafts.unwrap().optional(),
     }),
   /** Measured, useful tokens a second: of the choice, and of one token a step. */
