@@ -7,6 +7,7 @@ import { withDefaults } from '../decode/defaults.ts';
 import {
   completionOptionsSchema,
   decodeOptionsSchema,
+  defaultPolicy,
   MODES,
   parseOptions,
   POLICY_NAMES,
@@ -197,7 +198,8 @@ export function decodeOptionsOf(flags: DecodeFlags, defaults: CompleteOptions = 
         ? { regex }
         : {};
   const known = flags.draft === 'ar' ? {} : defaults;
-  const { schema: _, regex: __, ...decoding } = withDefaults({ ...said, ...language }, known);
+  const all: CompleteOptions = withDefaults({ ...said, ...language }, known);
+  const { schema: _, regex: __, ...decoding } = all;
   const limits = parseOptions(completionOptionsSchema, { maxTokens, contextTokens });
   return {
     ...limits,
@@ -207,6 +209,7 @@ export function decodeOptionsOf(flags: DecodeFlags, defaults: CompleteOptions = 
     ...language,
     ...parseOptions(decodeOptionsSchema, {
       ...decoding,
+      policy: decoding.policy ?? defaultPolicy(decoding),
       logitBias: logitBias === undefined ? undefined : jsonOf('--logit-bias', logitBias),
     }),
   };

@@ -102,8 +102,8 @@ describe('a stored choice', () => {
       'tuned: diffusion, factor, block length 4, factor 2, int8 (tintype tune, 2026-01-02)\n',
     );
     const { options } = JSON.parse((await complete('--json', '--threshold', '0.7')).out);
-    expect(options).toMatchObject({ blockLength: 4, threshold: 0.7 });
-    expect([options.policy, options.factor]).toEqual([undefined, undefined]);
+    expect(options).toMatchObject({ blockLength: 4, policy: 'confidenceThreshold', threshold: 0.7 });
+    expect(options.factor).toBeUndefined();
     const plain = await complete('--json', '--no-tuned');
     expect(JSON.parse(plain.out).options.blockLength).toBeUndefined();
     expect(plain.err).toBe('');

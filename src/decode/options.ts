@@ -199,6 +199,14 @@ export interface DecodeSettings {
   now: () => number;
 }
 
+/** Who says how many steps, and nothing else, means so many. */
+export const defaultPolicy = ({
+  steps,
+  mode,
+  sampler,
+}: Pick<DecodeOptions, 'steps' | 'mode' | 'sampler'>): PolicyName =>
+  steps === undefined || mode === 'ar' || sampler !== undefined ? 'confidenceThreshold' : 'fixedSteps';
+
 /** Checks options against their ranges and a model, and fills in what was not said. Throws `bad_option`. */
 export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canvas: Canvas): DecodeSettings {
   const { config } = denoiser;
@@ -215,8 +223,8 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     ...plain
   } = options;
   const own = recipe?.policy ?? (typeof policy === 'object' ? policy : undefined);
-  const implied = plain.steps !== undefined && plain.mode !== 'ar' ? 'fixedSteps' : undefined;
-  const said = { ...plain, policy: own ? undefined : ((policy as PolicyName | undefined) ?? implied) };
+  const named = (policy as PolicyName | undefined) ?? defaultPolicy(plain);
+  const said = { ...plain, policy: own ? undefined : named };
   const parsed = parseOptions(decodeOptionsSchema, said);
   const { layout } = config;
   if (parsed.sampler !== undefined && !recipe) {
@@ -248,7 +256,7 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
       '1, since an autoregressive model writes one token at a time',
     );
   }
-  const chosen = own ?? namedPolicy(parsed.policy ?? 'confidenceThreshold', parsed, blockLength);
+  const chosen = own ?? namedPolicy(named, parsed, blockLength);
   if (mode === 'verify') {
     if (chosen.needs.blocks || chosen.needs.committed) {
       throw badOption(
