@@ -14,6 +14,7 @@ import { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { z } from 'zod';
 import { batchedMs } from '../src/eval/batched-costs.ts';
 import { measureCostCurve } from '../src/eval/cost-curve.ts';
 import { percentile } from '../src/eval/metrics.ts';
@@ -38,8 +39,7 @@ const [clients, rounds, seconds, threads] = [flags.clients, flags.rounds, flags.
   Number,
 );
 const [GAP, REQUESTS, BLOCK] = [32, 4, 8];
-const precision = PRECISIONS.find((each) => each === flags.precision);
-if (!precision) throw new Error(`--precision is one of ${PRECISIONS.join(', ')}`);
+const precision = z.enum(PRECISIONS).parse(flags.precision);
 
 const { denoiser } = await loadDenoiser(flags.model, { threads, precision });
 const { contextLength } = denoiser.config;

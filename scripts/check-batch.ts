@@ -5,6 +5,7 @@
  *     npx tsx scripts/check-batch.ts [--mixes 500] [--model models/tintype-code] [--seed 1] [--precision f32]
  */
 import { parseArgs } from 'node:util';
+import { z } from 'zod';
 import { basename } from 'node:path';
 import { createEngine } from '../src/decode/engine.ts';
 import type { CompleteOptions } from '../src/decode/complete.ts';
@@ -22,8 +23,7 @@ const { values } = parseArgs({
 });
 const mixes = Number(values.mixes);
 const rng = createRng(Number(values.seed));
-const precision = PRECISIONS.find((each) => each === values.precision);
-if (!precision) throw new Error(`--precision is one of ${PRECISIONS.join(', ')}`);
+const precision = z.enum(PRECISIONS).parse(values.precision);
 const model = basename(values.model);
 const precisions = { [model]: precision };
 const engine = await createEngine({ modelDirs: [values.model], threads: 1, precisions });

@@ -6,6 +6,7 @@
  *         [--threshold 0.5] [--redrafts 0] [--precision f32]
  */
 import { parseArgs } from 'node:util';
+import { z } from 'zod';
 import { createBatch } from '../src/decode/batch.ts';
 import { completeText, type Gap } from '../src/decode/complete.ts';
 import { readInfillRows } from '../src/eval/documents.ts';
@@ -26,8 +27,7 @@ const { values } = parseArgs({
   },
 });
 const prompts = Number(values.prompts);
-const precision = PRECISIONS.find((each) => each === values.precision);
-if (!precision) throw new Error(`--precision is one of ${PRECISIONS.join(', ')}`);
+const precision = z.enum(PRECISIONS).parse(values.precision);
 const { denoiser, tokenizer } = await loadDenoiser(values.model, {
   threads: Number(values.threads),
   precision,

@@ -406,20 +406,19 @@ describe.each(MODELS)('$name', ({ name, open, runs }) => {
     if (denoiser.config.layout === 'full') return;
     const prefixCache = createPrefixCache({ maxBytes: 1e9 });
     let found = 0;
+    const start = Array.from({ length: 20 }, (_, i) => 2 + (i % 9));
+    // An earlier request, so that already the first run has something to find.
+    await run(denoiser, appendCanvas([...start, 2], 9), { prefixCache });
     await holds(async (canvas, options) => {
       fc.pre(canvas.answerStart > 0);
-      const long = appendCanvas(
-        [...Array.from({ length: 20 }, (_, i) => 2 + (i % 9)), ...canvas.ids.filter((id) => id !== MASKED)],
-        9,
-      );
+      const long = appendCanvas([...start, ...canvas.ids.filter((id) => id !== MASKED)], 9);
       const known = await run(denoiser, long, { ...options, prefixCache });
       const fresh = await run(denoiser, long, options);
       found += known.done.cachedTokens;
       expect(known.done.ids).toEqual(fresh.done.ids);
       expect(known.done.nfe).toBe(fresh.done.nfe);
     });
-    // Most of them: an answer of a few tokens may leave too little to be kept.
-    expect(found).toBeGreaterThan(5 * runs);
+    expect(found).toBeGreaterThan(10 * (runs - 1));
   });
 
   it('counts its forwards', () =>

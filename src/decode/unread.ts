@@ -18,7 +18,7 @@ const HARMLESS: Readonly<Record<string, unknown>> = {
 };
 
 /**
- * @param said as the caller said them: no defaults
+ * @param said as the caller said them, without defaults but for the policy
  * @param ownPolicy one that is not among those with a name, whose parameters nobody knows
  * @throws bad_option with the options beside which it would be read
  */
@@ -36,7 +36,7 @@ export function checkUnread(said: Readonly<Record<string, unknown>>, ownPolicy: 
       refuse(unread, 'another mode: ar writes one token at a time, whatever its probability');
   }
   if (!ownPolicy) {
-    const policy = (said['policy'] ?? 'confidenceThreshold') as PolicyName;
+    const policy = said['policy'] as PolicyName;
     const read = parametersOf(policy, said['inner'] as string | undefined);
     const unread = Object.keys(POLICY_PARAMETERS).find(
       (name) => isSaid(name) && !read.includes(name as (typeof read)[number]),
