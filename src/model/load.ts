@@ -9,7 +9,7 @@ import type { Overrides } from './config-json.ts';
 import { verifyHashes } from './files.ts';
 import type { Description } from './hf.ts';
 import { memoryNeed, wantMemory } from './memory.ts';
-import { createDenoiser, type DenoiserOptions, LARGE_BYTES, plainVariant } from './native.ts';
+import { createDenoiser, type DenoiserOptions, isPortable, LARGE_BYTES, plainVariant } from './native.ts';
 import { type LoadedWeights, withWeights } from './quantized-folder.ts';
 import { bytesOf, type Precision } from './quantize.ts';
 import { buildSteppingGraph } from './stepping.ts';
@@ -60,7 +60,7 @@ export async function loadDenoiser(
       const denoiser = createDenoiser(runtime, config, readWeights(weights), options);
       return { denoiser, tokenizer, description };
     }
-    const portable = options.portable ?? options.device === 'webgpu';
+    const portable = isPortable(options);
     const stored = await convert(loaded, precision, { cache, onProgress, portable });
     const denoiser = createDenoiser(runtime, config, weights, { ...options, stored });
     const close = async (): Promise<void> => {

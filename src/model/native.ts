@@ -51,16 +51,25 @@ export interface DenoiserOptions extends SessionOptions {
   largeBytes?: number | undefined;
 }
 
+/** Whether its graphs are for other kernels than the CPU's (`SteppingVariant.portable`). */
+export const isPortable = ({ portable, device }: DenoiserOptions): boolean => portable ?? device === 'webgpu';
+
 /** @param tensors one for each of `parameterShapes(config)`, or what `quantizeWeights` made of them */
 export function createDenoiser(
   runtime: Runtime,
   config: ModelConfig,
   tensors: Weights,
-  { precision = 'f32', inPlace: asked, portable: isPortable, largeBytes, ...options }: DenoiserOptions = {},
+  {
+    precision = 'f32',
+    inPlace: asked,
+    portable: askedPortable,
+    largeBytes,
+    ...options
+  }: DenoiserOptions = {},
 ): Denoiser {
   // Only the CPU's kernels read and write the memory of JavaScript itself.
   const inPlace = asked ?? options.device !== 'webgpu';
-  const portable = isPortable ?? options.device === 'webgpu';
+  const portable = isPortable({ ...options, portable: askedPortable });
   const isFloat = ![...tensors.values()].some(isQuantized);
   const weights = isFloat ? quantizeWeights(config, tensors as Tensors, precision) : tensors;
   const weightBytes = [...weights.values()].reduce((sum, weight) => sum + bytesOf(weight), 0);

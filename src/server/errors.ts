@@ -7,23 +7,26 @@ export interface WireError {
 }
 
 /** 499 is what proxies log for a client that left before its answer; nobody receives it. */
-export type ErrorStatus =
-  | 400
-  | 401
-  | 402
-  | 403
-  | 404
-  | 405
-  | 408
-  | 409
-  | 413
-  | 429
-  | 431
-  | 499
-  | 500
-  | 502
-  | 503
-  | 504;
+const TYPES = {
+  400: 'invalid_request_error',
+  401: 'authentication_error',
+  402: 'account_error',
+  403: 'permission_error',
+  404: 'invalid_request_error',
+  405: 'invalid_request_error',
+  408: 'invalid_request_error',
+  409: 'invalid_request_error',
+  413: 'invalid_request_error',
+  429: 'rate_limit_error',
+  431: 'invalid_request_error',
+  499: 'client_closed_request',
+  500: 'server_error',
+  502: 'upstream_error',
+  503: 'overloaded',
+  504: 'upstream_error',
+} as const;
+
+export type ErrorStatus = keyof typeof TYPES;
 
 /** Characters of a message. Names of fields and patterns come from clients and may be megabytes. */
 const MOST_WORDS = 1000;
@@ -48,25 +51,6 @@ export class HttpError extends Error {
     this.body = { error: { message: this.message, type: TYPES[status], param, code } };
   }
 }
-
-const TYPES: Record<ErrorStatus, string> = {
-  400: 'invalid_request_error',
-  401: 'authentication_error',
-  402: 'account_error',
-  403: 'permission_error',
-  404: 'invalid_request_error',
-  405: 'invalid_request_error',
-  408: 'invalid_request_error',
-  409: 'invalid_request_error',
-  413: 'invalid_request_error',
-  429: 'rate_limit_error',
-  431: 'invalid_request_error',
-  499: 'client_closed_request',
-  500: 'server_error',
-  502: 'upstream_error',
-  503: 'overloaded',
-  504: 'upstream_error',
-};
 
 /** What the schema refused, by the name of the parameter. Values are never quoted: they may be huge or private. */
 export function fromZod(error: z.ZodError): HttpError {
