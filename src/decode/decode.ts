@@ -18,6 +18,7 @@
  * | prefix-cache.ts                | what the next request need not compute                                        |
  * | verified.ts                    | another model verifies (a model's own drafts: `check` below)                  |
  * | sampling.ts                    | from logits to a candidate: temperature, top-k, top-p, draws that stay        |
+ * | bigrams.ts                     | what neighbouring masks have to do with each other                            |
  * | bias.ts, constraints/          | which tokens may stand: logit bias, JSON Schema, regular expressions          |
  * | policies/                      | which candidates are committed, or masked again; prophet.ts ends a block early |
  * | official/                      | published samplers, each a `Recipe` of all of the above                       |
@@ -60,7 +61,8 @@ export async function* decode(
   const { config } = denoiser;
   checkCanvas(canvas, config);
   const settings = resolveOptions(options, denoiser, canvas);
-  const { policy, verify, redrafts, stop, signal, now, rng, bias, prefixCache, recipe, inspect } = settings;
+  const { policy, verify, redrafts, bigrams, stop, signal, now, rng, bias, prefixCache, recipe, inspect } =
+    settings;
   const ids = canvas.ids.slice();
   const { answerStart } = canvas;
   const plan =
@@ -134,6 +136,7 @@ export async function* decode(
     const start = settledEnd;
     if (end <= start) return;
     settledEnd = end;
+    bigrams.learn(ids.subarray(start, end));
     yield { type: 'block', index: stretches++, start, ids: textOf(start, end), settledEnd };
   }
 
@@ -166,6 +169,7 @@ export async function* decode(
     });
 
   try {
+    bigrams.learn(prompt);
     // What a constraint leaves no choice about, and what is given, costs no forward.
     yield* write(bias.forced(), []);
     yield* settle(reachedEnd());
@@ -207,12 +211,11 @@ export async function* decode(
       signal?.throwIfAborted();
       const kind = tally.nfe === 0 && !recipe ? 'prefill' : 'denoise';
       const elapsedMs = tally.forward(kind, looked.forwards);
-      const read = sampler.read(looked.statistics, all, ids);
-      const candidates = read.slice(0, query.length);
-      const take = taker(read);
+      const take = taker(sampler.read(looked.statistics, all, ids));
       const checks = take(probes);
-      const seenOf = asked.map(take);
+      const seenOf = asked.map((part) => bigrams.link(take(part)));
       const [last] = take(tail);
+      const candidates = [...checks, ...seenOf.flat(), ...(last ? [last] : [])];
       const events: DecodeEvent[] = [];
       const blocksLooked = active.map(({ span, step, masksAtStart }, i) => ({
         span,
@@ -230,7 +233,8 @@ export async function* decode(
         const fallen = range(from, Math.max(window.end, frontier)).filter((p) => ids[p] !== MASKED);
         events.push(...write([], fallen));
         const redrafted = branchQueries.map(take)[from - settledEnd] ?? [];
-        const seen = [wrong, ...redrafted].map((candidate) => ({ ...candidate, current: null }));
+        const masked = [wrong, ...redrafted].map((candidate) => ({ ...candidate, current: null }));
+        const seen = bigrams.link(masked);
         const block = { step: 0, masksAtStart: seen.length, mustCommit: false, slides: true };
         const { commit } = chooseFrom(policy, memory, block, seen, rng);
         events.push(...write(commit, []), ...settle(Math.min(from + 1, answerEnd())));
@@ -275,7 +279,9 @@ export async function* decode(
       };
       if (inspect !== undefined) {
         const { blockLength } = settings;
-        yield { type: 'look', nfe: tally.nfe, blockLength, blocks: blocksLooked, candidates };
+        const told = Math.max(policy.needs.topK, inspect);
+        const cut = candidates.map((candidate) => ({ ...candidate, top: candidate.top.slice(0, told) }));
+        yield { type: 'look', nfe: tally.nfe, blockLength, blocks: blocksLooked, candidates: cut };
       }
       yield* events;
       if (recipe) {
@@ -314,8 +320,11 @@ function contextOf(
   return createVerifiedContext(own, createContext(verifier, plan, cache), denoiser.config.vocabSize);
 }
 
-function samplerOf(config: ModelConfig, { policy, sampling, inspect, recipe }: DecodeSettings): Sampler {
-  const { needs } = policy;
+function samplerOf(
+  config: ModelConfig,
+  { policy, bigrams, sampling, inspect, recipe }: DecodeSettings,
+): Sampler {
+  const needs = { ...policy.needs, topK: Math.max(policy.needs.topK, bigrams.topK) };
   return createSampler(
     sampling,
     // Where somebody wants to see more, more is told, and the same is chosen.

@@ -5,6 +5,8 @@ import type { ModelConfig } from '../model/config.ts';
 import type { Denoiser } from '../model/denoiser.ts';
 import { createRng } from '../rng.ts';
 import type { Rng } from '../rng.ts';
+import { BIGRAM_WEIGHT, createBigrams } from './bigrams.ts';
+import type { Bigrams } from './bigrams.ts';
 import { createBias } from './bias.ts';
 import type { Bias } from './bias.ts';
 import { openStart } from './canvas.ts';
@@ -104,6 +106,11 @@ export const decodeOptionsSchema = z.strictObject({
    * the text. By default all of the answer's masks are there from the start.
    */
   grow: integer(1, 65_536).optional(),
+  /**
+   * Weight of what is known of pairs of tokens where neighbouring masks are filled in one forward; 0: each mask for
+   * itself. By default 0.6 where the model's folder counts the pairs of a corpus, else 0. With temperature 0.
+   */
+  bigrams: number(0, 1).optional(),
   /** 0 is greedy. */
   temperature: number(0, 10).default(0),
   /** Keeps the fewest tokens whose probabilities reach this sum. */
@@ -185,6 +192,7 @@ export interface DecodeSettings {
   verifier: Denoiser | null;
   redrafts: number;
   policy: UnmaskPolicy;
+  bigrams: Bigrams;
   cache: CacheSettings;
   activeBlocks: number;
   activateAt: number;
@@ -308,6 +316,13 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     verifier: verifier ?? null,
     redrafts: Math.min(parsed.redrafts, Math.floor(MOST_REDRAFTED / blockLength)),
     policy: chosen,
+    bigrams: createBigrams(
+      recipe || mode === 'ar' || parsed.temperature > 0
+        ? 0
+        : (parsed.bigrams ?? (denoiser.bigrams ? BIGRAM_WEIGHT : 0)),
+      config.vocabSize,
+      denoiser.bigrams,
+    ),
     cache: { mode: cacheMode, refreshEvery: parsed.refreshEvery ?? Infinity },
     activeBlocks: parsed.activeBlocks,
     activateAt: parsed.activateAt ?? 0.5,
