@@ -161,6 +161,7 @@ describe.each(MODELS)('$name', ({ name, open, runs }) => {
   );
   const samplings: fc.Arbitrary<DecodeOptions> = fc.constantFrom(
     {},
+    { bigrams: 0.7 },
     { temperature: 0.8 },
     { temperature: 1.2, topK: 5 },
     { temperature: 0.7, topP: 0.9 },

@@ -115,6 +115,11 @@ function decodeOptions(): readonly Option[] {
       'verify: draft anew behind so many of the drafts that a forward checks; fewer forwards, of more rows (default: 0)',
       numberOf,
     )
+    .option(
+      '--bigrams <w>',
+      'weight of pairs of tokens where neighbouring masks are filled together (default: 0.6 where the model has bigrams.safetensors, else 0)',
+      numberOf,
+    )
     .addOption(
       new Option(
         '--draft <who>',
