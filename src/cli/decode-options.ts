@@ -116,6 +116,11 @@ function decodeOptions(): readonly Option[] {
       numberOf,
     )
     .option(
+      '--guesses <n>',
+      'verify: where there are fewer drafts, bigrams guess up to so many; needs no masks (default: 4)',
+      numberOf,
+    )
+    .option(
       '--bigrams <w>',
       'weight of pairs of tokens where neighbouring masks are filled together (default: 0.6 where the model has bigrams.safetensors, else 0)',
       numberOf,

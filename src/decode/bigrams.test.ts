@@ -65,6 +65,13 @@ describe('bigrams', () => {
     expect(bigrams.link([{ ...first, current: 1 }, second]).map(({ id }) => id)).toEqual([1, 2]);
   });
 
+  it('guess what stood behind a token most often, in the text or else in the corpus', () => {
+    const bigrams = createBigrams(0, V, undefined);
+    expect(bigrams.follower(1)).toBeNull();
+    bigrams.learn([1, 2, 1, 3, 1, 3]);
+    expect([1, 2, 3, 4].map((id) => bigrams.follower(id)?.id)).toEqual([3, 1, 1, undefined]);
+  });
+
   it('follow the corpus, and the text before it', () => {
     // 1 is followed by 3 in the corpus; by 2 in the text.
     const tokens = new Uint32Array(V).fill(100);
@@ -73,7 +80,9 @@ describe('bigrams', () => {
     const masks = [candidate(5, [0.1, 0.9]), candidate(6, [0, 0, 0.45, 0.45])];
     const bigrams = createBigrams(0.6, V, table);
     expect(bigrams.link(masks).map(({ id }) => id)).toEqual([1, 3]);
+    expect([bigrams.follower(1)?.id, bigrams.follower(2)]).toEqual([3, null]);
     bigrams.learn([1, 2, 1, 2, 1, 2, 1, 2]);
     expect(bigrams.link(masks).map(({ id }) => id)).toEqual([1, 2]);
+    expect([bigrams.follower(1)?.id, bigrams.follower(2)?.id]).toEqual([2, 1]);
   });
 });

@@ -18,7 +18,7 @@
  * | prefix-cache.ts                | what the next request need not compute                                        |
  * | verified.ts                    | another model verifies (a model's own drafts: `check` below)                  |
  * | sampling.ts                    | from logits to a candidate: temperature, top-k, top-p, draws that stay        |
- * | bigrams.ts                     | what neighbouring masks have to do with each other                            |
+ * | bigrams.ts                     | what neighbouring masks have to do with each other; guesses that are verified |
  * | bias.ts, constraints/          | which tokens may stand: logit bias, JSON Schema, regular expressions          |
  * | policies/                      | which candidates are committed, or masked again; prophet.ts ends a block early |
  * | official/                      | published samplers, each a `Recipe` of all of the above                       |
@@ -61,8 +61,21 @@ export async function* decode(
   const { config } = denoiser;
   checkCanvas(canvas, config);
   const settings = resolveOptions(options, denoiser, canvas);
-  const { policy, verify, redrafts, bigrams, stop, signal, now, rng, bias, prefixCache, recipe, inspect } =
-    settings;
+  const {
+    policy,
+    verify,
+    redrafts,
+    guesses,
+    bigrams,
+    stop,
+    signal,
+    now,
+    rng,
+    bias,
+    prefixCache,
+    recipe,
+    inspect,
+  } = settings;
   const ids = canvas.ids.slice();
   const { answerStart } = canvas;
   const plan =
@@ -117,7 +130,7 @@ export async function* decode(
   };
 
   /** Tokens that become part of the canvas, and positions that lose theirs. */
-  function* write(commit: readonly Candidate[], remask: readonly number[]): Generator<DecodeEvent> {
+  function* write(commit: readonly CommittedToken[], remask: readonly number[]): Generator<DecodeEvent> {
     // A model may predict the mask token where nothing forbids it: what it is written to is masked, still or again.
     const masked = commit.filter(({ position, id }) => id === config.tokens.mask && ids[position] !== MASKED);
     const lost = [...remask, ...masked.map(({ position }) => position)];
@@ -138,6 +151,25 @@ export async function* decode(
     settledEnd = end;
     bigrams.learn(ids.subarray(start, end));
     yield { type: 'block', index: stretches++, start, ids: textOf(start, end), settledEnd };
+  }
+
+  /** Drafts that bigrams add behind what stands, up to the end of the text. */
+  function guessed(): CommittedToken[] {
+    const all: CommittedToken[] = [];
+    const end = Math.min(answerEnd(), settledEnd + guesses);
+    let before = ids[settledEnd - 1];
+    for (let position = settledEnd; position < end; position++) {
+      let id = ids[position];
+      if (id === MASKED) {
+        const guess = bigrams.follower(before);
+        // An end of text is for the model to say.
+        if (guess === null || config.tokens.eos.includes(guess.id)) break;
+        all.push({ position, ...guess });
+        id = guess.id;
+      }
+      before = id;
+    }
+    return all;
   }
 
   /** What a context computes by itself where a block begins, or where everything ends. Returns whether it did. */
@@ -266,6 +298,8 @@ export async function* decode(
         if (last && (settledEnd === visibleEnd || !seesEnd(last, config.tokens.eos)))
           visibleEnd = Math.min(visibleEnd + settings.grow!, ids.length);
       }
+
+      if (guesses > 0) events.push(...write(guessed(), []));
 
       const masksLeft = maskedPositions(ids, { start: window.start, end: Math.min(window.end, workEnd()) });
       yield {

@@ -56,6 +56,8 @@ export function coarseGrid(
   precision: Precision,
 ): TunePoint[] {
   const points = [pointOf({ mode: 'ar' }, precision)];
+  // What bigrams guess is verified, and nothing else drafted.
+  if (layout.startsWith('causal')) points.push(pointOf({ mode: 'verify', blockLength: 1 }, precision));
   if (layout === 'causal') return points;
   const own = layout === 'full' ? [] : [blockLength];
   const lengths = [...new Set([...BLOCK_LENGTHS, ...own])].filter(

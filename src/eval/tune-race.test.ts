@@ -126,7 +126,7 @@ describe('the grid', () => {
     const { config } = createToyDenoiser({ layout });
     const points = coarseGrid(config, 'f32');
     const modes = new Set(points.map(({ options }) => options.mode));
-    expect(modes.has('verify')).toBe(layout === 'causalContext');
+    expect(modes.has('verify')).toBe(layout === 'causal' || layout === 'causalContext');
     expect(modes.has('diffusion')).toBe(layout !== 'causal');
     const all = [...points, ...points.flatMap(neighbours), referencePoint(config, 'f32')];
     const names = new Map(all.map((each) => [each.name, JSON.stringify(each.options)]));

@@ -26,6 +26,8 @@ export interface BigramTable {
   share(id: number): number;
   /** Probability of a token behind another one; above 0. */
   shareBehind(previous: number, id: number): number;
+  /** The token that stands behind another one most often; undefined where none is known. */
+  follower(previous: number): number | undefined;
 }
 
 /** The arrays of the file. */
@@ -52,6 +54,13 @@ export function bigramTable({ tokens, offsets, next, counts }: BigramCounts): Bi
     tokens: total,
     pairs: next.length,
     share,
+    follower: (previous) => {
+      let [best, most] = [undefined as number | undefined, 0];
+      for (let at = offsets[previous]; at < offsets[previous + 1]; at++) {
+        if (counts[at] > most) [best, most] = [next[at], counts[at]];
+      }
+      return best;
+    },
     shareBehind: (previous, id) => (count(previous, id) + PRIOR * share(id)) / (tokens[previous] + PRIOR),
   };
 }
