@@ -161,6 +161,7 @@ describe.each(MODELS)('$name', ({ name, open, runs }) => {
   );
   const samplings: fc.Arbitrary<DecodeOptions> = fc.constantFrom(
     {},
+    { bigrams: 0.7 },
     { temperature: 0.8 },
     { temperature: 1.2, topK: 5 },
     { temperature: 0.7, topP: 0.9 },
@@ -311,6 +312,20 @@ describe.each(MODELS)('$name', ({ name, open, runs }) => {
         expect(again.done.reason).toBe(once.done.reason);
         const slow = await run(denoiser, canvas, { ...verify, redrafts, cache: 'none' });
         expect(slow.done.ids).toEqual(once.done.ids);
+      }
+    });
+  });
+
+  it('verifies what bigrams guess to exactly what one token at a time gives, also where nothing else drafts', async () => {
+    if (!['causal', 'causalContext'].includes(denoiser.config.layout)) return;
+    await holds(async (canvas, options) => {
+      fc.pre(canvas.answerStart > 0 && !['fixedSteps', 'random'].includes(options.policy as string));
+      const single = await run(denoiser, canvas, oneByOne(options));
+      for (const blockLength of [1, options.blockLength ?? 1]) {
+        const { done } = await run(denoiser, canvas, { ...options, mode: 'verify', blockLength, guesses: 3 });
+        expect(done.ids).toEqual(single.done.ids);
+        expect(done.reason).toBe(single.done.reason);
+        expect(done.nfe).toBeLessThanOrEqual(single.done.nfe);
       }
     });
   });
@@ -598,6 +613,9 @@ describe('options that a model cannot follow', () => {
     ['full', { activateAt: 0.3 }, 'activeBlocks of 2 or more'],
     ['full', { cache: 'none', refreshEvery: 4 }, 'prefix, dual or interstep'],
     ['full', { redrafts: 2 }, 'only verify refuses drafts'],
+    ['blockCausal', { guesses: 2 }, 'only verify checks them'],
+    ['causalContext', { bigrams: 0.5, temperature: 1 }, 'each drawn for itself'],
+    ['causal', { mode: 'ar', bigrams: 0.5 }, 'another mode'],
     ['full', { logitBias: { word: 1 } }, 'logitBias is not usable'],
     ['full', { logitBias: { 24: 1 } }, '0 to 23'],
   ] as const)('are refused with what would be right (%s %o)', async (layout, options, message) => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -39,6 +39,19 @@ test('from source text to shards, in JSON and in words; a bad number is named', 
   const words = await run('tokenize', ...shared, '--tokenizer', tokenizer, '--out', out, '--fim-rows', '3');
   expect(words).toMatch(/train: 2 documents[^]*held out: 1 documents[^]*rows: 3/);
   expect(openShards(join(out, 'heldout')).documents).toBe(1);
+
+  // A model with this vocabulary, and one with another.
+  const model = join(dir, 'model');
+  cpSync('models/tintype-code', model, { recursive: true });
+  const counting = ['bigrams', '--shards', join(out, 'train'), '--model', model, '--least', '2'];
+  await expect(run(...counting)).rejects.toThrow(/made with another tokenizer/);
+  await run('tokenize', ...shared, '--tokenizer', model, '--out', out);
+  const counted = JSON.parse(await run(...counting, '--json')) as { pairs: number; tokens: number };
+  expect(counted.tokens).toBe(openShards(join(out, 'train')).meta.tokens);
+  expect(counted.pairs).toBeGreaterThan(10);
+  expect(await run(...counting)).toMatch(
+    /^\d+ pairs of \d+ tokens, \d+\.\d MB, in .*bigrams\.safetensors\n$/,
+  );
 
   await expect(run('tokenizer', ...shared, '--out', tokenizer, '--vocab', 'many')).rejects.toThrow(
     /--vocab is not a number/,

@@ -1,8 +1,11 @@
-/** `tintype corpus tokenizer | tokenize`: from source text to a vocabulary, shards and held-out test sets. */
+/** `tintype corpus tokenizer | tokenize | bigrams`: from source text to a vocabulary, shards and held-out test sets, and counts of pairs. */
 import type { Command } from 'commander';
 import { TintypeError } from '../errors.ts';
 import type { Holdout } from '../train/corpus-split.ts';
 import { writeCorpus, writeTokenizer } from '../train/corpus-write.ts';
+import { createProgress } from './progress.ts';
+import type { Progress as LiveProgress } from './progress.ts';
+import { writeBigrams } from '../train/bigrams.ts';
 import type { CorpusSummary, Progress } from '../train/corpus-write.ts';
 
 interface SharedOptions {
@@ -24,7 +27,8 @@ export function register(program: Command): void {
 Examples:
   tintype corpus tokenizer --data corpus.jsonl.gz --vocab 4096 --out data/tokenizer
   tintype corpus tokenize --data corpus.jsonl.gz --tokenizer data/tokenizer --out data/code
-  tintype corpus tokenize --data ~/src/app ~/src/lib --tokenizer data/tokenizer --holdout lib --out data/mine`,
+  tintype corpus tokenize --data ~/src/app ~/src/lib --tokenizer data/tokenizer --holdout lib --out data/mine
+  tintype corpus bigrams --shards data/code/train --model runs/code/model`,
     );
 
   shared(corpus.command('tokenizer').description('train a byte-level BPE vocabulary'))
@@ -62,6 +66,25 @@ Examples:
         progressLine(options),
       );
       process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : describe(summary));
+    });
+
+  corpus
+    .command('bigrams')
+    .description('count which token follows which, for decoding to fit neighbouring masks together')
+    .requiredOption('--shards <dir>', 'tokenised documents, such as data/code/train')
+    .requiredOption('--model <dir>', 'model folder with the same tokenizer, which gets bigrams.safetensors')
+    .option('--least <n>', 'leave out pairs that occur less often', '10')
+    .option('--json', 'print the summary as JSON')
+    .action(async (options: { shards: string; model: string; least: string; json?: boolean }) => {
+      const least = toNumber('--least', options.least);
+      let bar: LiveProgress | undefined;
+      const summary = await writeBigrams({ ...options, least }, (done, total) => {
+        bar ??= createProgress({ label: 'counting', total, unit: 'tokens' });
+        bar.update(done);
+      });
+      bar?.finish();
+      const words = `${summary.pairs} pairs of ${summary.tokens} tokens, ${megabytes(summary.sizeBytes)}, in ${summary.path}`;
+      process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : `${words}\n`);
     });
 }
 

@@ -115,6 +115,16 @@ function decodeOptions(): readonly Option[] {
       'verify: draft anew behind so many of the drafts that a forward checks; fewer forwards, of more rows (default: 0)',
       numberOf,
     )
+    .option(
+      '--guesses <n>',
+      'verify: where there are fewer drafts, bigrams guess up to so many; needs no masks (default: 4)',
+      numberOf,
+    )
+    .option(
+      '--bigrams <w>',
+      'weight of pairs of tokens where neighbouring masks are filled together (default: 0.6 where the model has bigrams.safetensors, else 0)',
+      numberOf,
+    )
     .addOption(
       new Option(
         '--draft <who>',

@@ -18,6 +18,7 @@
  * | prefix-cache.ts                | what the next request need not compute                                        |
  * | verified.ts                    | another model verifies (a model's own drafts: `check` below)                  |
  * | sampling.ts                    | from logits to a candidate: temperature, top-k, top-p, draws that stay        |
+ * | bigrams.ts                     | what neighbouring masks have to do with each other; guesses that are verified |
  * | bias.ts, constraints/          | which tokens may stand: logit bias, JSON Schema, regular expressions          |
  * | policies/                      | which candidates are committed, or masked again; prophet.ts ends a block early |
  * | official/                      | published samplers, each a `Recipe` of all of the above                       |
@@ -60,7 +61,21 @@ export async function* decode(
   const { config } = denoiser;
   checkCanvas(canvas, config);
   const settings = resolveOptions(options, denoiser, canvas);
-  const { policy, verify, redrafts, stop, signal, now, rng, bias, prefixCache, recipe, inspect } = settings;
+  const {
+    policy,
+    verify,
+    redrafts,
+    guesses,
+    bigrams,
+    stop,
+    signal,
+    now,
+    rng,
+    bias,
+    prefixCache,
+    recipe,
+    inspect,
+  } = settings;
   const ids = canvas.ids.slice();
   const { answerStart } = canvas;
   const plan =
@@ -115,7 +130,7 @@ export async function* decode(
   };
 
   /** Tokens that become part of the canvas, and positions that lose theirs. */
-  function* write(commit: readonly Candidate[], remask: readonly number[]): Generator<DecodeEvent> {
+  function* write(commit: readonly CommittedToken[], remask: readonly number[]): Generator<DecodeEvent> {
     // A model may predict the mask token where nothing forbids it: what it is written to is masked, still or again.
     const masked = commit.filter(({ position, id }) => id === config.tokens.mask && ids[position] !== MASKED);
     const lost = [...remask, ...masked.map(({ position }) => position)];
@@ -134,7 +149,27 @@ export async function* decode(
     const start = settledEnd;
     if (end <= start) return;
     settledEnd = end;
+    bigrams.learn(ids.subarray(start, end));
     yield { type: 'block', index: stretches++, start, ids: textOf(start, end), settledEnd };
+  }
+
+  /** Drafts that bigrams add behind what stands, up to the end of the text. */
+  function guessed(): CommittedToken[] {
+    const all: CommittedToken[] = [];
+    const end = Math.min(answerEnd(), settledEnd + guesses);
+    let before = ids[settledEnd - 1];
+    for (let position = settledEnd; position < end; position++) {
+      let id = ids[position];
+      if (id === MASKED) {
+        const guess = bigrams.follower(before);
+        // An end of text is for the model to say.
+        if (guess === null || config.tokens.eos.includes(guess.id)) break;
+        all.push({ position, ...guess });
+        id = guess.id;
+      }
+      before = id;
+    }
+    return all;
   }
 
   /** What a context computes by itself where a block begins, or where everything ends. Returns whether it did. */
@@ -166,6 +201,7 @@ export async function* decode(
     });
 
   try {
+    bigrams.learn(prompt);
     // What a constraint leaves no choice about, and what is given, costs no forward.
     yield* write(bias.forced(), []);
     yield* settle(reachedEnd());
@@ -207,12 +243,11 @@ export async function* decode(
       signal?.throwIfAborted();
       const kind = tally.nfe === 0 && !recipe ? 'prefill' : 'denoise';
       const elapsedMs = tally.forward(kind, looked.forwards);
-      const read = sampler.read(looked.statistics, all, ids);
-      const candidates = read.slice(0, query.length);
-      const take = taker(read);
+      const take = taker(sampler.read(looked.statistics, all, ids));
       const checks = take(probes);
-      const seenOf = asked.map(take);
+      const seenOf = asked.map((part) => bigrams.link(take(part)));
       const [last] = take(tail);
+      const candidates = [...checks, ...seenOf.flat(), ...(last ? [last] : [])];
       const events: DecodeEvent[] = [];
       const blocksLooked = active.map(({ span, step, masksAtStart }, i) => ({
         span,
@@ -230,7 +265,8 @@ export async function* decode(
         const fallen = range(from, Math.max(window.end, frontier)).filter((p) => ids[p] !== MASKED);
         events.push(...write([], fallen));
         const redrafted = branchQueries.map(take)[from - settledEnd] ?? [];
-        const seen = [wrong, ...redrafted].map((candidate) => ({ ...candidate, current: null }));
+        const masked = [wrong, ...redrafted].map((candidate) => ({ ...candidate, current: null }));
+        const seen = bigrams.link(masked);
         const block = { step: 0, masksAtStart: seen.length, mustCommit: false, slides: true };
         const { commit } = chooseFrom(policy, memory, block, seen, rng);
         events.push(...write(commit, []), ...settle(Math.min(from + 1, answerEnd())));
@@ -263,6 +299,8 @@ export async function* decode(
           visibleEnd = Math.min(visibleEnd + settings.grow!, ids.length);
       }
 
+      if (guesses > 0) events.push(...write(guessed(), []));
+
       const masksLeft = maskedPositions(ids, { start: window.start, end: Math.min(window.end, workEnd()) });
       yield {
         type: 'step',
@@ -275,7 +313,9 @@ export async function* decode(
       };
       if (inspect !== undefined) {
         const { blockLength } = settings;
-        yield { type: 'look', nfe: tally.nfe, blockLength, blocks: blocksLooked, candidates };
+        const told = Math.max(policy.needs.topK, inspect);
+        const cut = candidates.map((candidate) => ({ ...candidate, top: candidate.top.slice(0, told) }));
+        yield { type: 'look', nfe: tally.nfe, blockLength, blocks: blocksLooked, candidates: cut };
       }
       yield* events;
       if (recipe) {
@@ -314,8 +354,11 @@ function contextOf(
   return createVerifiedContext(own, createContext(verifier, plan, cache), denoiser.config.vocabSize);
 }
 
-function samplerOf(config: ModelConfig, { policy, sampling, inspect, recipe }: DecodeSettings): Sampler {
-  const { needs } = policy;
+function samplerOf(
+  config: ModelConfig,
+  { policy, bigrams, sampling, inspect, recipe }: DecodeSettings,
+): Sampler {
+  const needs = { ...policy.needs, topK: Math.max(policy.needs.topK, bigrams.topK) };
   return createSampler(
     sampling,
     // Where somebody wants to see more, more is told, and the same is chosen.

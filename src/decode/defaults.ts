@@ -11,6 +11,7 @@ const STRATEGY = [
   'policy',
   'verifier',
   'redrafts',
+  'guesses',
   ...Object.keys(POLICY_PARAMETERS),
 ] as (keyof CompleteOptions)[];
 

@@ -55,7 +55,7 @@ export interface LookEvent {
 export interface CommittedToken {
   position: number;
   id: number;
-  /** The model's own, at temperature 1; 1 for a token that a constraint forces. */
+  /** The model's own, at temperature 1; 1 for a token that a constraint forces, that of `bigrams` for a guess. */
   probability: number;
 }
 

@@ -10,7 +10,7 @@ export type Mode = (typeof MODES)[number];
 
 /** What each layout can do; the first is the default. */
 export const POSSIBLE_MODES: Readonly<Record<Layout, readonly Mode[]>> = {
-  causal: ['ar'],
+  causal: ['ar', 'verify'],
   causalContext: ['diffusion', 'verify', 'ar'],
   blockCausal: ['diffusion', 'ar'],
   full: ['diffusion', 'ar'],

@@ -5,6 +5,8 @@ import type { ModelConfig } from '../model/config.ts';
 import type { Denoiser } from '../model/denoiser.ts';
 import { createRng } from '../rng.ts';
 import type { Rng } from '../rng.ts';
+import { BIGRAM_WEIGHT, createBigrams, NO_BIGRAMS } from './bigrams.ts';
+import type { Bigrams } from './bigrams.ts';
 import { createBias } from './bias.ts';
 import type { Bias } from './bias.ts';
 import { openStart } from './canvas.ts';
@@ -91,6 +93,11 @@ export const decodeOptionsSchema = z.strictObject({
    * Where one of them is refused, the next drafts are there already: fewer forwards, of more rows.
    */
   redrafts: integer(0, 64).default(0),
+  /**
+   * With `verify`: where a forward leaves fewer drafts, pairs of tokens (`bigrams`) guess up to so many. Needs no forward
+   * and no masks, so that an autoregressive model can check them too.
+   */
+  guesses: integer(0, 64).optional(),
   /** `block` by default where the layout has an exact cache, else `none`. */
   cache: choice(CACHE_MODES).optional(),
   /** Forwards after which an approximate cache is computed anew; by default only where a block starts. */
@@ -104,6 +111,11 @@ export const decodeOptionsSchema = z.strictObject({
    * the text. By default all of the answer's masks are there from the start.
    */
   grow: integer(1, 65_536).optional(),
+  /**
+   * Weight of what is known of pairs of tokens where neighbouring masks are filled in one forward; 0: each mask for
+   * itself. By default 0.6 where the model's folder counts the pairs of a corpus, else 0. With temperature 0.
+   */
+  bigrams: number(0, 1).optional(),
   /** 0 is greedy. */
   temperature: number(0, 10).default(0),
   /** Keeps the fewest tokens whose probabilities reach this sum. */
@@ -122,6 +134,8 @@ export const decodeOptionsSchema = z.strictObject({
     .default({}),
 });
 
+/** Where nobody says how many. */
+const GUESSES = 4;
 /** Most rows of one forward that draft behind drafts: more would cost more than the forwards that they save. */
 const MOST_REDRAFTED = 256;
 
@@ -184,7 +198,9 @@ export interface DecodeSettings {
   verify: boolean;
   verifier: Denoiser | null;
   redrafts: number;
+  guesses: number;
   policy: UnmaskPolicy;
+  bigrams: Bigrams;
   cache: CacheSettings;
   activeBlocks: number;
   activateAt: number;
@@ -277,6 +293,13 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
       'one that does not change its mind, where the answer is constrained',
     );
   }
+  if ((parsed.guesses ?? 0) > 0 && mode !== 'verify') {
+    throw badOption('guesses', parsed.guesses, `0 with mode ${mode}, since only verify checks them`);
+  }
+  const guesses = mode === 'verify' ? (parsed.guesses ?? GUESSES) : 0;
+  // Tokens that are drawn are each drawn for itself.
+  const isLinked = !recipe && mode !== 'ar' && parsed.temperature === 0;
+  const weight = isLinked ? (parsed.bigrams ?? (denoiser.bigrams ? BIGRAM_WEIGHT : 0)) : 0;
   const exact = layout !== 'full';
   const cacheMode = (recipe ? undefined : parsed.cache) ?? (exact ? 'block' : 'none');
   if (cacheMode !== 'none' && exact !== (cacheMode === 'block')) {
@@ -306,8 +329,12 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     blockLength,
     verify: mode === 'verify',
     verifier: verifier ?? null,
-    redrafts: Math.min(parsed.redrafts, Math.floor(MOST_REDRAFTED / blockLength)),
+    // Blocks of one have no masks to draft with.
+    redrafts: blockLength === 1 ? 0 : Math.min(parsed.redrafts, Math.floor(MOST_REDRAFTED / blockLength)),
     policy: chosen,
+    guesses,
+    bigrams:
+      weight > 0 || guesses > 0 ? createBigrams(weight, config.vocabSize, denoiser.bigrams) : NO_BIGRAMS,
     cache: { mode: cacheMode, refreshEvery: parsed.refreshEvery ?? Infinity },
     activeBlocks: parsed.activeBlocks,
     activateAt: parsed.activateAt ?? 0.5,

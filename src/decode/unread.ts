@@ -8,12 +8,20 @@ import { parametersOf, POLICIES, POLICY_PARAMETERS } from './policies/index.ts';
 import type { PolicyName } from './policies/index.ts';
 
 /** What only decoding in parallel reads. */
-const PARALLEL = ['policy', ...Object.keys(POLICY_PARAMETERS), 'blockLength', 'activeBlocks', 'activateAt'];
+const PARALLEL = [
+  'policy',
+  ...Object.keys(POLICY_PARAMETERS),
+  'blockLength',
+  'bigrams',
+  'activeBlocks',
+  'activateAt',
+];
 
 /** What mode ar does anyway, and what options that were filled in say. */
 const HARMLESS: Readonly<Record<string, unknown>> = {
   policy: 'confidenceThreshold',
   blockLength: 1,
+  bigrams: 0,
   activeBlocks: 1,
 };
 
@@ -48,6 +56,11 @@ export function checkUnread(said: Readonly<Record<string, unknown>>, ownPolicy: 
       refuse(unread, `a policy that reads it, ${readers.join(', ')}; this one is ${policy}`);
     }
   }
+  if (
+    ((said['bigrams'] as number | undefined) ?? 0) > 0 &&
+    ((said['temperature'] as number | undefined) ?? 0) > 0
+  )
+    refuse('bigrams', 'temperature 0 beside it: tokens that are drawn are each drawn for itself');
   if (isSaid('activateAt') && (said['activeBlocks'] ?? 1) === 1)
     refuse('activateAt', 'activeBlocks of 2 or more beside it');
   if (isSaid('refreshEvery') && ['none', 'block', undefined].includes(said['cache'] as string | undefined)) {

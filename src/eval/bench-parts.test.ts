@@ -60,6 +60,16 @@ describe('plans', () => {
     expect(askedPlans({ mode: 'verify' }, request)).toMatchObject([{ name: 'asked', mode: 'verify' }]);
   });
 
+  it('verify what bigrams guess for the model and for its twin', () => {
+    const { plans } = planBench({ ...request, hasTwin: true, words: ['ar-guessed', 'twin-guessed', 'twin'] });
+    expect(plans.map((plan) => plan.kind === 'decoder' && [plan.name, plan.mode, plan.options])).toEqual([
+      ['ar-guessed', 'ar', { mode: 'verify', blockLength: 1 }],
+      ['twin-guessed', 'twin', { mode: 'verify', blockLength: 1 }],
+      ['twin', 'twin', { mode: 'ar' }],
+    ]);
+    expect(() => names({ words: ['ar-drawn'] })).toThrow(/--modes has a word/);
+  });
+
   it('say how often verify drafts anew', () => {
     expect(names({ words: ['verify@0.3+2', 'verify+4'] })).toEqual([
       'verify@0.3+2',

@@ -12,6 +12,8 @@ import type { Precision } from '../model/quantize.ts';
 import type { BenchMode } from './bench.ts';
 
 export const BENCH_MODES: readonly BenchMode[] = ['diffusion', 'verify', 'ar', 'twin', 'llama'];
+/** One token at a time, of which those that bigrams guess cost no forward of their own. */
+const GUESSED = '-guessed';
 export const DEFAULT_THRESHOLDS: readonly number[] = [0.5, 0.7, 0.9, 1.1];
 
 export type BenchPlan =
@@ -104,8 +106,11 @@ function plansOf(mode: BenchMode, detail: string, thresholds: readonly number[],
     return types.map((type) => ({ kind: 'llama', name: `llama-${type}`, mode, type }));
   }
   if (mode === 'ar' || mode === 'twin') {
-    if (detail !== '') throw unknown(word);
-    return [{ kind: 'decoder', name: mode, mode, options: { mode: 'ar' }, precision: 'f32' }];
+    if (detail === '')
+      return [{ kind: 'decoder', name: mode, mode, options: { mode: 'ar' }, precision: 'f32' }];
+    if (detail !== GUESSED) throw unknown(word);
+    const options = { mode: 'verify', blockLength: 1 } as const;
+    return [{ kind: 'decoder', name: mode + GUESSED, mode, options, precision: 'f32' }];
   }
   const [, said, more] = /^(?:@([\d.]+))?(?:\+(\d+))?$/.exec(detail) ?? [];
   if ((said ?? more) === undefined && detail !== '') throw unknown(word);
@@ -127,5 +132,5 @@ const unknown = (word: string): TintypeError =>
   new TintypeError('bad_option', {
     what: '--modes has a word that is no configuration',
     got: word,
-    wanted: `${BENCH_MODES.join(', ')}; diffusion@0.7; verify@0.3+2 (redrafts); ${GGUF_TYPES.map((type) => `llama-${type}`).join(', ')}`,
+    wanted: `${BENCH_MODES.join(', ')}; diffusion@0.7; verify@0.3+2 (redrafts); ar${GUESSED}, twin${GUESSED}; ${GGUF_TYPES.map((type) => `llama-${type}`).join(', ')}`,
   });

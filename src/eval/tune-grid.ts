@@ -21,15 +21,15 @@ export interface TunePoint {
   options: TunedOptions;
 }
 
-const BLOCK_LENGTHS = [4, 8, 16];
+const BLOCK_LENGTHS = [4, 6, 8, 16];
 const THRESHOLDS = [0.3, 0.5, 0.7, 0.9];
 const FACTORS = [0.5, 1, 2];
 const GAMMAS = [0.1, 0.3, 1];
 /** Drafts are checked, so that daring ones may pay. */
-const DRAFT_THRESHOLDS = [0.3, 0.6];
+const DRAFT_THRESHOLDS = [0.1, 0.3];
 /** Beside drafts that are drafted once: more rows, fewer forwards. */
 const REDRAFTS = [2, 16];
-const [LEAST_THRESHOLD, MOST_THRESHOLD] = [0.3, 0.95];
+const [LEAST_THRESHOLD, MOST_THRESHOLD] = [0.05, 0.95];
 
 export function pointOf(options: TunedOptions, precision: Precision): TunePoint {
   const { mode = 'diffusion', blockLength, threshold, redrafts, factor, gamma } = options;
@@ -56,6 +56,8 @@ export function coarseGrid(
   precision: Precision,
 ): TunePoint[] {
   const points = [pointOf({ mode: 'ar' }, precision)];
+  // What bigrams guess is verified, and nothing else drafted.
+  if (layout.startsWith('causal')) points.push(pointOf({ mode: 'verify', blockLength: 1 }, precision));
   if (layout === 'causal') return points;
   const own = layout === 'full' ? [] : [blockLength];
   const lengths = [...new Set([...BLOCK_LENGTHS, ...own])].filter(

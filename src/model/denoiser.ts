@@ -2,6 +2,7 @@
  * The one interface between models and decoding: a batch of token runs in, statistics of the next-token or
  * masked-token distributions out. Logits [T, V] stay inside the graph; only top-k, log-sum-exp and entropy leave it.
  */
+import type { BigramTable } from './bigrams.ts';
 import type { ModelConfig } from './config.ts';
 
 /**
@@ -101,6 +102,8 @@ export interface Denoiser {
   readonly config: ModelConfig;
   /** Bytes of the weights, once, and of the cache for each token. */
   readonly memory?: { weightBytes: number; placeBytes: number };
+  /** Which token follows which in its corpus, where its folder says so. */
+  readonly bigrams?: BigramTable | undefined;
   createCache(): KvCache;
   /** Runs all sequences in one forward. The result of a run does not depend on its neighbours. */
   forward(runs: readonly ForwardRun[], want: StatisticsRequest): Promise<Statistics[]>;

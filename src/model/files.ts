@@ -144,16 +144,21 @@ function unreadable(path: string, cause: unknown): TintypeError {
   return new TintypeError('io', { what: `cannot read ${path}`, got: message, cause });
 }
 
-/** A text file, or null where there is none. Errors: `bad_checkpoint` on invalid UTF-8, `io`. */
-export async function readTextIfAny(path: string): Promise<string | null> {
-  let bytes: Uint8Array;
+/** A whole file, or null where there is none. Errors: `io`. */
+export async function readIfAny(path: string): Promise<Uint8Array | null> {
   try {
-    bytes = await readFile(path);
+    return await readFile(path);
   } catch (cause) {
     const error = unreadable(path, cause);
     if (error.code === 'not_found') return null;
     throw error;
   }
+}
+
+/** A text file, or null where there is none. Errors: `bad_checkpoint` on invalid UTF-8, `io`. */
+export async function readTextIfAny(path: string): Promise<string | null> {
+  const bytes = await readIfAny(path);
+  if (bytes === null) return null;
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {

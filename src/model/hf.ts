@@ -9,7 +9,8 @@ import { elementCount, type ModelConfig, parameterShapes } from './config.ts';
 import type { Overrides, Resolution } from './config-json.ts';
 import { configToJson } from './config-write.ts';
 import { type Json, namesOf } from './family.ts';
-import { commitFiles, type Disk, settle, verifyHashes } from './files.ts';
+import { BIGRAMS } from './bigrams.ts';
+import { commitFiles, type Disk, readIfAny, settle, verifyHashes } from './files.ts';
 import { joined } from './join.ts';
 import { storedName, storedShapes } from './names.ts';
 import { readTokenizer } from './folder-texts.ts';
@@ -45,6 +46,8 @@ export interface Description {
   tokenizerJson: Json | null;
   /** Texts of the tokenizer's files by name, so that saving copies them byte for byte. */
   tokenizerFiles: Record<string, string>;
+  /** `bigrams.safetensors` as it stands, where the folder has one (`bigrams.ts`). */
+  bigrams: Uint8Array | null;
   /** Files of the folder that were read, those that hold the weights aside. */
   textFiles: string[];
   /** How most weights are stored, those aside that are quantised. */
@@ -143,6 +146,7 @@ export async function withFolder<T>(path: string, options: LoadOptions, use: Use
   const where = join(dir, CONFIG);
   const resolution = resolveTexts(texts, { where, name: basename(resolve(dir)), overrides });
   const precision = precisionOf(rawConfig, where);
+  const bigrams = await readIfAny(join(dir, BIGRAMS));
   const weights = await openWeights(dir, resolution.config, precision);
   try {
     const weightFiles = weights.files.map(({ path: file }) => basename(file));
@@ -150,6 +154,7 @@ export async function withFolder<T>(path: string, options: LoadOptions, use: Use
       CONFIG,
       ...(generationConfig ? [GENERATION] : []),
       ...(overrides?.tokenizer === undefined ? Object.keys(texts.tokenizerFiles) : []),
+      ...(bigrams ? [BIGRAMS] : []),
     ];
     const { tokenizerConfig: _, doubts, ...files } = texts;
     // A quantised head is a tensor of its own by design.
@@ -161,6 +166,7 @@ export async function withFolder<T>(path: string, options: LoadOptions, use: Use
       dir,
       ...resolution,
       ...files,
+      bigrams,
       textFiles,
       dtype: weights.dtype,
       precision,
@@ -205,6 +211,7 @@ async function withGguf<T>(path: string, options: LoadOptions, use: Use<T>): Pro
       dir,
       ...resolution,
       ...files,
+      bigrams: null,
       textFiles: [],
       dtype: gguf.dtype,
       ggufType: gguf.type,

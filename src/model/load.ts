@@ -1,9 +1,11 @@
 /** From a folder to something that decodes. */
+import { join } from 'node:path';
 import { nodeRuntime } from '../graph/node.ts';
 import { TintypeError } from '../errors.ts';
 import { createTokenizer } from '../text/json.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { type Converted, convertedWeights } from './converted.ts';
+import { BIGRAMS, readBigrams } from './bigrams.ts';
 import type { Denoiser } from './denoiser.ts';
 import type { Overrides } from './config-json.ts';
 import { verifyHashes } from './files.ts';
@@ -55,10 +57,13 @@ export async function loadDenoiser(
     const small = description.textFiles;
     description.sha256 = await verifyHashes(dir, isLarge ? small : [...small, ...weightFiles]);
     const tokenizer = tokenizerJson ? createTokenizer(tokenizerJson) : null;
+    const bigrams = description.bigrams
+      ? readBigrams(description.bigrams, config.vocabSize, join(dir, BIGRAMS))
+      : undefined;
     const runtime = await nodeRuntime();
     if (!isLarge) {
       const denoiser = createDenoiser(runtime, config, readWeights(weights), options);
-      return { denoiser, tokenizer, description };
+      return { denoiser: { ...denoiser, bigrams }, tokenizer, description };
     }
     const portable = isPortable(options);
     const stored = await convert(loaded, precision, { cache, onProgress, portable });
@@ -67,7 +72,7 @@ export async function loadDenoiser(
       await denoiser.close();
       await stored.release();
     };
-    return { denoiser: { ...denoiser, close }, tokenizer, description };
+    return { denoiser: { ...denoiser, bigrams, close }, tokenizer, description };
   });
 }
 

@@ -1,9 +1,10 @@
 /** What a page needs to load a model by itself: which files, how large, and their hashes, by which browsers keep them. */
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { TintypeError } from '../errors.ts';
-import { PAGE_FILES } from './page-files.ts';
+import { OPTIONAL_PAGE_FILES, PAGE_FILES } from './page-files.ts';
 import type { PageFile, PageFolder } from './page-files.ts';
 
 /** By path; good for as long as the file is the same. */
@@ -30,5 +31,6 @@ async function describe(path: string): Promise<PageFile> {
 /** The folder of a bundled model, for a page. Errors: `not_found`. */
 export async function pageFolder(dir: string): Promise<PageFolder> {
   const id = basename(resolve(dir));
-  return { id, files: await Promise.all(PAGE_FILES.map((name) => describe(join(dir, name)))) };
+  const some = OPTIONAL_PAGE_FILES.filter((name) => existsSync(join(dir, name)));
+  return { id, files: await Promise.all([...PAGE_FILES, ...some].map((name) => describe(join(dir, name)))) };
 }

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BIGRAMS, bigramChunks } from './bigrams.ts';
 import type { Overrides } from './config-json.ts';
 import { positionsFrom, type Statistics } from './denoiser.ts';
-import { HASH_FILE } from './files.ts';
+import { commitFiles, HASH_FILE } from './files.ts';
 import { describeCheckpoint, loadCheckpoint } from './hf.ts';
 import { loadDenoiser, type LoadDenoiserOptions } from './load.ts';
 import { inBlocks, type Precision, scalesOf, storedShapeOf } from './quantize.ts';
@@ -119,6 +120,23 @@ describe('a quantised folder', () => {
     for (const here of [byRow, inOneDevice]) {
       here.logSumExp.forEach((each, i) => expect(Math.abs(each - inAnother.logSumExp[i])).toBeLessThan(0.05));
     }
+  });
+
+  it('keeps the bigrams of the model, and a broken table stops it from loading', async () => {
+    const [dir, out] = [join(root, 'counted'), join(root, 'counted-int8')];
+    await cp(fixture('sdar'), dir, { recursive: true });
+    const { vocabSize } = (await describeCheckpoint(dir)).config;
+    const none = { tokens: new Uint32Array(vocabSize), offsets: new Uint32Array(vocabSize + 1) };
+    const counts = { ...none, next: new Uint32Array(0), counts: new Uint32Array(0) };
+    await commitFiles(dir, [[BIGRAMS, bigramChunks(counts)]]);
+    await quantizeFolder(dir, out, 'int8');
+    const { denoiser, description } = await loadDenoiser(out, { threads: 1 });
+    expect(denoiser.bigrams).toMatchObject({ tokens: 0, pairs: 0 });
+    expect(Object.keys(description.sha256)).toContain(BIGRAMS);
+    await denoiser.close();
+    expect(await readFile(join(out, BIGRAMS))).toEqual(await readFile(join(dir, BIGRAMS)));
+    await writeFile(join(out, BIGRAMS), 'half');
+    await expect(loadDenoiser(out)).rejects.toMatchObject({ code: 'bad_checkpoint' });
   });
 
   it('with a config of another precision, or an unknown one, says so', async () => {

@@ -5,6 +5,7 @@
  */
 import { resolve } from 'node:path';
 import { TintypeError } from '../errors.ts';
+import { BIGRAMS } from './bigrams.ts';
 import { parameterShapes } from './config.ts';
 import type { Overrides } from './config-json.ts';
 import { configToJson } from './config-write.ts';
@@ -88,7 +89,7 @@ export async function quantizeFolder(
   }
   await withFolder(from, { overrides }, async (description, stored) => {
     wantFloats(description);
-    const { config, dtype, rawConfig, generationConfig, tokenizerFiles } = description;
+    const { config, dtype, rawConfig, generationConfig, tokenizerFiles, bigrams } = description;
     // What the name of the folder or an option said has to stand in the files of the new one.
     const files = configToJson(config, dtype, rawConfig, generationConfig);
     const tensors = new Map<string, { dtype: Dtype; shape: readonly number[]; bytes: Uint8Array }>();
@@ -122,6 +123,7 @@ export async function quantizeFolder(
       ...Object.entries(tokenizerFiles).map(
         ([name, content]) => [name, [new TextEncoder().encode(content)]] as const,
       ),
+      ...(bigrams ? [[BIGRAMS, [bigrams]] as const] : []),
       [WEIGHTS, safetensorsChunks(header, ({ name }) => tensors.get(name)!.bytes)],
     ]);
   });

@@ -9,6 +9,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } fr
 import { join } from 'node:path';
 import { TintypeError } from '../errors.ts';
 import { nodeRuntime } from '../graph/node.ts';
+import { BIGRAMS } from '../model/bigrams.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { loadCheckpoint, saveCheckpoint } from '../model/hf.ts';
 import { copyTensors, toTensors } from '../model/parameters.ts';
@@ -127,6 +128,8 @@ export async function* runTraining(options: RunOptions): AsyncGenerator<TrainEve
         tensors: toTensors(parameters),
         dtype: 'F16',
         tokenizerFiles: data.tokenizerFiles,
+        // Copying tensors has made sure that the vocabulary is the same.
+        extraFiles: init?.bigrams ? { [BIGRAMS]: [init.bigrams] } : {},
       }),
   });
   for await (const event of events) {

@@ -5,6 +5,7 @@ import { createEngineHost } from '../../src/decode/engine-host.ts';
 import type { EngineHost, HostModel } from '../../src/decode/engine-host.ts';
 import { sentError } from '../../src/decode/sent-error.ts';
 import type { ServedModel } from '../../src/decode/engine-types.ts';
+import { BIGRAMS, readBigrams } from '../../src/model/bigrams.ts';
 import type { Denoiser } from '../../src/model/denoiser.ts';
 import { readTexts, weightsOfBytes } from '../../src/model/memory-folder.ts';
 import type { FolderTexts } from '../../src/model/memory-folder.ts';
@@ -47,6 +48,7 @@ const breathing = (denoiser: Denoiser): Denoiser => ({
 interface Folder {
   page: PageFolder;
   weights: PageFile;
+  bigrams: PageFile | undefined;
   texts: FolderTexts;
   tokenizer: Tokenizer;
   served: ServedModel;
@@ -56,19 +58,27 @@ interface Folder {
 async function readFolder(base: string, page: PageFolder): Promise<Folder> {
   const files: Record<string, string> = {};
   for (const file of page.files) {
-    if (file.name !== PAGE_WEIGHTS)
+    if (file.name.endsWith('.json'))
       files[file.name] = new TextDecoder().decode(await readFile(base, page.id, file));
   }
   const weights = page.files.find(({ name }) => name === PAGE_WEIGHTS);
   if (!weights) {
     throw new TintypeError('bad_checkpoint', { what: `${page.id} is listed without ${PAGE_WEIGHTS}` });
   }
+  const bigrams = page.files.find(({ name }) => name === BIGRAMS);
   const texts = readTexts(page.id, files);
   const tokenizer = createTokenizer(texts.tokenizerJson);
   const { layout, contextLength } = texts.config;
   const chat = chatFormatOf(files, texts.tokenizerJson, tokenizer) !== null;
   const infill = tokenizer.special('<|fim_middle|>') !== null;
-  return { page, weights, texts, tokenizer, served: { id: page.id, layout, contextLength, chat, infill } };
+  return {
+    page,
+    weights,
+    bigrams,
+    texts,
+    tokenizer,
+    served: { id: page.id, layout, contextLength, chat, infill },
+  };
 }
 
 async function openHost(base: string, device: WantedDevice): Promise<EngineHost> {
@@ -79,12 +89,14 @@ async function openHost(base: string, device: WantedDevice): Promise<EngineHost>
   let opened = await openRuntime(device);
 
   async function load(id: string): Promise<HostModel> {
-    const { weights, texts, tokenizer } = folders.get(id)!;
+    const { weights, bigrams, texts, tokenizer } = folders.get(id)!;
     const { sizeBytes: totalBytes } = weights;
     const progress = (doneBytes: number): void => send({ type: 'progress', what: id, doneBytes, totalBytes });
     const bytes = await readFile(base, id, weights, progress);
     progress(totalBytes);
     const tensors = weightsOfBytes(id, bytes, texts.config);
+    const table =
+      bigrams && readBigrams(await readFile(base, id, bigrams), texts.config.vocabSize, `${id}/${BIGRAMS}`);
     const make = ({ runtime, compute }: Opened): Denoiser =>
       // Memory of JavaScript is not the runtime's, so caches cannot be written in place.
       breathing(
@@ -105,7 +117,11 @@ async function openHost(base: string, device: WantedDevice): Promise<EngineHost>
         denoiser = make(opened);
       }
     }
-    return { denoiser, tokenizer, chat: chatFormatOf(texts.files, texts.tokenizerJson, tokenizer) };
+    return {
+      denoiser: { ...denoiser, bigrams: table },
+      tokenizer,
+      chat: chatFormatOf(texts.files, texts.tokenizerJson, tokenizer),
+    };
   }
 
   const host = createEngineHost({
