@@ -61,19 +61,55 @@ describe('the code models', () => {
     await denoiser.close();
   });
 
-  it('write the same text verified, in fewer forwards, and in fewer still where drafts are drafted anew', async () => {
+  it('write the same text verified, in ever fewer forwards: masks, then pairs of them, then guesses, then drafts drafted anew', async () => {
     const { denoiser, tokenizer } = await loadDenoiser(folder('tintype-code'), { threads: 1 });
-    const gap = { prefix: 'export interface Point {\n  x: number;\n', suffix: null };
-    const write = (options: CompleteOptions) =>
-      completeText({ denoiser, tokenizer: tokenizer! }, gap, { maxTokens: 48, ...options });
+    const prefixes = [
+      'export interface Point {\n  x: number;\n',
+      'export function add(a: number, b: number): number {\n  return ',
+      "import { join } from 'node:path';\n\nexport class Folder {\n  constructor(private readonly ",
+    ];
+    const write = async (options: CompleteOptions): Promise<{ ids: number[][]; nfe: number }> => {
+      const all = [];
+      for (const prefix of prefixes) {
+        const gap = { prefix, suffix: null };
+        all.push(await completeText({ denoiser, tokenizer: tokenizer! }, gap, { maxTokens: 40, ...options }));
+      }
+      return {
+        ids: all.map(({ done }) => done.ids),
+        nfe: all.reduce((sum, { done }) => sum + done.nfe, 0),
+      };
+    };
     const single = await write({ mode: 'ar' });
-    const drafted = await write({ mode: 'verify', threshold: 0.1 });
-    const again = await write({ mode: 'verify', threshold: 0.1, redrafts: 8 });
-    expect(drafted.done.ids).toEqual(single.done.ids);
-    expect(again.done.ids).toEqual(single.done.ids);
-    expect(drafted.done.nfe).toBeLessThan(single.done.nfe);
-    expect(again.done.nfe).toBeLessThan(drafted.done.nfe);
+    const verify = { mode: 'verify', threshold: 0.1 } as const;
+    let before = single.nfe;
+    for (const options of [
+      { bigrams: 0, guesses: 0 },
+      { guesses: 0 },
+      { guesses: 8 },
+      { guesses: 8, redrafts: 8 },
+    ]) {
+      const { ids, nfe } = await write({ ...verify, ...options });
+      expect(ids).toEqual(single.ids);
+      expect(nfe, JSON.stringify(options)).toBeLessThan(before);
+      before = nfe;
+    }
     await denoiser.close();
+  });
+
+  it('both write what bigrams guess in fewer forwards, and the same', async () => {
+    for (const name of ['tintype-code', 'tintype-code-ar']) {
+      const { denoiser, tokenizer } = await loadDenoiser(folder(name), { threads: 1 });
+      const gap = { prefix: 'export interface Point {\n  x: number;\n', suffix: null };
+      const write = (options: CompleteOptions) =>
+        completeText({ denoiser, tokenizer: tokenizer! }, gap, { maxTokens: 48, ...options });
+      const [single, guessed] = [
+        await write({ mode: 'ar' }),
+        await write({ mode: 'verify', blockLength: 1 }),
+      ];
+      expect(guessed.done.ids).toEqual(single.done.ids);
+      expect(guessed.done.nfe).toBeLessThan(0.8 * single.done.nfe);
+      await denoiser.close();
+    }
   });
 
   it('decodes block length 1 as the autoregressive model that its weights also are', async () => {

@@ -330,6 +330,23 @@ describe.each(MODELS)('$name', ({ name, open, runs }) => {
     });
   });
 
+  it('tolerates drafts that the model gives nearly as much as its best token, and none beyond', async () => {
+    if (!['causal', 'causalContext'].includes(denoiser.config.layout)) return;
+    const tolerance = 0.8;
+    await holds(async (canvas, { blockLength }) => {
+      fc.pre(canvas.answerStart > 0);
+      const drafting: DecodeOptions = { mode: 'verify', threshold: 0, blockLength, guesses: 4, tolerance };
+      const { done } = await run(denoiser, canvas, drafting);
+      const text = [...canvas.ids.subarray(0, canvas.answerStart), ...done.ids];
+      for (let at = canvas.answerStart; at < text.length; at++) {
+        const next = await run(denoiser, appendCanvas(text.slice(0, at), 1), { mode: 'ar', inspect: 40 });
+        const [{ top }] = only(next.events, 'look')[0].candidates;
+        const own = top.find(({ id }) => id === text[at])?.probability ?? 0;
+        expect(own).toBeGreaterThanOrEqual((1 - tolerance) * top[0].probability - 1e-6);
+      }
+    });
+  });
+
   it('takes over the part of a draft that agrees', async () => {
     if (name !== 'toy causalContext, endless') return;
     let [accepted, drafted] = [0, 0];
@@ -614,6 +631,8 @@ describe('options that a model cannot follow', () => {
     ['full', { cache: 'none', refreshEvery: 4 }, 'prefix, dual or interstep'],
     ['full', { redrafts: 2 }, 'only verify refuses drafts'],
     ['blockCausal', { guesses: 2 }, 'only verify checks them'],
+    ['causalContext', { tolerance: 0.2 }, 'mode verify and temperature 0'],
+    ['causalContext', { mode: 'verify', tolerance: 0.2, temperature: 1 }, 'mode verify and temperature 0'],
     ['causalContext', { bigrams: 0.5, temperature: 1 }, 'each drawn for itself'],
     ['causal', { mode: 'ar', bigrams: 0.5 }, 'another mode'],
     ['full', { logitBias: { word: 1 } }, 'logitBias is not usable'],

@@ -121,6 +121,11 @@ function decodeOptions(): readonly Option[] {
       numberOf,
     )
     .option(
+      '--tolerance <x>',
+      'verify: a draft stands too with at least 1 - x of the probability of the best token; not lossless (default: 0)',
+      numberOf,
+    )
+    .option(
       '--bigrams <w>',
       'weight of pairs of tokens where neighbouring masks are filled together (default: 0.6 where the model has bigrams.safetensors, else 0)',
       numberOf,

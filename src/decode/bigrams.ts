@@ -2,20 +2,20 @@
  * What neighbouring masks have to do with each other. One forward says of every mask what may stand there, each for
  * itself: behind `const` a name, behind a name `=`, but not which name goes with which value, so that tokens committed
  * together need not fit together. What joins them here is the cheapest model of pairs that there is, counts of which
- * token follows which, in the corpus (`model/bigrams.ts`) and in this very text:
+ * token follows which, in a corpus (`model/bigrams.ts`) and in this very text:
  *
  *   log p(x | previous) = log p(x) + w · log( follows(x | previous) / share(x) ) + const
  *
- * over the best candidates of a mask whose neighbour to the left is a mask too and gets its own candidate; from left to
- * right. It is a copula of bigrams: marginals from the denoiser, dependence from elsewhere (Discrete Copula Diffusion
- * 2410.01949, equation 6; low-rank transitions beside a parallel decoder: NART-CRF 1910.11555, section 3.2). A mask
- * whose neighbour is known needs none of it: the denoiser has seen that token.
- *
- * The same counts guess what comes next where nothing has been forwarded at all: drafts for `verify`, which an
- * autoregressive model can check as well (prompt lookup decoding, here with a corpus behind the prompt).
+ * over the best candidates of a mask whose neighbour to the left is a mask too and gets its own candidate, from left to
+ * right. Marginals from the denoiser and dependence from elsewhere are the idea of Discrete Copula Diffusion (2410.01949),
+ * a chain of pairs over the best candidates that of NART-CRF (1910.11555); counts instead of a trained model are ours. A
+ * mask whose neighbour is known needs none of it: the denoiser has seen that token.
  *
  * The probability of a linked candidate is that of the whole chain up to it, so that a threshold on it asks how likely
  * all that would be committed together is right.
+ *
+ * The same counts guess what comes next where no forward has looked: drafts for `verify`, which an autoregressive model
+ * can check as well (Inference with Reference, 2304.04487, drafts from the prompt so).
  */
 import type { BigramTable } from '../model/bigrams.ts';
 import type { Candidate, Likely } from './policies/policy.ts';

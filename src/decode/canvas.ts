@@ -79,3 +79,9 @@ export function checkCanvas(canvas: Canvas, config: ModelConfig): void {
     });
   }
 }
+
+/** The first masked position of [start, end), or end. */
+export function firstMask(ids: Int32Array, start: number, end: number): number {
+  while (start < end && ids[start] !== MASKED) start++;
+  return start;
+}

@@ -32,7 +32,7 @@ import { assert } from '../errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Denoiser, KvCache } from '../model/denoiser.ts';
 import { createBlocks } from './blocks.ts';
-import { checkCanvas, MASKED, maskedPositions, openStart } from './canvas.ts';
+import { checkCanvas, firstMask, MASKED, maskedPositions, openStart } from './canvas.ts';
 import type { Canvas, Span } from './canvas.ts';
 import { branchQuery, createContext } from './context.ts';
 import type { Context, KeepRequest } from './context.ts';
@@ -66,6 +66,7 @@ export async function* decode(
     verify,
     redrafts,
     guesses,
+    tolerance,
     bigrams,
     stop,
     signal,
@@ -258,7 +259,7 @@ export async function* decode(
       }));
 
       // ---- check
-      const wrong = checks.find(({ position, id }) => ids[position] !== id);
+      const wrong = checks.find((check) => !stands(check, ids[check.position], tolerance));
       tally.checked(probes.length, wrong ? wrong.position - settledEnd : probes.length);
       if (wrong) {
         const from = wrong.position;
@@ -356,9 +357,12 @@ function contextOf(
 
 function samplerOf(
   config: ModelConfig,
-  { policy, bigrams, sampling, inspect, recipe }: DecodeSettings,
+  { policy, bigrams, tolerance, sampling, inspect, recipe }: DecodeSettings,
 ): Sampler {
-  const needs = { ...policy.needs, topK: Math.max(policy.needs.topK, bigrams.topK) };
+  const needs = {
+    ...policy.needs,
+    topK: Math.max(policy.needs.topK, bigrams.topK, tolerance > 0 ? MOST_TOLERATED : 1),
+  };
   return createSampler(
     sampling,
     // Where somebody wants to see more, more is told, and the same is chosen.
@@ -367,6 +371,15 @@ function samplerOf(
     recipe ? { ...config, tokens: { ...config.tokens, mask: null } } : config,
   );
 }
+
+/** Tokens of a position that may stand with any tolerance. */
+const MOST_TOLERATED = 16;
+
+/** Whether a draft is what the model writes there, or nearly as probable. */
+const stands = ({ id, probability, top }: Candidate, draft: number, tolerance: number): boolean =>
+  id === draft ||
+  (tolerance > 0 &&
+    (top.find((other) => other.id === draft)?.probability ?? 0) >= (1 - tolerance) * probability);
 
 const range = (start: number, end: number): number[] =>
   Array.from({ length: Math.max(0, end - start) }, (_, i) => start + i);
@@ -380,9 +393,3 @@ function taker<T>(list: readonly T[]): (part: readonly unknown[]) => T[] {
 /** Whether the last visible mask is more likely than not behind the end of the text (DAEDAL 2508.00819, section 3.1). */
 const seesEnd = ({ id, probability, current }: Candidate, eos: readonly number[]): boolean =>
   current === null && eos.includes(id) && probability >= 0.5;
-
-/** The first masked position of [start, end), or end. */
-function firstMask(ids: Int32Array, start: number, end: number): number {
-  while (start < end && ids[start] !== MASKED) start++;
-  return start;
-}

@@ -12,6 +12,7 @@ const STRATEGY = [
   'verifier',
   'redrafts',
   'guesses',
+  'tolerance',
   ...Object.keys(POLICY_PARAMETERS),
 ] as (keyof CompleteOptions)[];
 

@@ -98,6 +98,11 @@ export const decodeOptionsSchema = z.strictObject({
    * and no masks, so that an autoregressive model can check them too.
    */
   guesses: integer(0, 64).optional(),
+  /**
+   * With `verify`: a draft stands too where the model gives it at least 1 − tolerance of the probability of its best token
+   * (typical acceptance, Medusa 2401.10774, relative to the best). 0 is lossless. With temperature 0.
+   */
+  tolerance: number(0, 1).default(0),
   /** `block` by default where the layout has an exact cache, else `none`. */
   cache: choice(CACHE_MODES).optional(),
   /** Forwards after which an approximate cache is computed anew; by default only where a block starts. */
@@ -199,6 +204,7 @@ export interface DecodeSettings {
   verifier: Denoiser | null;
   redrafts: number;
   guesses: number;
+  tolerance: number;
   policy: UnmaskPolicy;
   bigrams: Bigrams;
   cache: CacheSettings;
@@ -297,6 +303,9 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     throw badOption('guesses', parsed.guesses, `0 with mode ${mode}, since only verify checks them`);
   }
   const guesses = mode === 'verify' ? (parsed.guesses ?? GUESSES) : 0;
+  if (parsed.tolerance > 0 && (mode !== 'verify' || parsed.temperature > 0)) {
+    throw badOption('tolerance', parsed.tolerance, '0 but with mode verify and temperature 0');
+  }
   // Tokens that are drawn are each drawn for itself.
   const isLinked = !recipe && mode !== 'ar' && parsed.temperature === 0;
   const weight = isLinked ? (parsed.bigrams ?? (denoiser.bigrams ? BIGRAM_WEIGHT : 0)) : 0;
@@ -333,6 +342,7 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     redrafts: blockLength === 1 ? 0 : Math.min(parsed.redrafts, Math.floor(MOST_REDRAFTED / blockLength)),
     policy: chosen,
     guesses,
+    tolerance: parsed.tolerance,
     bigrams:
       weight > 0 || guesses > 0 ? createBigrams(weight, config.vocabSize, denoiser.bigrams) : NO_BIGRAMS,
     cache: { mode: cacheMode, refreshEvery: parsed.refreshEvery ?? Infinity },
