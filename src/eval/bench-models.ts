@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { CompleteOptions, TextModel } from '../decode/complete.ts';
 import { nodeRuntime } from '../graph/node.ts';
 import type { Runtime } from '../graph/session.ts';
+import { bigramsOf } from '../model/bigrams.ts';
 import { writeGguf } from '../model/gguf-write.ts';
 import type { Overrides } from '../model/config-json.ts';
 import { wantTokenizer } from '../model/folder-texts.ts';
@@ -39,14 +40,15 @@ export async function loadBenchModel(
   const checkpoint = await loadCheckpoint(dir, { overrides });
   const { config, tensors } = checkpoint;
   const tokenizer = createTokenizer(wantTokenizer(checkpoint));
-  const open: BenchModel['open'] = (runtime, precision) => ({
-    denoiser: createDenoiser(runtime, config, tensors, {
+  const bigrams = bigramsOf(checkpoint);
+  const open: BenchModel['open'] = (runtime, precision) => {
+    const denoiser = createDenoiser(runtime, config, tensors, {
       threads,
       precision,
       packed: precision === 'f32' ? packed : undefined,
-    }),
-    tokenizer,
-  });
+    });
+    return { denoiser: { ...denoiser, bigrams }, tokenizer };
+  };
   return { checkpoint, open };
 }
 

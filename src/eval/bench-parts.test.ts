@@ -2,20 +2,37 @@
 import { describe, expect, it } from 'vitest';
 import { codeTokenizer } from '../../tests/text-model.ts';
 import { tinyConfig, tinyDenoiser } from '../../tests/tiny.ts';
+import { completeText, type TextModel } from '../decode/complete.ts';
 import type { DecodeEvent } from '../decode/events.ts';
 import { nodeRuntime } from '../graph/node.ts';
 import { type ModelConfig, parameterCount } from '../model/config.ts';
+import { loadDenoiser } from '../model/load.ts';
 import { createDenoiser } from '../model/native.ts';
 import { createParameters, initialise, toTensors } from '../model/parameters.ts';
 import { createRng } from '../rng.ts';
 import { SUDOKU_TOKENS } from '../train/sudoku-rows.ts';
 import type { BenchResult, BenchRun } from './bench.ts';
 import { decoderConfiguration, llamaConfiguration, settledMs, weightBytes } from './bench-configurations.ts';
+import { loadBenchModel } from './bench-models.ts';
 import { askedPlans, planBench } from './bench-plan.ts';
 import { plotBench } from './bench-plot.ts';
 import { productMs } from './bench-profile.ts';
 import { BENCH_ROWS, benchShape } from './bench-sizes.ts';
 import { benchSudoku } from './bench-sudoku.ts';
+
+describe('a model of the bench', () => {
+  it('decodes as the folder does, its bigrams included', async () => {
+    const dir = 'models/tintype-code';
+    const { denoiser, tokenizer } = await loadDenoiser(dir, { threads: 1 });
+    const model = (await loadBenchModel(dir, { threads: 1 })).open(await nodeRuntime(), 'f32');
+    expect(model.denoiser.bigrams).toMatchObject({ pairs: denoiser.bigrams!.pairs });
+    const write = (each: TextModel) =>
+      completeText(each, { prefix: 'const a = [', suffix: null }, { maxTokens: 16, threshold: 0.2 });
+    const [own, benched] = [await write({ denoiser, tokenizer: tokenizer! }), await write(model)];
+    expect([benched.text, benched.done.nfe]).toEqual([own.text, own.done.nfe]);
+    await Promise.all([denoiser.close(), model.denoiser.close()]);
+  });
+});
 
 describe('plans', () => {
   const request = {

@@ -100,6 +100,17 @@ export function readBigrams(bytes: Uint8Array, vocabSize: number, where: string)
   return bigramTable({ tokens, offsets, next, counts });
 }
 
+/** The table of a model folder that was read. Errors: `bad_checkpoint`. */
+export const bigramsOf = ({ bigrams, config, dir }: CountedFolder): BigramTable | undefined =>
+  bigrams ? readBigrams(bigrams, config.vocabSize, `${dir}/${BIGRAMS}`) : undefined;
+
+interface CountedFolder {
+  dir: string;
+  config: { vocabSize: number };
+  /** The file as it stands. */
+  bigrams: Uint8Array | null;
+}
+
 const broken = (
   where: string,
   got: string,

@@ -1,11 +1,10 @@
 /** From a folder to something that decodes. */
-import { join } from 'node:path';
 import { nodeRuntime } from '../graph/node.ts';
 import { TintypeError } from '../errors.ts';
 import { createTokenizer } from '../text/json.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { type Converted, convertedWeights } from './converted.ts';
-import { BIGRAMS, readBigrams } from './bigrams.ts';
+import { bigramsOf } from './bigrams.ts';
 import type { Denoiser } from './denoiser.ts';
 import type { Overrides } from './config-json.ts';
 import { verifyHashes } from './files.ts';
@@ -57,9 +56,7 @@ export async function loadDenoiser(
     const small = description.textFiles;
     description.sha256 = await verifyHashes(dir, isLarge ? small : [...small, ...weightFiles]);
     const tokenizer = tokenizerJson ? createTokenizer(tokenizerJson) : null;
-    const bigrams = description.bigrams
-      ? readBigrams(description.bigrams, config.vocabSize, join(dir, BIGRAMS))
-      : undefined;
+    const bigrams = bigramsOf(description);
     const runtime = await nodeRuntime();
     if (!isLarge) {
       const denoiser = createDenoiser(runtime, config, readWeights(weights), options);
