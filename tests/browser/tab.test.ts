@@ -141,7 +141,7 @@ describe('models in the tab', () => {
 
     await status(page).click();
     await details(page)
-      .getByText(/Weights kept: [\d.]+ of 28\.\d MB/)
+      .getByText(/Weights kept: [\d.]+ of 30\.\d MB/)
       .waitFor();
     await details(page).getByRole('button', { name: 'Forget them' }).click();
     await details(page).getByText('Weights kept: 0.0 of').waitFor();
