@@ -206,6 +206,7 @@ export async function* decode(
     // What a constraint leaves no choice about, and what is given, costs no forward.
     yield* write(bias.forced(), []);
     yield* settle(reachedEnd());
+    if (guesses > 0) yield* write(guessed(), []);
 
     while (!isOver()) {
       signal?.throwIfAborted();

@@ -61,7 +61,7 @@ export interface CommittedToken {
 
 /**
  * Masked positions became tokens, or committed ones other tokens. Follows the `step` that found them; tokens that a
- * constraint forces come before the first step.
+ * constraint forces, and guesses, come before the first step too.
  */
 export interface CommitEvent {
   type: 'commit';
