@@ -67,8 +67,8 @@ Useful tokens a second favour the model that writes longer answers, since the pr
 --full-length too, where all write as many, for the speed of decoding alone.
 
 Configurations: diffusion and verify at each of --thresholds (above 1: one token a forward), verify@0.3+2 (with two
-redrafts), ar (the same file, one token at a time), ar-guessed (the same, and what bigrams guess is verified), asked (what --mode, --policy, --cache and the like say, where they are
-given), the twin (twin-guessed too), and the twin in llama.cpp as f32, f16, q8_0 and q4_0 where llama.cpp can be had:
+redrafts), ar (the same file, one token at a time), ar-guessed (the same, and what bigrams guess is verified), asked
+(what --mode, --policy, --cache and the like say, where they are given), the twin, twin-guessed, and the twin in llama.cpp as f32, f16, q8_0 and q4_0 where llama.cpp can be had:
   ${LLAMA_INSTALL}
 or --llama-server PATH, a binary of llama.cpp. It gets the same token ids, threads and stop, greedy, f16 keys and values.
 

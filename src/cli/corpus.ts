@@ -1,12 +1,12 @@
-/** `tintype corpus tokenizer | tokenize | bigrams`: from source text to a vocabulary, shards and held-out test sets, and counts of pairs. */
+/** `tintype corpus tokenizer | tokenize | bigrams`: from source text to a vocabulary, shards, test sets and counts of pairs. */
 import type { Command } from 'commander';
 import { TintypeError } from '../errors.ts';
 import type { Holdout } from '../train/corpus-split.ts';
 import { writeCorpus, writeTokenizer } from '../train/corpus-write.ts';
-import { createProgress } from './progress.ts';
-import type { Progress as LiveProgress } from './progress.ts';
 import { writeBigrams } from '../train/bigrams.ts';
 import type { CorpusSummary, Progress } from '../train/corpus-write.ts';
+import { createProgress } from './progress.ts';
+import type { Progress as LiveProgress } from './progress.ts';
 
 interface SharedOptions {
   data: string[];

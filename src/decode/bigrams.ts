@@ -24,7 +24,7 @@ export interface Bigrams {
   /** Best tokens of each mask that it weighs. */
   readonly topK: number;
   /** Takes in text that stands, where the text before it ended. */
-  learn(ids: ArrayLike<number>): void;
+  learn(ids: Iterable<number>): void;
   /** What masks say when those right before them hold their candidates. @param candidates ascending, with their best */
   link(candidates: readonly Candidate[]): Candidate[];
   /** The likeliest token behind another one; null where nothing is known of it. */
@@ -56,18 +56,15 @@ export function createBigrams(weight: number, vocabSize: number, table: BigramTa
   let last: number | null = null;
 
   /** Probability of a token behind another one. */
-  const shareBehind = (previous: number, id: number, share: number): number => {
-    const prior = table?.shareBehind(previous, id) ?? share;
+  const shareBehind = (previous: number, id: number): number => {
+    const prior = table?.shareBehind(previous, id) ?? shareOf(id);
     const seen = followers.get(previous)?.get(id) ?? 0;
     return (seen + PRIOR * prior) / ((singles.get(previous) ?? 0) + PRIOR);
   };
   const shareOf = (id: number): number =>
     table?.share(id) ?? ((singles.get(id) ?? 0) + LEAST) / (length + LEAST * vocabSize);
   /** How much more often a token stands behind another than anywhere. */
-  const lift = (previous: number, id: number): number => {
-    const share = shareOf(id);
-    return shareBehind(previous, id, share) / share;
-  };
+  const lift = (previous: number, id: number): number => shareBehind(previous, id) / shareOf(id);
 
   function linked(candidate: Candidate, previous: Candidate): Candidate {
     const weighed = candidate.top.map(({ id, probability }) => ({
@@ -87,7 +84,7 @@ export function createBigrams(weight: number, vocabSize: number, table: BigramTa
   return {
     topK: weight > 0 ? TOP_K : 1,
     learn(ids) {
-      for (const id of Array.from(ids)) {
+      for (const id of ids) {
         if (last !== null) {
           const behind = followers.get(last) ?? new Map<number, number>();
           followers.set(last, behind.set(id, (behind.get(id) ?? 0) + 1));
@@ -115,7 +112,7 @@ export function createBigrams(weight: number, vocabSize: number, table: BigramTa
       const known = [...(followers.get(previous)?.keys() ?? []), ...(common === undefined ? [] : [common])];
       let best: Likely | null = null;
       for (const id of known) {
-        const probability = shareBehind(previous, id, shareOf(id));
+        const probability = shareBehind(previous, id);
         if (probability > (best?.probability ?? 0)) best = { id, probability };
       }
       return best;

@@ -206,7 +206,7 @@ export async function* decode(
     // What a constraint leaves no choice about, and what is given, costs no forward.
     yield* write(bias.forced(), []);
     yield* settle(reachedEnd());
-    if (guesses > 0) yield* write(guessed(), []);
+    yield* write(guessed(), []);
 
     while (!isOver()) {
       signal?.throwIfAborted();
@@ -301,7 +301,7 @@ export async function* decode(
           visibleEnd = Math.min(visibleEnd + settings.grow!, ids.length);
       }
 
-      if (guesses > 0) events.push(...write(guessed(), []));
+      events.push(...write(guessed(), []));
 
       const masksLeft = maskedPositions(ids, { start: window.start, end: Math.min(window.end, workEnd()) });
       yield {

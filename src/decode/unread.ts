@@ -56,10 +56,7 @@ export function checkUnread(said: Readonly<Record<string, unknown>>, ownPolicy: 
       refuse(unread, `a policy that reads it, ${readers.join(', ')}; this one is ${policy}`);
     }
   }
-  if (
-    ((said['bigrams'] as number | undefined) ?? 0) > 0 &&
-    ((said['temperature'] as number | undefined) ?? 0) > 0
-  )
+  if (Number(said['bigrams'] ?? 0) > 0 && Number(said['temperature'] ?? 0) > 0)
     refuse('bigrams', 'temperature 0 beside it: tokens that are drawn are each drawn for itself');
   if (isSaid('activateAt') && (said['activeBlocks'] ?? 1) === 1)
     refuse('activateAt', 'activeBlocks of 2 or more beside it');

@@ -41,14 +41,15 @@ export async function loadBenchModel(
   const { config, tensors } = checkpoint;
   const tokenizer = createTokenizer(wantTokenizer(checkpoint));
   const bigrams = bigramsOf(checkpoint);
-  const open: BenchModel['open'] = (runtime, precision) => {
-    const denoiser = createDenoiser(runtime, config, tensors, {
+  const open: BenchModel['open'] = (runtime, precision) => ({
+    denoiser: createDenoiser(runtime, config, tensors, {
       threads,
       precision,
       packed: precision === 'f32' ? packed : undefined,
-    });
-    return { denoiser: { ...denoiser, bigrams }, tokenizer };
-  };
+      bigrams,
+    }),
+    tokenizer,
+  });
   return { checkpoint, open };
 }
 

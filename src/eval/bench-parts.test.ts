@@ -84,6 +84,7 @@ describe('plans', () => {
       ['twin-guessed', 'twin', { mode: 'verify', blockLength: 1 }],
       ['twin', 'twin', { mode: 'ar' }],
     ]);
+    expect(() => names({ words: ['ar-guessed'], layout: 'full' })).toThrow(/cannot be measured/);
     expect(() => names({ words: ['ar-drawn'] })).toThrow(/--modes has a word/);
   });
 

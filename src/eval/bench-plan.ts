@@ -49,7 +49,7 @@ export function planBench(request: PlanRequest): { plans: BenchPlan[]; skipped: 
     const mode = BENCH_MODES.find((each) => each === word.split(/[@+-]/)[0]);
     const detail = mode === undefined ? '' : word.slice(mode.length);
     if (mode === undefined) throw unknown(word);
-    const reason = whyNot(mode, request);
+    const reason = whyNot(mode, detail, request);
     if (reason !== null) {
       if (words !== null) {
         throw new TintypeError('unsupported', { what: `${mode} cannot be measured`, got: reason });
@@ -81,7 +81,7 @@ export function askedPlans(
 const nameFor = (name: string, precision: Precision): string =>
   precision === 'f32' ? name : `${name}-${precision}`;
 
-function whyNot(mode: BenchMode, { hasTwin, layout, hasLlama }: PlanRequest): string | null {
+function whyNot(mode: BenchMode, detail: string, { hasTwin, layout, hasLlama }: PlanRequest): string | null {
   const can = (...layouts: Layout[]): string | null =>
     layouts.includes(layout) ? null : `the model has layout ${layout}`;
   switch (mode) {
@@ -90,7 +90,9 @@ function whyNot(mode: BenchMode, { hasTwin, layout, hasLlama }: PlanRequest): st
     case 'verify':
       return can('causalContext');
     case 'ar':
-      return can('causal', 'blockCausal', 'causalContext', 'full');
+      return detail === GUESSED
+        ? can('causal', 'causalContext')
+        : can('causal', 'blockCausal', 'causalContext', 'full');
     case 'twin':
       return hasTwin ? null : 'there is no --twin';
     case 'llama':

@@ -2,6 +2,7 @@
  * What can be chosen, as data: a coarse grid of ways to decode, and what lies between its points. Which of them a model can
  * do depends on its layout alone.
  */
+import { POSSIBLE_MODES } from '../decode/modes.ts';
 import type { DecodeOptions } from '../decode/options.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Precision } from '../model/quantize.ts';
@@ -29,7 +30,7 @@ const GAMMAS = [0.1, 0.3, 1];
 const DRAFT_THRESHOLDS = [0.1, 0.3];
 /** Beside drafts that are drafted once: more rows, fewer forwards. */
 const REDRAFTS = [2, 16];
-const [LEAST_THRESHOLD, MOST_THRESHOLD] = [0.05, 0.95];
+const [LEAST_DRAFT_THRESHOLD, LEAST_THRESHOLD, MOST_THRESHOLD] = [0.05, 0.3, 0.95];
 
 export function pointOf(options: TunedOptions, precision: Precision): TunePoint {
   const { mode = 'diffusion', blockLength, threshold, redrafts, factor, gamma } = options;
@@ -57,7 +58,8 @@ export function coarseGrid(
 ): TunePoint[] {
   const points = [pointOf({ mode: 'ar' }, precision)];
   // What bigrams guess is verified, and nothing else drafted.
-  if (layout.startsWith('causal')) points.push(pointOf({ mode: 'verify', blockLength: 1 }, precision));
+  if (POSSIBLE_MODES[layout].includes('verify'))
+    points.push(pointOf({ mode: 'verify', blockLength: 1 }, precision));
   if (layout === 'causal') return points;
   const own = layout === 'full' ? [] : [blockLength];
   const lengths = [...new Set([...BLOCK_LENGTHS, ...own])].filter(
@@ -91,8 +93,9 @@ export function neighbours({ options, precision }: TunePoint): TunePoint[] {
     return near(gamma / 1.7, gamma * 1.7).map((value) => pointOf({ ...options, gamma: value }, precision));
   }
   if (threshold === undefined || threshold > 1) return [];
+  const least = options.mode === 'verify' ? LEAST_DRAFT_THRESHOLD : LEAST_THRESHOLD;
   const thresholds = near(threshold - 0.1, threshold - 0.05, threshold + 0.05, threshold + 0.1)
-    .filter((value) => value >= LEAST_THRESHOLD && value <= MOST_THRESHOLD)
+    .filter((value) => value >= least && value <= MOST_THRESHOLD)
     .map((value) => pointOf({ ...options, threshold: value }, precision));
   if (options.mode !== 'verify' || options.redrafts !== undefined) return thresholds;
   return [...thresholds, ...REDRAFTS.map((redrafts) => pointOf({ ...options, redrafts }, precision))];

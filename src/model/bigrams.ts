@@ -10,6 +10,7 @@
  * All of it is U32. Rare pairs may be left out.
  */
 import { TintypeError } from '../errors.ts';
+import type { Description } from './hf.ts';
 import { createHeader, parseSafetensors, safetensorsChunks } from './safetensors.ts';
 
 export const BIGRAMS = 'bigrams.safetensors';
@@ -101,15 +102,12 @@ export function readBigrams(bytes: Uint8Array, vocabSize: number, where: string)
 }
 
 /** The table of a model folder that was read. Errors: `bad_checkpoint`. */
-export const bigramsOf = ({ bigrams, config, dir }: CountedFolder): BigramTable | undefined =>
+export const bigramsOf = ({
+  bigrams,
+  config,
+  dir,
+}: Pick<Description, 'bigrams' | 'config' | 'dir'>): BigramTable | undefined =>
   bigrams ? readBigrams(bigrams, config.vocabSize, `${dir}/${BIGRAMS}`) : undefined;
-
-interface CountedFolder {
-  dir: string;
-  config: { vocabSize: number };
-  /** The file as it stands. */
-  bigrams: Uint8Array | null;
-}
 
 const broken = (
   where: string,

@@ -23,7 +23,7 @@ export interface LoadedModel {
   description: Description;
 }
 
-export interface LoadDenoiserOptions extends DenoiserOptions {
+export interface LoadDenoiserOptions extends Omit<DenoiserOptions, 'bigrams'> {
   /** Facts that the folder does not say, or says wrongly. */
   overrides?: Overrides | undefined;
   /** Keeps the converted weights of a large model for the next time (default). */
@@ -59,17 +59,17 @@ export async function loadDenoiser(
     const bigrams = bigramsOf(description);
     const runtime = await nodeRuntime();
     if (!isLarge) {
-      const denoiser = createDenoiser(runtime, config, readWeights(weights), options);
-      return { denoiser: { ...denoiser, bigrams }, tokenizer, description };
+      const denoiser = createDenoiser(runtime, config, readWeights(weights), { ...options, bigrams });
+      return { denoiser, tokenizer, description };
     }
     const portable = isPortable(options);
     const stored = await convert(loaded, precision, { cache, onProgress, portable });
-    const denoiser = createDenoiser(runtime, config, weights, { ...options, stored });
+    const denoiser = createDenoiser(runtime, config, weights, { ...options, bigrams, stored });
     const close = async (): Promise<void> => {
       await denoiser.close();
       await stored.release();
     };
-    return { denoiser: { ...denoiser, bigrams, close }, tokenizer, description };
+    return { denoiser: { ...denoiser, close }, tokenizer, description };
   });
 }
 

@@ -5,6 +5,7 @@
 import { TintypeError, assert } from '../errors.ts';
 import { saturates } from '../graph/quantized.ts';
 import { createSession, type Runtime, type Session, type SessionOptions } from '../graph/session.ts';
+import type { BigramTable } from './bigrams.ts';
 import { createCache, placeBytes, type NativeCache } from './cache.ts';
 import type { ModelConfig } from './config.ts';
 import type { Denoiser, ForwardRun, Statistics, StatisticsRequest } from './denoiser.ts';
@@ -47,6 +48,8 @@ export interface DenoiserOptions extends SessionOptions {
   inPlace?: boolean | undefined;
   /** See `SteppingVariant`. Default: off the CPU. */
   portable?: boolean | undefined;
+  /** What `Denoiser.bigrams` is to be. */
+  bigrams?: BigramTable | undefined;
   /** Weights from which on graphs are shared rather than special, for tests. Default 256 MB. */
   largeBytes?: number | undefined;
 }
@@ -64,6 +67,7 @@ export function createDenoiser(
     inPlace: asked,
     portable: askedPortable,
     largeBytes,
+    bigrams,
     ...options
   }: DenoiserOptions = {},
 ): Denoiser {
@@ -177,6 +181,7 @@ export function createDenoiser(
   return {
     config,
     memory: { weightBytes, placeBytes: placeBytes(config) },
+    bigrams,
     createCache: () => createCache(config),
     forward: (runs, want) => {
       const result = tail.then(() => forwardAll(runs, want));

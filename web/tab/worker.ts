@@ -103,6 +103,7 @@ async function openHost(base: string, device: WantedDevice): Promise<EngineHost>
         createDenoiser(runtime, texts.config, tensors, {
           device: compute.device === 'webgpu' ? 'webgpu' : 'cpu',
           inPlace: false,
+          bigrams: table,
         }),
       );
     let denoiser = make(opened);
@@ -118,7 +119,7 @@ async function openHost(base: string, device: WantedDevice): Promise<EngineHost>
       }
     }
     return {
-      denoiser: { ...denoiser, bigrams: table },
+      denoiser,
       tokenizer,
       chat: chatFormatOf(texts.files, texts.tokenizerJson, tokenizer),
     };
