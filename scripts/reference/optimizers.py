@@ -34,14 +34,12 @@ class Muon(torch.optim.Optimizer):
             for p in group["params"]:
                 by_shape[p.shape].append(p)
             for shape, params in by_shape.items():
-                updates = []
-                for p in params:
-                    momentum = self.state[p].setdefault("momentum", torch.zeros_like(p))
-                    momentum.lerp_(p.grad, 1 - group["momentum"])
-                    updates.append(p.grad.lerp(momentum, group["momentum"]))
-                scale = group["lr"] * 0.2 * max(shape) ** 0.5
-                for p, update in zip(params, orthogonalise(torch.stack(updates))):
-                    p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-scale)
+                rate, grads = group["lr"], [p.grad for p in params]
+                momenta = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in params]
+                torch._foreach_lerp_(momenta, grads, 1 - group["momentum"])
+                updates = orthogonalise(torch.stack(torch._foreach_lerp(grads, momenta, group["momentum"])))
+                torch._foreach_mul_(params, 1 - rate * group["weight_decay"])
+                torch._foreach_add_(params, list(updates.unbind()), alpha=-rate * 0.2 * max(shape) ** 0.5)
 
 
 def create_optimizers(model, kind, weight_decay):

@@ -8,7 +8,7 @@
  *   starts.bin    one bit a token, lowest first: 1 where a piece starts
  *   tokenizer*    copied, to go into the trained model's folder
  */
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readTokenizerJson, loadTokenizer, tokenizerHash } from '../../src/text/load.ts';
@@ -16,6 +16,7 @@ import { createTextSource } from '../../src/train/packing.ts';
 import { openShards } from '../../src/train/shards.ts';
 
 const PADDING = 65535;
+const ROWS_AT_ONCE = 4096;
 
 const { values } = parseArgs({
   options: {
@@ -26,6 +27,8 @@ const { values } = parseArgs({
     tokens: { type: 'string', default: '25e6' },
     length: { type: 'string', default: '512' },
     fimRate: { type: 'string', default: '0.5' },
+    /** Share of those with the suffix first. */
+    spmRate: { type: 'string', default: '0.8' },
     seed: { type: 'string', default: '1' },
   },
 });
@@ -42,15 +45,23 @@ const source = createTextSource(shards, {
   tokenizer,
   seed: Number(values.seed),
   fimRate: Number(values.fimRate),
+  spmRate: Number(values.spmRate),
 });
 
-const { ids, segments } = source.next(rows, length); // [rows, length]
-const tokens = Uint16Array.from(ids, (id, i) => (segments[i] === -1 ? PADDING : id));
-const starts = new Uint8Array(Math.ceil(ids.length / 8));
-segments.forEach((segment, i) => {
-  const isStart = segment !== -1 && (i % length === 0 || segments[i - 1] !== segment);
-  if (isStart) starts[i >> 3] |= 1 << (i & 7);
-});
+mkdirSync(out, { recursive: true });
+writeFileSync(join(out, 'tokens.bin'), '');
+const starts = new Uint8Array(Math.ceil((rows * length) / 8));
+for (let row = 0; row < rows; row += ROWS_AT_ONCE) {
+  const { ids, segments } = source.next(Math.min(ROWS_AT_ONCE, rows - row), length);
+  const tokens = new Uint16Array(ids.length);
+  for (let i = 0; i < ids.length; i++) {
+    tokens[i] = segments[i] === -1 ? PADDING : ids[i];
+    const isStart = segments[i] !== -1 && (i % length === 0 || segments[i - 1] !== segments[i]);
+    const at = row * length + i;
+    if (isStart) starts[at >> 3] |= 1 << (at & 7);
+  }
+  appendFileSync(join(out, 'tokens.bin'), tokens);
+}
 shards.close();
 
 const meta = {
@@ -67,8 +78,6 @@ const meta = {
     bos: null,
   },
 };
-mkdirSync(out, { recursive: true });
-writeFileSync(join(out, 'tokens.bin'), tokens);
 writeFileSync(join(out, 'starts.bin'), starts);
 writeFileSync(join(out, 'meta.json'), `${JSON.stringify(meta, null, 2)}\n`);
 for (const name of ['tokenizer.json', 'tokenizer_config.json']) {

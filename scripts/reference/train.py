@@ -1,33 +1,40 @@
-"""Trains the native model on a GPU (or, slowly, a CPU): the same losses and schedule as the TypeScript trainer.
+"""Trains the native model on a GPU (or, slowly, a CPU): the losses and schedule of the TypeScript trainer.
 
-A pair takes three runs: a shared autoregressive one without decay, and two branches from its state.
+A pair takes four runs: a shared autoregressive one without decay, two branches from its state, and blocks that the
+diffusion model wrote itself (`distill --method own`):
 
-  python3 train.py --config code.json --data DIR --out OUT/shared --loss ar --tokens 300e6 --decay 0
-  python3 train.py ... --out OUT/ar   --loss ar        --from OUT/shared --tokens 600e6
-  python3 train.py ... --out OUT/code --loss diffusion --from OUT/shared --tokens 600e6
+  train.py --config code.json --data DIR --out OUT/shared --loss ar --tokens 300e6 --decay 0
+  train.py ... --out OUT/ar   --loss ar        --from OUT/shared --tokens 600e6
+  train.py ... --out OUT/code --loss diffusion --from OUT/shared --tokens 600e6
+  train.py ... --out OUT/own  --loss diffusion --from OUT/code --fresh --own-rate 0.7 --block-lengths 4,8 --decay 1 --tokens 20e6
+
+On a machine that is lent for minutes, --minutes in place of --tokens makes the schedule follow the clock, and
+--plan FILE (a JSON list of argument lists, each with --until MINUTE of the whole plan) runs all of them in one
+process, so that kernels are compiled once.
 
 --config is the `model` part of a training configuration (src/train/config.ts) as JSON, --data a folder written by
-pack.ts, which also gives vocabulary and tokenizer. A run stops after
---minutes with everything needed to go on; --resume goes on, and ends exactly where an unstopped run would.
+pack.ts, which also gives vocabulary and tokenizer. With --tokens a run can be stopped (--minutes) and goes on with
+--resume, ending exactly where an unstopped run would.
 In --out: log.jsonl, state.pt, and the model as a Hugging Face folder (fp16).
 """
 
 import argparse
 import json
 import os
+import shlex
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch.nn.attention.flex_attention import flex_attention
 
-from folders import write_model
-from model import Transformer, ar_loss, ar_targets, block_loss
+import objective as obj
+from folders import load, write_model
+from model import Transformer, ar_targets, masked_loss, next_token_loss
 from optimizers import create_optimizers
 
-PADDING = 65535  # in tokens.bin
-BLOCK_LENGTHS = (1, 4, 8, 16, 32)
 EVAL_BLOCK_LENGTH = 8
 
 
@@ -35,24 +42,27 @@ EVAL_BLOCK_LENGTH = 8
 
 
 class PackedRows:
-    """Rows of packed documents. Which rows a step sees follows from their number alone, so resuming needs no state."""
+    """Rows of packed documents, on the device. Which rows a step sees follows from their number alone, so resuming
+    needs no state."""
 
-    def __init__(self, folder, seed):
+    def __init__(self, folder, seed, device):
         self.meta = meta = json.loads((Path(folder) / "meta.json").read_text())
         shape = meta["rows"], meta["length"]
         self.length, self.seed = meta["length"], seed
-        self.tokens = np.fromfile(Path(folder) / "tokens.bin", "<u2").reshape(shape)  # [N,T]
-        bits = np.unpackbits(np.fromfile(Path(folder) / "starts.bin", np.uint8), count=self.tokens.size, bitorder="little")
-        self.starts = bits.reshape(shape)  # [N,T] 1 where a document starts
+        tokens = np.fromfile(Path(folder) / "tokens.bin", "<i2").reshape(shape)  # [N,T], padding is -1
+        bits = np.unpackbits(np.fromfile(Path(folder) / "starts.bin", np.uint8), count=tokens.size, bitorder="little")
+        self.tokens = torch.from_numpy(tokens).to(device)
+        self.starts = torch.from_numpy(bits.reshape(shape)).to(device)  # [N,T] 1 where a piece starts
 
-    def take(self, first, count, device):
+    def take(self, first, count):
         """The rows number first .. first + count - 1 of an endless, reshuffled series -> ids, segments [B,T]."""
         total = len(self.tokens)
         rows = [self.order(n // total)[n % total] for n in range(first, first + count)]
-        tokens = torch.from_numpy(self.tokens[rows].astype(np.int64))
-        padding = tokens == PADDING
-        segments = torch.from_numpy(self.starts[rows].astype(np.int64)).cumsum(1).masked_fill(padding, -1)
-        return tokens.masked_fill(padding, 0).to(device), segments.to(device)
+        rows = torch.tensor(np.array(rows), device=self.tokens.device)
+        tokens = self.tokens[rows].long()
+        padding = tokens < 0
+        segments = self.starts[rows].long().cumsum(1).masked_fill(padding, -1)
+        return tokens.masked_fill(padding, 0), segments
 
     def order(self, epoch):
         if getattr(self, "epoch", None) != epoch:
@@ -60,63 +70,26 @@ class PackedRows:
         return self.permutation
 
 
-def blocks_of(segments, length, phase):
-    """Blocks of `length` from `phase` tokens before each document's start; the first one is shorter. [B,T] -> [B,T]."""
-    at = torch.arange(segments.shape[1], device=segments.device).expand_as(segments)
-    starts = torch.ones_like(segments, dtype=torch.bool)
-    starts[:, 1:] = segments[:, 1:] != segments[:, :-1]
-    offset = at - torch.where(starts, at, 0).cummax(1).values  # place in the document
-    return (starts | ((offset + phase) % length == 0)).cumsum(1) - 1
-
-
-def corrupt(ids, segments, blocks, mask_id, rng):
-    """Masks k of a block's n tokens, k uniform in 1..n, weight n/k -> noisy, masked, weights [B,T].
-
-    This is the NELBO of the linear schedule with its time integrated out (LLaDA, arXiv:2502.09992, eq. 14). The draws
-    of k are stratified over all blocks of the batch.
-    """
-    flat = (blocks + torch.arange(len(blocks), device=ids.device)[:, None] * (ids.shape[1] + 1)).flatten()  # [B*T]
-    _, block, size = flat.unique_consecutive(return_inverse=True, return_counts=True)  # block of a token, size of a block
-    count = len(size)
-    strata = (torch.arange(count, device=ids.device) + torch.rand(count, device=ids.device, generator=rng)) / count
-    uniform = strata[torch.randperm(count, device=ids.device, generator=rng)]
-    k = (uniform * size).long().clamp(max=size - 1) + 1  # masked tokens of a block
-    # Sorting by block, then at random, leaves every block in its place: rank inside the block = place - start.
-    noise = torch.rand(len(flat), device=ids.device, generator=rng, dtype=torch.float64)
-    order = (block + noise).argsort()
-    rank = torch.empty_like(order)
-    rank[order] = torch.arange(len(flat), device=ids.device) - (size.cumsum(0) - size)[block]
-    masked = (rank < k[block]).view_as(ids) & (segments >= 0)
-    weights = (size / k)[block].view_as(ids) * masked
-    return ids.masked_fill(masked, mask_id), masked, weights
-
-
 # Steps
 
 
 def fused_attention(q, k, v, mask):
-    """Expanded heads: the kernels that take a mask know no grouped queries."""
+    """`mask` is a BlockMask on a GPU (whole tiles that nobody sees cost nothing), else bool [B,S,S]."""
+    if not isinstance(mask, torch.Tensor):
+        return flex_attention(q, k, v, block_mask=mask, enable_gqa=True)
     group = q.shape[1] // k.shape[1]
     k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None])
 
 
-def schedule(step, steps, warmup, decay):
-    """Warm-up, stable, linear decay to 0 over the last share `decay` -> factor of the learning rate."""
-    tail = decay * steps
-    return min(1, (step + 1) / max(1, warmup), (steps - step) / tail if tail else 1)
-
-
-def diffusion_loss(model, ids, segments, block_length, phase, ar_weight, rng):
-    blocks = blocks_of(segments, block_length, phase)
-    noisy, masked, weights = corrupt(ids, segments, blocks, model.config["tokens"]["mask"], rng)
-    eligible = (segments >= 0).sum()
-    return block_loss(model, ids, noisy, segments, blocks, masked, weights, eligible, model.config["layout"], ar_weight)
+def schedule(step, done, warmup, decay):
+    """Warm-up, stable, linear decay to 0 over the last share `decay` of what is `done` -> factor of the learning rate."""
+    return max(0.0, min(1, (step + 1) / max(1, warmup), (1 - done) / decay if decay else 1))
 
 
 def flops_of(config, parts, rows, length):
     """Matrix products of forward and backward: body and visible scores once per stream, head once per loss row."""
-    streams = 1 + (parts["diffusionLoss"] is not None)
+    streams = (1 + parts.get("rounds", 0) / 3) * (1 + (parts["diffusionLoss"] is not None))  # a round is one forward
     D, F_, heads, kv = config["width"], config["ffnWidth"], config["heads"] * config["headDim"], config["kvHeads"] * config["headDim"]
     layer = D * (2 * heads + 2 * kv + 3 * F_)
     body = config["layers"] * (6 * layer + 6 * heads * length) * rows * length * streams
@@ -128,42 +101,79 @@ class Run:
 
     def __init__(self, args):
         self.args, self.device = args, torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.data = PackedRows(args.data, args.seed)
-        self.held_out = PackedRows(args.held_out, 0) if args.held_out else None
+        self.data = open_rows(args.data, args.seed, self.device)
+        self.held_out = open_rows(args.held_out, 0, self.device) if args.held_out else None
         config = json.loads(Path(args.config).read_text())
         config |= {key: self.data.meta[key] for key in ("vocabSize", "tokens")}
         config["layout"] = "causal" if args.loss == "ar" else config["layout"]
         torch.manual_seed(args.seed)
-        self.model = Transformer(config, fused_attention).to(self.device)
+        self.model = Transformer(config, fused_attention)
         for p in self.model.parameters():
             if p.ndim == 2:
                 torch.nn.init.normal_(p, std=0.02)
+        if args.init:
+            self.model.load_state_dict(load(args.init).state_dict())
+        self.model.to(self.device)
         if args.compile:
-            self.model.hidden = torch.compile(self.model.hidden)
+            for layer in self.model.model.layers:  # one graph serves all layers
+                layer.compile(dynamic=False)
+        self.mask_of = obj.sparse_mask if args.compile and self.device.type == "cuda" else obj.dense_mask
         self.optimizers = create_optimizers(self.model, args.optimizer, args.weight_decay)
-        self.steps = max(1, round(args.tokens / (args.rows * self.data.length)))
+        self.rates = [args.learning_rate, args.muon_learning_rate or args.learning_rate]
+        self.steps = max(1, round(args.tokens / (args.rows * self.data.length))) if args.tokens else None
         # rowsSeen and flops go on through branches; step and elapsedMs belong to this run.
         self.counters = {"step": 0, "rowsSeen": 0, "flops": 0.0, "elapsedMs": 0.0}
 
+    def states(self, ids, rule):
+        """[B,S] -> [B,S,D], S = T or 2T"""
+        S = ids.shape[1]
+        positions = torch.arange(S, device=self.device) % self.data.length
+        return self.model.hidden(ids, positions, self.mask_of(rule, len(ids), S, self.device))
+
+    def autocast(self):
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.args.bf16)
+
+    def ar_parts(self, ids, segments):
+        states = self.states(ids, obj.causal_rule(segments))
+        loss, logits = next_token_loss(self.model, states, ids, ar_targets(segments))
+        return loss, {"arLoss": loss, "diffusionLoss": None, "lossRows": len(logits)}
+
+    def diffusion_parts(self, ids, segments, block_length, own_rate, rng):
+        model, layout, T = self.model, self.model.config["layout"], ids.shape[1]
+        phase = torch.randint(block_length, (len(ids), 1), device=self.device, generator=rng)
+        blocks = obj.blocks_of(segments, block_length, phase if layout == "causalContext" else 0)
+        eligible = obj.maskable(segments, blocks, layout)
+        own, goal, rounds = obj.draw_blocks(blocks, own_rate, rng), ids, 0
+        if own_rate:
+            rule = obj.two_stream_rule(segments, blocks, layout, own_past_only=True)
+            beside = lambda goal: self.states(torch.cat([ids, goal], 1), rule)[:, T:]
+            rounds = min(block_length - 1, self.args.own_rounds)
+            goal = obj.own_continuation(beside, model.head, ids, own & eligible, rounds)
+        noisy, masked, weights = obj.corrupt(goal, eligible, blocks, own, model.config["tokens"]["mask"], rng)
+        both = self.states(torch.cat([ids, noisy], 1), obj.two_stream_rule(segments, blocks, layout))
+        loss, logits = masked_loss(model, both[:, T:], goal, masked, weights, eligible.sum())
+        parts = {"arLoss": None, "diffusionLoss": loss, "lossRows": len(logits), "maskable": eligible.sum(), "rounds": rounds}
+        if layout == "causalContext":
+            ar, clean = next_token_loss(model, both[:, :T], ids, ar_targets(segments))
+            loss = loss + self.args.ar_weight * ar
+            parts |= {"arLoss": ar, "lossRows": parts["lossRows"] + len(clean)}
+        return loss, parts
+
     def losses(self, ids, segments, step, rng):
         """-> loss, parts (tensors, or None where a loss has no such part)."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.args.bf16):
+        with self.autocast():
             if self.args.loss == "ar":
-                loss, out = ar_loss(self.model, ids, segments)
-                return loss, {"arLoss": loss, "diffusionLoss": None, "lossRows": len(out["logits"])}
-            draw = np.random.default_rng((self.args.seed, step))  # one block length for all of a batch
-            block_length = int(draw.choice(BLOCK_LENGTHS))
-            phase = int(draw.integers(block_length)) if self.model.config["layout"] == "causalContext" else 0
-            loss, out = diffusion_loss(self.model, ids, segments, block_length, phase, self.args.ar_weight, rng)
-            rows = len(out["logits"]) + len(out.get("cleanLogits", ()))
-            return loss, {"arLoss": out.get("arLoss"), "diffusionLoss": out["diffusionLoss"], "lossRows": rows}
+                return self.ar_parts(ids, segments)
+            lengths = [int(n) for n in self.args.block_lengths.split(",")]
+            block_length = int(np.random.default_rng((self.args.seed, step)).choice(lengths))  # one for all of a batch
+            return self.diffusion_parts(ids, segments, block_length, self.args.own_rate, rng)
 
-    def step(self):
-        """One optimiser step -> the log line's figures."""
+    def step(self, done):
+        """One optimiser step, at share `done` of the run -> the log line's figures."""
         args, at = self.args, self.counters
         rng = torch.Generator(self.device).manual_seed(args.seed * 1_000_003 + at["step"])
-        rate = args.learning_rate * schedule(at["step"], self.steps, args.warmup, args.decay)
-        ids, segments = self.data.take(at["rowsSeen"], args.rows, self.device)
+        factor = schedule(at["step"], done, args.warmup, args.decay)
+        ids, segments = self.data.take(at["rowsSeen"], args.rows)
         sums = {"lossNats": 0.0, "arNats": 0.0, "diffusionNats": 0.0}
         for part_ids, part_segments in zip(ids.split(args.micro_rows), segments.split(args.micro_rows)):
             loss, parts = self.losses(part_ids, part_segments, at["step"], rng)
@@ -175,33 +185,31 @@ class Run:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), args.clip)
         if not torch.isfinite(norm):
             raise SystemExit(f"step {at['step']}: the gradient is not finite; state.pt holds the last good weights. Try a lower --learning-rate.")
-        for optimizer in self.optimizers:
+        for optimizer, peak in zip(self.optimizers, self.rates):
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = peak * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         at["step"] += 1
         at["rowsSeen"] += args.rows
-        sums = {key: float(value) for key, value in sums.items() if key == "lossNats" or self.args.loss == "diffusion"}
-        return {**sums, "learningRate": rate, "gradNorm": float(norm)}
+        sums = {key: value for key, value in sums.items() if key == "lossNats" or self.args.loss == "diffusion"}
+        return {**sums, "learningRate": args.learning_rate * factor, "gradNorm": norm}
 
     @torch.no_grad()
     def evaluate(self):
         """Held-out nats a token, over at most --eval-rows rows: exact for `ar`, one draw of the bound at block length 8."""
-        sums, count, rng = {"arNats": 0.0, "diffusionNats": 0.0}, 0, torch.Generator(self.device).manual_seed(0)
-        total = min(self.args.eval_rows, len(self.held_out.tokens))
-        for first in range(0, total, self.args.micro_rows):
-            ids, segments = self.held_out.take(first, min(self.args.micro_rows, total - first), self.device)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.args.bf16):
-                if self.args.loss == "ar":
-                    out = {"arLoss": ar_loss(self.model, ids, segments)[0]}
-                else:
-                    out = diffusion_loss(self.model, ids, segments, EVAL_BLOCK_LENGTH, 0, 1.0, rng)[1]
-            n = int(ar_targets(segments).sum())
-            count += n
-            for key in sums:
-                sums[key] += float(out.get(key.replace("Nats", "Loss"), 0)) * n
-        return {key: value / count for key, value in sums.items() if value}
+        sums, counts, rng = {}, {}, torch.Generator(self.device).manual_seed(0)
+        rows = self.args.micro_rows
+        for first in range(0, min(self.args.eval_rows, len(self.held_out.tokens)) // rows * rows, rows):
+            ids, segments = self.held_out.take(first, rows)
+            with self.autocast():
+                ar = self.args.loss == "ar"
+                parts = self.ar_parts(ids, segments)[1] if ar else self.diffusion_parts(ids, segments, EVAL_BLOCK_LENGTH, 0, rng)[1]
+            for key, n in [("arLoss", ar_targets(segments).sum()), ("diffusionLoss", parts.get("maskable"))]:
+                if parts[key] is not None:
+                    sums[key] = sums.get(key, 0) + float(parts[key] * n)
+                    counts[key] = counts.get(key, 0) + int(n)
+        return {key.replace("Loss", "Nats"): value / counts[key] for key, value in sums.items()}
 
     # Files. Whatever replaces an older file is complete before it takes the name.
 
@@ -213,79 +221,135 @@ class Run:
     def load_state(self, path, branch):
         state = torch.load(path, map_location=self.device, weights_only=True)
         self.model.load_state_dict(state["model"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"]):
-            optimizer.load_state_dict(saved)
+        if not (branch and self.args.fresh):
+            for optimizer, saved in zip(self.optimizers, state["optimizers"]):
+                optimizer.load_state_dict(saved)
         self.counters = {**state["counters"], **({"step": 0, "elapsedMs": 0.0} if branch else {})}
 
 
+DATA = {}
+
+
+def open_rows(folder, seed, device):
+    """A plan's runs share their data."""
+    return DATA.setdefault((folder, seed), PackedRows(folder, seed, device))
+
+
 def train(args):
+    started = time.monotonic()
     run, out = Run(args), Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     state = Path(args.state or args.out) / "state.pt"
     state.parent.mkdir(parents=True, exist_ok=True)
     if args.resume and state.exists():
+        if not args.tokens:
+            raise SystemExit("a schedule that follows the clock cannot be resumed; give --tokens")
         run.load_state(state, branch=False)
     elif args.branch_from:
         run.load_state(Path(args.branch_from) / "state.pt", branch=True)
-    at, started = run.counters, time.monotonic()
+    at, ends = run.counters, started + args.minutes * 60
     before, saved, marked = at["elapsedMs"], started, (started, at["step"])
     log = (out / "log.jsonl").open("a", buffering=1)
 
     def write(line):
+        line = {key: float(value) if isinstance(value, torch.Tensor) else value for key, value in line.items()}
         log.write(json.dumps(line) + "\n")
-        print(json.dumps(line), flush=True)
+        print(out, json.dumps(line), flush=True)
 
-    while at["step"] < run.steps and time.monotonic() - started < args.minutes * 60:
-        figures = run.step()
+    # A clock that follows the time starts after the first step, which compiles.
+    now, clock_starts, figures = started, None, {}
+    while True:
+        if run.steps:
+            done = at["step"] / run.steps
+        else:
+            done = (now - clock_starts) / max(1e-9, ends - clock_starts) if clock_starts else 0
+        if done >= 1 or (now >= ends and figures):
+            break
+        figures = run.step(done)
+        if clock_starts is None or at["step"] % args.log_every == 0:
+            figures = {key: float(value) for key, value in figures.items()}  # waits for the device
         now = time.monotonic()
+        if clock_starts is None:
+            clock_starts, marked = now, (now, at["step"])
         at["elapsedMs"] = before + (now - started) * 1000
-        tokens = at["rowsSeen"] * run.data.length
-        place = {"step": at["step"], "tokens": tokens}
-        if at["step"] % args.log_every == 0 or at["step"] == run.steps:
-            rate = (at["step"] - marked[1]) * args.rows * run.data.length / (now - marked[0])
+        place = {"step": at["step"], "tokens": at["rowsSeen"] * run.data.length}
+        if at["step"] % args.log_every == 0:
+            rate = (at["step"] - marked[1]) * args.rows * run.data.length / max(1e-9, now - marked[0])
             marked = (now, at["step"])
             write({"type": "step", **place, "flops": at["flops"], **figures, "tokensPerSecond": round(rate), "elapsedMs": round(at["elapsedMs"])})
-        if run.held_out and (at["step"] % args.eval_every == 0 or at["step"] == run.steps):
+        if run.held_out and at["step"] % args.eval_every == 0:
             write({"type": "eval", **place, **run.evaluate()})
         if now - saved > args.save_minutes * 60:
             saved = now
             run.save_state(state)
+    place = {"step": at["step"], "tokens": at["rowsSeen"] * run.data.length}
+    write({"type": "end", **place, "flops": at["flops"], **figures, **(run.evaluate() if run.held_out else {}), "elapsedMs": round(at["elapsedMs"])})
     run.save_state(state)
     write_model(run.model, out / "model", args.shard_megabytes, sorted(Path(args.data).glob("tokenizer*.json")))
-    print(f"stopped at step {at['step']} of {run.steps}" + ("" if at["step"] >= run.steps else "; go on with --resume"))
+    unfinished = run.steps and at["step"] < run.steps
+    print(f"{out}: stopped at step {at['step']}" + (f" of {run.steps}; go on with --resume" if unfinished else ""), flush=True)
 
 
 def main():
+    torch.set_float32_matmul_precision("high")
+    torch._dynamo.config.recompile_limit = 64  # a graph for each rule of sight, with and without gradients
+    parser = create_parser()
+    args = parser.parse_args()
+    if not args.plan:
+        return train(checked(parser, args))
+    started = time.monotonic()
+    for words in json.loads(Path(args.plan).read_text()):
+        part = parser.parse_args(shlex.split(words) if isinstance(words, str) else words)
+        part.minutes = part.until - (time.monotonic() - started) / 60
+        train(checked(parser, part))
+
+
+def checked(parser, args):
+    missing = [name for name in ("config", "data", "out", "loss") if not getattr(args, name)]
+    if missing or not (args.tokens or args.minutes < 1e9):
+        parser.error(f"needed: {', '.join('--' + name for name in missing) or '--tokens, or --minutes'}")
+    return args
+
+
+def create_parser():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--config", required=True, help="model description as JSON")
-    add("--data", required=True, help="packed rows to train on")
+    add("--plan", help="JSON list of argument lists, run one after the other")
+    add("--until", type=float, default=1e9, help="minute of the plan at which this run ends")
+    add("--config", help="model description as JSON")
+    add("--data", help="packed rows to train on")
     add("--held-out", help="packed rows to evaluate on")
-    add("--out", required=True)
+    add("--out")
     add("--state", help="where state.pt goes, if not into --out")
-    add("--loss", choices=["ar", "diffusion"], required=True)
+    add("--loss", choices=["ar", "diffusion"])
     add("--from", dest="branch_from", help="folder with the state.pt of the run to branch from")
+    add("--fresh", action="store_true", help="of --from take the weights alone, not what the optimisers remember")
+    add("--init", help="model folder to start from")
     add("--resume", action="store_true")
-    add("--tokens", type=float, required=True, help="length of this run, for its schedule")
-    add("--minutes", type=float, default=1e9, help="stop earlier, to be resumed")
-    add("--rows", type=int, default=256, help="rows of a step")
+    add("--tokens", type=float, help="length of this run, for its schedule")
+    add("--minutes", type=float, default=1e9, help="stop after so many; without --tokens the length of the schedule")
+    add("--rows", type=int, default=64, help="rows of a step")
     add("--micro-rows", type=int, default=64, help="rows of a forward")
     add("--learning-rate", type=float, default=2e-3)
+    add("--muon-learning-rate", type=float, help="of the matrices under Muon (default: the same)")
     add("--warmup", type=int, default=100, help="steps")
     add("--decay", type=float, default=0.3, help="share of the run")
     add("--optimizer", choices=["adamw", "muon"], default="muon")
     add("--weight-decay", type=float, default=0.1)
     add("--clip", type=float, default=1.0)
+    add("--block-lengths", default="4,8,8,16", help="one is drawn for each step")
+    add("--own-rate", type=float, default=0.0, help="share of blocks that become the model's own continuation")
+    add("--own-rounds", type=int, default=7, help="at most so many tokens of such a block are exact")
     add("--ar-weight", type=float, default=1.0, help="of the next-token loss in causalContext")
     add("--bf16", action=argparse.BooleanOptionalAction, default=torch.cuda.is_available())
     add("--compile", action="store_true")
     add("--log-every", type=int, default=10, help="steps")
     add("--eval-every", type=int, default=200, help="steps")
-    add("--eval-rows", type=int, default=512)
+    add("--eval-rows", type=int, default=256)
     add("--save-minutes", type=float, default=3)
     add("--shard-megabytes", type=float, default=15)
     add("--seed", type=int, default=1)
-    train(parser.parse_args())
+    return parser
 
 
 if __name__ == "__main__":
