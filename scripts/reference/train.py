@@ -36,6 +36,7 @@ from model import Transformer, ar_targets, masked_loss, next_token_loss
 from optimizers import create_optimizers
 
 EVAL_BLOCK_LENGTH = 8
+NAMES = {"arLoss": "autoregressiveNats", "diffusionLoss": "diffusionNats"}  # in the log, as `tintype plot` knows them
 
 
 # Data
@@ -174,12 +175,12 @@ class Run:
         rng = torch.Generator(self.device).manual_seed(args.seed * 1_000_003 + at["step"])
         factor = schedule(at["step"], done, args.warmup, args.decay)
         ids, segments = self.data.take(at["rowsSeen"], args.rows)
-        sums = {"lossNats": 0.0, "arNats": 0.0, "diffusionNats": 0.0}
+        sums = {"lossNats": 0.0, "autoregressiveNats": 0.0, "diffusionNats": 0.0}
         for part_ids, part_segments in zip(ids.split(args.micro_rows), segments.split(args.micro_rows)):
             loss, parts = self.losses(part_ids, part_segments, at["step"], rng)
             share = len(part_ids) / args.rows
             (loss * share).backward()
-            for key, value in [("lossNats", loss), ("arNats", parts["arLoss"]), ("diffusionNats", parts["diffusionLoss"])]:
+            for key, value in [("lossNats", loss), ("autoregressiveNats", parts["arLoss"]), ("diffusionNats", parts["diffusionLoss"])]:
                 sums[key] += value.detach() * share if value is not None else 0
             at["flops"] += flops_of(self.model.config, parts, len(part_ids), self.data.length)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), args.clip)
@@ -192,7 +193,7 @@ class Run:
             optimizer.zero_grad(set_to_none=True)
         at["step"] += 1
         at["rowsSeen"] += args.rows
-        sums = {key: value for key, value in sums.items() if key == "lossNats" or self.args.loss == "diffusion"}
+        sums = {key: value for key, value in sums.items() if key != "diffusionNats" or self.args.loss == "diffusion"}
         return {**sums, "learningRate": args.learning_rate * factor, "gradNorm": norm}
 
     @torch.no_grad()
@@ -209,7 +210,7 @@ class Run:
                 if parts[key] is not None:
                     sums[key] = sums.get(key, 0) + float(parts[key] * n)
                     counts[key] = counts.get(key, 0) + int(n)
-        return {key.replace("Loss", "Nats"): value / counts[key] for key, value in sums.items()}
+        return {NAMES[key]: value / counts[key] for key, value in sums.items()}
 
     # Files. Whatever replaces an older file is complete before it takes the name.
 
