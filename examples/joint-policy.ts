@@ -23,7 +23,10 @@ export const joint = (floor: number): UnmaskPolicy => ({
 // Not when a test imports the policy.
 if (process.argv[1] === import.meta.filename) {
   const { denoiser, tokenizer } = await loadDenoiser(`${import.meta.dirname}/../models/tintype-code`);
-  const gap = { prefix: 'export function area(width: number, height: number): number {\n', suffix: '\n}\n' };
+  const gap = {
+    prefix: 'export function area(width: number, height: number): number {\n  ',
+    suffix: '\n}\n',
+  };
   for (const policy of [confidenceThreshold(0.9), joint(0.5)]) {
     const { done } = await completeText({ denoiser, tokenizer: tokenizer! }, gap, { policy, maxTokens: 24 });
     console.log(`${policy.name}: ${done.usefulTokens} tokens in ${done.nfe} forwards`);

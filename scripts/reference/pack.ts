@@ -60,7 +60,7 @@ for (let row = 0; row < rows; row += ROWS_AT_ONCE) {
     const at = row * length + i;
     if (isStart) starts[at >> 3] |= 1 << (at & 7);
   }
-  appendFileSync(join(out, 'tokens.bin'), tokens);
+  appendFileSync(join(out, 'tokens.bin'), new Uint8Array(tokens.buffer));
 }
 shards.close();
 

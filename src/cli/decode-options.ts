@@ -117,7 +117,7 @@ function decodeOptions(): readonly Option[] {
     )
     .option(
       '--guesses <n>',
-      'verify: where there are fewer drafts, bigrams guess up to so many; needs no masks (default: 4)',
+      'verify: where there are fewer drafts, counts guess up to so many; needs no masks (default: 8)',
       numberOf,
     )
     .option(

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { candidate, drawn, seeds, sizes } from '../../tests/policies.ts';
 import { bigramTable } from '../model/bigrams.ts';
 import { createRng } from '../rng.ts';
-import { createBigrams } from './bigrams.ts';
+import { createBigrams, type Bigrams } from './bigrams.ts';
+import { MASKED } from './canvas.ts';
 import type { Candidate } from './policies/policy.ts';
 
 const V = 20;
@@ -15,6 +16,12 @@ const lists = fc.tuple(seeds, sizes).map(([seed, size]) => {
     drawn(rng, 10 + i + Math.floor(i / 3), { current: i % 5 === 4 ? 7 : null }),
   );
 });
+/** What they guess behind some tokens, up to five. */
+const guessed = (bigrams: Bigrams, text: readonly number[], ends: readonly number[] = []): number[] => {
+  const ids = Int32Array.of(...text, ...Array.from({ length: 5 }, () => MASKED));
+  return bigrams.guess(ids, { start: text.length, end: ids.length }, ends).map(({ id }) => id);
+};
+const follower = (bigrams: Bigrams, id: number): number | undefined => guessed(bigrams, [id])[0];
 const texts = fc.array(fc.nat(V - 1), { maxLength: 60 });
 
 describe('bigrams', () => {
@@ -67,9 +74,31 @@ describe('bigrams', () => {
 
   it('guess what stood behind a token most often, in the text or else in the corpus', () => {
     const bigrams = createBigrams(0, V, undefined);
-    expect(bigrams.follower(1)).toBeNull();
+    expect(follower(bigrams, 1)).toBeUndefined();
     bigrams.learn([1, 2, 1, 3, 1, 3]);
-    expect([1, 2, 3, 4].map((id) => bigrams.follower(id)?.id)).toEqual([3, 1, 1, undefined]);
+    expect([1, 2, 3, 4].map((id) => follower(bigrams, id))).toEqual([3, 1, 1, undefined]);
+  });
+
+  it('guess on as the text went on behind the longest that it has in common with this one', () => {
+    const bigrams = createBigrams(0, V, undefined);
+    bigrams.learn([1, 2, 3, 4, 5, 9, 2, 6, 7, 9, 2, 6, 7]);
+    // Behind 2 alone most often 6; behind 1 and 2 it was 3.
+    expect(guessed(bigrams, [2]).slice(0, 2)).toEqual([6, 7]);
+    expect(guessed(bigrams, [1, 2]).slice(0, 2)).toEqual([3, 4]);
+    expect(guessed(bigrams, [1, 2], [4])).toEqual([3]);
+  });
+
+  it('guess no further than is likely, and around what is known', () => {
+    const bigrams = createBigrams(0, V, undefined);
+    bigrams.learn([1, 2, 1, 3, 1, 4, 1, 5, 1, 6, 1, 7]);
+    // Each of six followers has a sixth.
+    expect(guessed(bigrams, [1])).toEqual([]);
+    bigrams.learn([8, 9, 10, 11]);
+    const given = bigrams.guess(Int32Array.of(8, MASKED, 10, MASKED), { start: 1, end: 4 }, []);
+    expect(given.map(({ position, id }) => [position, id])).toEqual([
+      [1, 9],
+      [3, 11],
+    ]);
   });
 
   it('follow the corpus, and the text before it', () => {
@@ -80,9 +109,9 @@ describe('bigrams', () => {
     const masks = [candidate(5, [0.1, 0.9]), candidate(6, [0, 0, 0.45, 0.45])];
     const bigrams = createBigrams(0.6, V, table);
     expect(bigrams.link(masks).map(({ id }) => id)).toEqual([1, 3]);
-    expect([bigrams.follower(1)?.id, bigrams.follower(2)]).toEqual([3, null]);
+    expect([follower(bigrams, 1), follower(bigrams, 2)]).toEqual([3, undefined]);
     bigrams.learn([1, 2, 1, 2, 1, 2, 1, 2]);
     expect(bigrams.link(masks).map(({ id }) => id)).toEqual([1, 2]);
-    expect([bigrams.follower(1)?.id, bigrams.follower(2)?.id]).toEqual([2, 1]);
+    expect([follower(bigrams, 1), follower(bigrams, 2)]).toEqual([2, 1]);
   });
 });

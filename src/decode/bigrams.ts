@@ -14,10 +14,13 @@
  * The probability of a linked candidate is that of the whole chain up to it, so that a threshold on it asks how likely
  * all that would be committed together is right.
  *
- * The same counts guess what comes next where no forward has looked: drafts for `verify`, which an autoregressive model
- * can check as well (Inference with Reference, 2304.04487, drafts from the prompt so).
+ * Guesses of what comes next where no forward has looked are made of counts as well, in this text of contexts of up to
+ * four tokens, a longer one counted beside the shorter (PPM, Cleary and Witten 1984): drafts for `verify`, which an
+ * autoregressive model can check too (Inference with Reference, 2304.04487, drafts from the prompt so).
  */
 import type { BigramTable } from '../model/bigrams.ts';
+import { MASKED, type Span } from './canvas.ts';
+import type { CommittedToken } from './events.ts';
 import type { Candidate, Likely } from './policies/policy.ts';
 
 export interface Bigrams {
@@ -27,11 +30,23 @@ export interface Bigrams {
   learn(ids: Iterable<number>): void;
   /** What masks say when those right before them hold their candidates. @param candidates ascending, with their best */
   link(candidates: readonly Candidate[]): Candidate[];
-  /** The likeliest token behind another one; null where nothing is known of it. */
-  follower(previous: number): Likely | null;
+  /**
+   * Tokens for the masks of a span, the likeliest behind the likeliest. Each costs whoever checks them a row, and a wrong
+   * one makes what was drafted behind it useless, so the chain ends where it is unlikely. It ends before `ends` too.
+   */
+  guess(ids: Int32Array, span: Span, ends: readonly number[]): CommittedToken[];
+}
+
+interface Followers {
+  total: number;
+  counts: Map<number, number>;
 }
 
 const TOP_K = 32;
+/** Tokens that a guess looks back at, at most. */
+const SIGHT = 4;
+/** How likely a guess must be, with all before it. */
+const LEAST_GUESS = 0.2;
 /** Weight of the bigrams where a model has a table of them and nobody says another. */
 export const BIGRAM_WEIGHT = 0.6;
 /** Pseudo-counts of what the corpus says beside what this text says. */
@@ -44,32 +59,44 @@ export const NO_BIGRAMS: Bigrams = {
   topK: 1,
   learn: () => {},
   link: (candidates) => [...candidates],
-  follower: () => null,
+  guess: () => [],
 };
 
 /** @param weight w above; 0: candidates stay as they are */
 export function createBigrams(weight: number, vocabSize: number, table: BigramTable | undefined): Bigrams {
   const singles = new Map<number, number>();
-  /** By token: how often each other one follows it. */
-  const followers = new Map<number, Map<number, number>>();
+  /** Of contexts of 1, 2, … tokens: how often each token follows, and how often any. */
+  const orders = Array.from({ length: SIGHT }, () => new Map<number, Followers>());
+  /** The last tokens, latest first. */
+  let recent: number[] = [];
   let length = 0;
-  let last: number | null = null;
 
-  /** Probability of a token behind another one. */
-  const shareBehind = (previous: number, id: number): number => {
-    const prior = table?.shareBehind(previous, id) ?? shareOf(id);
-    const seen = followers.get(previous)?.get(id) ?? 0;
-    return (seen + PRIOR * prior) / ((singles.get(previous) ?? 0) + PRIOR);
+  /** A context as one number. Of several tokens of a large vocabulary the oldest blur, which only makes guesses worse. */
+  const keyOf = (latestFirst: readonly number[], order: number): number => {
+    let key = 0;
+    for (let i = 0; i < order; i++) key = key * vocabSize + latestFirst[i];
+    return key;
+  };
+  /** Probability of a token behind another one, or behind several: longer contexts are counted beside shorter ones. */
+  const shareBehind = (latestFirst: readonly number[], id: number): number => {
+    let share = table?.shareBehind(latestFirst[0], id) ?? shareOf(id);
+    for (let order = 1; order <= Math.min(SIGHT, latestFirst.length); order++) {
+      const seen = orders[order - 1].get(keyOf(latestFirst, order));
+      if (seen === undefined) break;
+      share = ((seen.counts.get(id) ?? 0) + PRIOR * share) / (seen.total + PRIOR);
+    }
+    return share;
   };
   const shareOf = (id: number): number =>
     table?.share(id) ?? ((singles.get(id) ?? 0) + LEAST) / (length + LEAST * vocabSize);
   /** How much more often a token stands behind another than anywhere. */
-  const lift = (previous: number, id: number): number => shareBehind(previous, id) / shareOf(id);
+  const lift = (behind: readonly number[], id: number): number => shareBehind(behind, id) / shareOf(id);
 
   function linked(candidate: Candidate, previous: Candidate): Candidate {
+    const behind = [previous.id];
     const weighed = candidate.top.map(({ id, probability }) => ({
       id,
-      probability: probability * lift(previous.id, id) ** weight,
+      probability: probability * lift(behind, id) ** weight,
     }));
     const sum = (all: readonly { probability: number }[]): number =>
       all.reduce((total, { probability }) => total + probability, 0);
@@ -81,17 +108,32 @@ export function createBigrams(weight: number, vocabSize: number, table: BigramTa
     return { ...candidate, ...top[0], runnerUp: top[1]?.probability ?? 0, top };
   }
 
+  /** The likeliest token behind some; null where nothing is known of the last one. */
+  function follower(latestFirst: readonly number[]): Likely | null {
+    const common = table?.follower(latestFirst[0]);
+    const known = orders[0].get(latestFirst[0])?.counts.keys() ?? [];
+    let best: Likely | null = null;
+    for (const id of common === undefined ? known : [...known, common]) {
+      const probability = shareBehind(latestFirst, id);
+      if (probability > (best?.probability ?? 0)) best = { id, probability };
+    }
+    return best;
+  }
+
   return {
     topK: weight > 0 ? TOP_K : 1,
     learn(ids) {
       for (const id of ids) {
-        if (last !== null) {
-          const behind = followers.get(last) ?? new Map<number, number>();
-          followers.set(last, behind.set(id, (behind.get(id) ?? 0) + 1));
+        for (let order = 1; order <= recent.length; order++) {
+          const key = keyOf(recent, order);
+          const seen = orders[order - 1].get(key) ?? { total: 0, counts: new Map<number, number>() };
+          seen.total++;
+          seen.counts.set(id, (seen.counts.get(id) ?? 0) + 1);
+          orders[order - 1].set(key, seen);
         }
         singles.set(id, (singles.get(id) ?? 0) + 1);
         length++;
-        last = id;
+        recent = [id, ...recent.slice(0, SIGHT - 1)];
       }
     },
     link(candidates) {
@@ -107,15 +149,22 @@ export function createBigrams(weight: number, vocabSize: number, table: BigramTa
       }
       return all;
     },
-    follower(previous) {
-      const common = table?.follower(previous);
-      const known = [...(followers.get(previous)?.keys() ?? []), ...(common === undefined ? [] : [common])];
-      let best: Likely | null = null;
-      for (const id of known) {
-        const probability = shareBehind(previous, id);
-        if (probability > (best?.probability ?? 0)) best = { id, probability };
+    guess(ids, { start, end }, ends) {
+      const all: CommittedToken[] = [];
+      const latestFirst = Array.from(ids.subarray(Math.max(0, start - SIGHT), start)).reverse();
+      let likely = 1;
+      for (let position = start; position < end; position++) {
+        let id = ids[position];
+        if (id === MASKED) {
+          const guess = follower(latestFirst);
+          likely *= guess?.probability ?? 0;
+          if (guess === null || likely < LEAST_GUESS || ends.includes(guess.id)) break;
+          all.push({ position, ...guess });
+          id = guess.id;
+        }
+        latestFirst.unshift(id);
       }
-      return best;
+      return all;
     },
   };
 }

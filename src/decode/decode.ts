@@ -154,24 +154,13 @@ export async function* decode(
     yield { type: 'block', index: stretches++, start, ids: textOf(start, end), settledEnd };
   }
 
-  /** Drafts that bigrams add behind what stands, up to the end of the text. */
-  function guessed(): CommittedToken[] {
-    const all: CommittedToken[] = [];
-    const end = Math.min(answerEnd(), settledEnd + guesses);
-    let before = ids[settledEnd - 1];
-    for (let position = settledEnd; position < end; position++) {
-      let id = ids[position];
-      if (id === MASKED) {
-        const guess = bigrams.follower(before);
-        // An end of text is for the model to say.
-        if (guess === null || config.tokens.eos.includes(guess.id)) break;
-        all.push({ position, ...guess });
-        id = guess.id;
-      }
-      before = id;
-    }
-    return all;
-  }
+  /** Drafts behind what stands that cost no forward: an end of text is for the model to say. */
+  const guessed = (): CommittedToken[] =>
+    bigrams.guess(
+      ids,
+      { start: settledEnd, end: Math.min(answerEnd(), settledEnd + guesses) },
+      config.tokens.eos,
+    );
 
   /** What a context computes by itself where a block begins, or where everything ends. Returns whether it did. */
   async function* keep(end: number, ended: KeepRequest['ended']): AsyncGenerator<DecodeEvent, boolean, void> {

@@ -140,7 +140,7 @@ export const decodeOptionsSchema = z.strictObject({
 });
 
 /** Where nobody says how many. */
-const GUESSES = 4;
+const GUESSES = 8;
 /** Most rows of one forward that draft behind drafts: more would cost more than the forwards that they save. */
 const MOST_REDRAFTED = 256;
 

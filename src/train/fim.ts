@@ -20,9 +20,12 @@ const SHORT_RATE = 0.3;
 /** Short spans reach at most into the fourth line. */
 const SHORT_LINES = 4;
 
+/** Of lines: a fifth whole, with what indents them, since a cursor may stand before that. */
+const WHOLE_LINE_RATE = 0.2;
+
 /**
  * Chooses a middle: 40 % are one line or its rest from a random place (what a completion at the cursor is
- * asked for most), 30 % run over up to four lines and end at a line's end as often as inside one, and 30 %
+ * asked for most; never a blank one, or a model learns that nothing belongs on an empty line), 30 % run over up to four lines and end at a line's end as often as inside one, and 30 %
  * lie between two places drawn uniformly, as in the paper. Never cuts a surrogate pair.
  */
 export function chooseMiddle(text: string, rng: Rng): Span {
@@ -37,9 +40,13 @@ export function chooseMiddle(text: string, rng: Rng): Span {
 }
 
 function lineSpan(text: string, rng: Rng): Span {
-  const { start, end } = lineAt(text, rng.int(text.length + 1));
+  let { start, end } = lineAt(text, rng.int(text.length + 1));
+  // The next line with something on it; there may be none.
+  while (end < text.length && text.slice(start, end).trim() === '') ({ start, end } = lineAt(text, end + 1));
   const visible = start + (text.slice(start, end).match(/^[ \t]*/)?.[0].length ?? 0);
-  return { start: rng.next() < 0.5 ? visible : visible + rng.int(end - visible + 1), end };
+  const kind = rng.next();
+  if (kind < WHOLE_LINE_RATE) return { start, end };
+  return { start: kind < 0.6 ? visible : visible + rng.int(end - visible + 1), end };
 }
 
 function shortSpan(text: string, rng: Rng): Span {

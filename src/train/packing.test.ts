@@ -189,6 +189,20 @@ describe('the transform', () => {
     expect(singleLine / 2000).toBeLessThan(0.52);
   });
 
+  test('lines that are chosen have something on them, and some come with what indents them', () => {
+    const text = 'begin();\n\n\n\n    inside();\n\n\n'.repeat(20);
+    const rng = createRng(2);
+    let [blank, indented] = [0, 0];
+    for (let i = 0; i < 2000; i++) {
+      const { start, end } = chooseMiddle(text, rng);
+      if (start === end && text[start - 1] === '\n' && text[end] === '\n') blank++;
+      if (text.slice(start, end) === '    inside();') indented++;
+    }
+    // Only short spans that happen to be of no length.
+    expect(blank / 2000).toBeLessThan(0.12);
+    expect(indented / 2000).toBeGreaterThan(0.02);
+  });
+
   test('a tight room drops the text farthest from the gap, or gives up', () => {
     const text = 'abc def ghi\n'.repeat(10);
     for (let seed = 0; seed < 50; seed++) {

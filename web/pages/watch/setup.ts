@@ -48,7 +48,7 @@ export const SAMPLES: readonly Sample[] = [
   },
   {
     name: 'A class to go on with',
-    text: 'export class Queue<T> {\n  private items: T[] = [];\n\n  push(item: T): void {\n',
+    text: 'export class Queue<T> {\n  private items: T[] = [];\n\n  push(item: T): void {\n    ',
   },
 ];
 
