@@ -199,7 +199,7 @@ describe('the transform', () => {
       if (text.slice(start, end) === '    inside();') indented++;
     }
     // Only short spans that happen to be of no length.
-    expect(blank / 2000).toBeLessThan(0.12);
+    expect(blank / 2000).toBeLessThan(0.04);
     expect(indented / 2000).toBeGreaterThan(0.02);
   });
 
