@@ -441,10 +441,10 @@ describe('512 tokens', () => {
   it('denoise without a task that keeps the screen waiting', async () => {
     const { page: other, close } = await rig.open('#/watch');
     await other.getByText('Server ready').waitFor();
-    // So that the text goes on for so long.
+    // So that the text goes on for so long, a token a forward.
     await other.route('**/v1/trace', async (route) => {
       const body = JSON.parse(route.request().postData()!) as { tintype: object };
-      const tintype = { ...body.tintype, logitBias: { 0: -100 } };
+      const tintype = { ...body.tintype, logitBias: { 0: -100 }, threshold: 1.1 };
       await route.continue({ postData: JSON.stringify({ ...body, tintype }) });
     });
     await other.getByRole('button', { name: 'A class to go on with' }).click();
