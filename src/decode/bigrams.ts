@@ -44,7 +44,7 @@ interface Followers {
 
 const TOP_K = 32;
 /** Tokens that a guess looks back at, at most. */
-const SIGHT = 4;
+export const SIGHT = 4;
 /** How likely a guess must be, with all before it. */
 const LEAST_GUESS = 0.2;
 /** Weight of the bigrams where a model has a table of them and nobody says another. */
@@ -62,11 +62,19 @@ export const NO_BIGRAMS: Bigrams = {
   guess: () => [],
 };
 
-/** @param weight w above; 0: candidates stay as they are */
-export function createBigrams(weight: number, vocabSize: number, table: BigramTable | undefined): Bigrams {
+/**
+ * @param weight w above; 0: candidates stay as they are
+ * @param sight tokens that a guess looks back at; 1 where nothing guesses, since longer contexts take time to count
+ */
+export function createBigrams(
+  weight: number,
+  vocabSize: number,
+  table: BigramTable | undefined,
+  sight = SIGHT,
+): Bigrams {
   const singles = new Map<number, number>();
   /** Of contexts of 1, 2, … tokens: how often each token follows, and how often any. */
-  const orders = Array.from({ length: SIGHT }, () => new Map<number, Followers>());
+  const orders = Array.from({ length: sight }, () => new Map<number, Followers>());
   /** The last tokens, latest first. */
   let recent: number[] = [];
   let length = 0;
@@ -80,7 +88,7 @@ export function createBigrams(weight: number, vocabSize: number, table: BigramTa
   /** Probability of a token behind another one, or behind several: longer contexts are counted beside shorter ones. */
   const shareBehind = (latestFirst: readonly number[], id: number): number => {
     let share = table?.shareBehind(latestFirst[0], id) ?? shareOf(id);
-    for (let order = 1; order <= Math.min(SIGHT, latestFirst.length); order++) {
+    for (let order = 1; order <= Math.min(sight, latestFirst.length); order++) {
       const seen = orders[order - 1].get(keyOf(latestFirst, order));
       if (seen === undefined) break;
       share = ((seen.counts.get(id) ?? 0) + PRIOR * share) / (seen.total + PRIOR);
@@ -133,7 +141,7 @@ export function createBigrams(weight: number, vocabSize: number, table: BigramTa
         }
         singles.set(id, (singles.get(id) ?? 0) + 1);
         length++;
-        recent = [id, ...recent.slice(0, SIGHT - 1)];
+        recent = [id, ...recent.slice(0, sight - 1)];
       }
     },
     link(candidates) {
@@ -151,7 +159,7 @@ export function createBigrams(weight: number, vocabSize: number, table: BigramTa
     },
     guess(ids, { start, end }, ends) {
       const all: CommittedToken[] = [];
-      const latestFirst = Array.from(ids.subarray(Math.max(0, start - SIGHT), start)).reverse();
+      const latestFirst = Array.from(ids.subarray(Math.max(0, start - sight), start)).reverse();
       let likely = 1;
       for (let position = start; position < end; position++) {
         let id = ids[position];

@@ -5,7 +5,7 @@ import type { ModelConfig } from '../model/config.ts';
 import type { Denoiser } from '../model/denoiser.ts';
 import { createRng } from '../rng.ts';
 import type { Rng } from '../rng.ts';
-import { BIGRAM_WEIGHT, createBigrams, NO_BIGRAMS } from './bigrams.ts';
+import { BIGRAM_WEIGHT, createBigrams, SIGHT, NO_BIGRAMS } from './bigrams.ts';
 import type { Bigrams } from './bigrams.ts';
 import { createBias } from './bias.ts';
 import type { Bias } from './bias.ts';
@@ -94,7 +94,7 @@ export const decodeOptionsSchema = z.strictObject({
    */
   redrafts: integer(0, 64).default(0),
   /**
-   * With `verify`: where a forward leaves fewer drafts, pairs of tokens (`bigrams`) guess up to so many. Needs no forward
+   * With `verify`: where a forward leaves fewer drafts, counts (`decode/bigrams.ts`) guess up to so many. Needs no forward
    * and no masks, so that an autoregressive model can check them too.
    */
   guesses: integer(0, 64).optional(),
@@ -344,7 +344,9 @@ export function resolveOptions(options: DecodeOptions, denoiser: Denoiser, canva
     guesses,
     tolerance: parsed.tolerance,
     bigrams:
-      weight > 0 || guesses > 0 ? createBigrams(weight, config.vocabSize, denoiser.bigrams) : NO_BIGRAMS,
+      weight > 0 || guesses > 0
+        ? createBigrams(weight, config.vocabSize, denoiser.bigrams, guesses > 0 ? SIGHT : 1)
+        : NO_BIGRAMS,
     cache: { mode: cacheMode, refreshEvery: parsed.refreshEvery ?? Infinity },
     activeBlocks: parsed.activeBlocks,
     activateAt: parsed.activateAt ?? 0.5,
