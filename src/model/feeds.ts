@@ -96,8 +96,11 @@ export function createFeeder(
 
   return {
     feed: (tokens, want, { runs, idle, masked, sample, logitBias: biased }) => {
-      const N = tokens.reduce((n, { ids }) => n + ids.length, 0);
-      const M = tokens.reduce((m, { rows }) => m + rows.length, 0);
+      const pieces = [...tokens, ...idlePieces(runs - tokens.length)];
+      // An idle piece is a row of its own where the graph does not know of idle places.
+      const inRows = idle ? tokens : pieces;
+      const N = inRows.reduce((n, { ids }) => n + ids.length, 0);
+      const M = inRows.reduce((m, { rows }) => m + rows.length, 0);
       const ids = new Int32Array(N);
       const positions = new BigInt64Array(N);
       const queried = new Int32Array(M);
@@ -109,13 +112,12 @@ export function createFeeder(
       const offsets = new Float32Array(isTold ? M : 0);
       const feeds: Named = {};
       const fetches: Named = {};
-      const pieces = idle ? [...tokens, ...idlePieces(runs - tokens.length)] : tokens;
       let [n, m] = [0, 0];
       for (const [run, piece] of pieces.entries()) {
         const { rows, from, asked } = piece;
         if (masked) masks(piece, run, feeds);
         caches(piece, run, feeds, fetches);
-        if (run >= tokens.length) continue;
+        if (run >= inRows.length) continue;
         ids.set(piece.ids, n);
         for (let t = 0; t < piece.ids.length; t++) positions[n + t] = BigInt(piece.positions[t]);
         for (let i = 0; i < rows.length; i++) queried[m + i] = n + rows[i];
@@ -164,7 +166,7 @@ export function createFeeder(
           : new Tensor('float32', Float32Array.of(0), [1, 1]);
       }
       if (config.gemma) {
-        Object.assign(feeds, canvas(tokens, N));
+        Object.assign(feeds, canvas(inRows, N));
         feeds.order = new Tensor(
           'int64',
           BigInt64Array.from({ length: N }, (_, n) => BigInt(n)),

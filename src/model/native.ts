@@ -18,15 +18,14 @@ import { readStatistics } from './statistics.ts';
 import { joinStatistics, rowsOf } from './statistics-rows.ts';
 import { buildSteppingGraph, type SteppingVariant, type Tensors } from './stepping.ts';
 
-/** Sequences of one graph: a forward of five is one of four and one of one. */
-const GROUPS = [8, 4, 2, 1];
+/** Sequences of one graph. What a forward lacks to one of them is idle: five sequences take the graph for eight. */
+const GROUPS = [1, 2, 4, 8];
 /**
  * Every graph holds the weights once more, packed for its kernels. From this size on there is one, for up to so many
  * sequences, which computes all statistics always: next to the products of such a model that costs nothing.
  */
 export const LARGE_BYTES = 256e6;
-const LARGE_RUNS = 4;
-const LARGE_GROUPS = [LARGE_RUNS, 3, 2, 1];
+const LARGE_GROUPS = [4];
 
 /** The least graph of all: it holds every weight. */
 export const plainVariant: SteppingVariant = {
@@ -78,6 +77,9 @@ export function createDenoiser(
   const weights = isFloat ? quantizeWeights(config, tensors as Tensors, precision) : tensors;
   const weightBytes = [...weights.values()].reduce((sum, weight) => sum + bytesOf(weight), 0);
   const isLarge = weightBytes > (largeBytes ?? LARGE_BYTES);
+  const groups = isLarge ? LARGE_GROUPS : GROUPS;
+  const most = groups.at(-1)!;
+  const groupOf = (count: number): number => groups.find((group) => group >= count)!;
   const hasBytes = [...weights].some(([name, weight]) => isQuantized(weight) && isByRow(name, weight));
   const exactBytes = async (): Promise<boolean> => hasBytes && !portable && saturates(runtime);
   const windows = headKinds(config).map(({ window }) => window);
@@ -103,14 +105,14 @@ export function createDenoiser(
   ): Promise<(Statistics | null)[]> => {
     const topK = Math.min(Math.max(1, want.topK), config.vocabSize);
     // A mask of zeros changes no bit of the result, so several sequences do without a second graph.
+    const runs = groupOf(pieces.length);
     const masked =
-      isLarge ||
-      pieces.length > 1 ||
+      runs > 1 ||
       !pieces.every(({ attention, positions, cache }) =>
         windows.every((window) => seesEverything(attention, positions, cache.length, window)),
       );
     const variant: SteppingVariant = {
-      runs: isLarge ? LARGE_RUNS : pieces.length,
+      runs,
       idle: isLarge,
       masked,
       inPlace,
@@ -159,12 +161,13 @@ export function createDenoiser(
         }
         const last = wave.map((job) => ({ job, piece: job.pieces.at(-1)! }));
         for (let at = 0; at < last.length;) {
-          const rows = (group: number): number =>
-            last.slice(at, at + group).reduce((sum, { piece }) => sum + piece.ids.length, 0);
+          const rows = (count: number): number =>
+            last
+              .slice(at, at + count)
+              .reduce((sum, { piece }) => sum + piece.ids.length, groupOf(count) - count);
           // The runtime's rotary operator takes no more rows at once than it has positions.
-          const size = (isLarge ? LARGE_GROUPS : GROUPS).find(
-            (group) => group <= last.length - at && (group === 1 || rows(group) <= config.contextLength),
-          )!;
+          let size = Math.min(most, last.length - at);
+          while (size > 1 && rows(size) > config.contextLength) size--;
           await take(last.slice(at, at + size));
           at += size;
         }

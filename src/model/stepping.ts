@@ -30,8 +30,8 @@ export interface SteppingVariant extends StatisticsVariant {
   /** Sequences of one run. */
   runs: number;
   /**
-   * Fewer sequences than that may come; each place that is left over is given a copy of a token of its own, in attention
-   * alone. So one graph, which is one copy of the weights, serves any number.
+   * Where fewer sequences than that come, a place that is left over is given a copy of a token in attention alone, and no
+   * row in the products: worth its nodes where one graph, which is one copy of a large model's weights, serves any number.
    */
   idle: boolean;
   /** Whether attention is masked; where everybody sees everything it need not be. */
