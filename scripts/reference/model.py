@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sight import causal_rule, dense_mask, full_rule, two_stream_rule
+
 
 def plain_attention(q, k, v, mask):
     """Softmax attention with an additive bias. q [B,H,S,hd], k and v [B,K,S,hd], mask [B,S,S] bool -> [B,H,S,hd]."""
@@ -112,40 +114,6 @@ class Transformer(nn.Module):
         return F.linear(states, (self.model.embed_tokens if self.config["tiedHead"] else self.lm_head).weight)
 
 
-# Who sees whom. Every mask is [B,query,key] bool; padding sees only itself, so that its softmax is defined.
-
-
-def same_segment(segments):
-    """[B,T] -> [B,T,T]: query and key belong to one document."""
-    return (segments[:, :, None] == segments[:, None, :]) & (segments >= 0)[:, :, None]
-
-
-def itself(segments):
-    return torch.eye(segments.shape[1], dtype=torch.bool, device=segments.device)
-
-
-def full_mask(segments):
-    return same_segment(segments) | itself(segments)
-
-
-def causal_mask(segments):
-    return same_segment(segments).tril() | itself(segments)
-
-
-def block_causal_mask(segments, blocks):
-    """blocks [B,T]: number of a position's block, rising along the row."""
-    return (same_segment(segments) & (blocks[:, :, None] >= blocks[:, None, :])) | itself(segments)
-
-
-def two_stream_mask(segments, blocks, layout):
-    """[B,2T,2T] over concat(clean, noisy): the noisy stream sees earlier clean blocks and its own noisy block."""
-    clean = block_causal_mask(segments, blocks) if layout == "blockCausal" else causal_mask(segments)
-    same = same_segment(segments)
-    query, key = blocks[:, :, None], blocks[:, None, :]
-    before, own = same & (key < query), (same & (key == query)) | itself(segments)
-    return torch.cat([torch.cat([clean, torch.zeros_like(clean)], 2), torch.cat([before, own], 2)], 1)
-
-
 # Losses. Each returns (loss, {name: logits at its loss rows [M,V]}); rows run over [B,T] row by row.
 
 
@@ -171,17 +139,22 @@ def masked_loss(model, states, ids, masked, weights, normaliser):
     return (losses * weights[masked]).sum() / normaliser, logits
 
 
+def states_of(model, ids, rule, streams=1):
+    """[B,S] -> [B,S,D], S = T times `streams`"""
+    B, S = ids.shape
+    positions = torch.arange(S // streams, device=ids.device).repeat(streams)
+    return model.hidden(ids, positions, dense_mask(rule, B, S, ids.device))
+
+
 def ar_loss(model, ids, segments, answer=None):
-    positions = torch.arange(ids.shape[1], device=ids.device)
-    states = model.hidden(ids, positions, causal_mask(segments))  # [B,T,D]
+    states = states_of(model, ids, causal_rule(segments))
     loss, logits = next_token_loss(model, states, ids, ar_targets(segments, answer))
     return loss, {"logits": logits}
 
 
 def mdlm_loss(model, ids, noisy, segments, masked, weights, normaliser):
     """Layout `full`. ids, noisy, masked (bool) and weights are [B,T]; normaliser: eligible tokens."""
-    positions = torch.arange(ids.shape[1], device=ids.device)
-    states = model.hidden(noisy, positions, full_mask(segments))  # [B,T,D]
+    states = states_of(model, noisy, full_rule(segments))
     loss, logits = masked_loss(model, states, ids, masked, weights, normaliser)
     return loss, {"logits": logits}
 
@@ -189,8 +162,7 @@ def mdlm_loss(model, ids, noisy, segments, masked, weights, normaliser):
 def block_loss(model, ids, noisy, segments, blocks, masked, weights, normaliser, layout, ar_weight=0.0):
     """Block diffusion in two streams (BD3-LM, arXiv:2503.09573); `causalContext` adds the clean stream's AR loss."""
     T = ids.shape[1]
-    positions = torch.arange(T, device=ids.device).repeat(2)
-    states = model.hidden(torch.cat([ids, noisy], 1), positions, two_stream_mask(segments, blocks, layout))
+    states = states_of(model, torch.cat([ids, noisy], 1), two_stream_rule(segments, blocks, layout), streams=2)
     clean, denoised = states[:, :T], states[:, T:]  # [B,T,D] each
     loss, logits = masked_loss(model, denoised, ids, masked, weights, normaliser)
     out = {"logits": logits, "diffusionLoss": loss}

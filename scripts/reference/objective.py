@@ -5,8 +5,6 @@ The same as src/train/objective.ts, for a whole batch at once. B rows, T tokens,
 
 import torch
 
-from torch.nn.attention.flex_attention import create_block_mask
-
 
 def blocks_of(segments, length, phase):
     """Blocks of `length`, the first of a document shorter by `phase` [B,1]. -> number of each token's block [B,T]"""
@@ -59,44 +57,6 @@ def corrupt(goal, eligible, blocks, whole, mask_id, rng):
     masked = torch.zeros_like(eligible).masked_scatter(eligible, chosen)
     weights = torch.zeros(goal.shape, device=goal.device).masked_scatter(eligible, (size / k)[block] * chosen)
     return goal.masked_fill(masked, mask_id), masked, weights
-
-
-# Who sees whom: rules over (row, head, query, key) as flex_attention takes them, and what it makes of them.
-
-
-def causal_rule(segments):
-    def visible(b, h, q, k):
-        return (q == k) | ((k <= q) & (segments[b, q] == segments[b, k]) & (segments[b, q] >= 0))
-
-    return visible
-
-
-def two_stream_rule(segments, blocks, layout, own_past_only=False):
-    """Over concat(clean, noisy): noisy tokens see the clean blocks before theirs and their own block, noisy; of that
-    only the past with `own_past_only`: a continuation that stands beside the text."""
-    T = segments.shape[1]
-
-    def visible(b, h, q, k):
-        noisy_q, noisy_k = q >= T, k >= T
-        at, to = q % T, k % T
-        same = (segments[b, at] == segments[b, to]) & (segments[b, at] >= 0)
-        block_q, block_k = blocks[b, at], blocks[b, to]
-        clean = block_k <= block_q if layout == "blockCausal" else to <= at
-        own = (block_k == block_q) & (to <= at) if own_past_only else block_k == block_q
-        seen = (~noisy_q & ~noisy_k & clean) | (noisy_q & ~noisy_k & (block_k < block_q)) | (noisy_q & noisy_k & own)
-        return (q == k) | (same & seen)
-
-    return visible
-
-
-def dense_mask(rule, rows, S, device):
-    """[B,S,S] bool"""
-    at = torch.arange(S, device=device)
-    return rule(torch.arange(rows, device=device)[:, None, None], 0, at[None, :, None], at[None, None, :])
-
-
-def sparse_mask(rule, rows, S, device):
-    return create_block_mask(rule, rows, None, S, S, device=device)
 
 
 @torch.no_grad()

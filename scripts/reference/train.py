@@ -6,7 +6,7 @@ diffusion model wrote itself (`distill --method own`):
   train.py --config code.json --data DIR --out OUT/shared --loss ar --tokens 300e6 --decay 0
   train.py ... --out OUT/ar   --loss ar        --from OUT/shared --tokens 600e6
   train.py ... --out OUT/code --loss diffusion --from OUT/shared --tokens 600e6
-  train.py ... --out OUT/own  --loss diffusion --from OUT/code --fresh --own-rate 0.7 --block-lengths 4,8 --decay 1 --tokens 20e6
+  train.py ... --out OUT/own  --loss diffusion --from OUT/code --fresh --own-rate 0.7 --block-lengths 4,8 --decay 1 --mean --tokens 20e6
 
 On a machine that is lent for minutes, --minutes in place of --tokens makes the schedule follow the clock, and
 --plan FILE (a JSON list of argument lists, each with --until MINUTE of the whole plan) runs all of them in one
@@ -31,6 +31,7 @@ import torch.nn.functional as F
 from torch.nn.attention.flex_attention import flex_attention
 
 import objective as obj
+import sight
 from folders import load, write_model
 from model import Transformer, ar_targets, masked_loss, next_token_loss
 from optimizers import create_optimizers
@@ -118,7 +119,7 @@ class Run:
         if args.compile:
             for layer in self.model.model.layers:  # one graph serves all layers
                 layer.compile(dynamic=False)
-        self.mask_of = obj.sparse_mask if args.compile and self.device.type == "cuda" else obj.dense_mask
+        self.mask_of = sight.sparse_mask if args.compile and self.device.type == "cuda" else sight.dense_mask
         self.optimizers = create_optimizers(self.model, args.optimizer, args.weight_decay)
         self.rates = [args.learning_rate, args.muon_learning_rate or args.learning_rate]
         self.steps = max(1, round(args.tokens / (args.rows * self.data.length))) if args.tokens else None
@@ -135,7 +136,7 @@ class Run:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.args.bf16)
 
     def ar_parts(self, ids, segments):
-        states = self.states(ids, obj.causal_rule(segments))
+        states = self.states(ids, sight.causal_rule(segments))
         loss, logits = next_token_loss(self.model, states, ids, ar_targets(segments))
         return loss, {"arLoss": loss, "diffusionLoss": None, "lossRows": len(logits)}
 
@@ -146,12 +147,12 @@ class Run:
         eligible = obj.maskable(segments, blocks, layout)
         own, goal, rounds = obj.draw_blocks(blocks, own_rate, rng), ids, 0
         if own_rate:
-            rule = obj.two_stream_rule(segments, blocks, layout, own_past_only=True)
+            rule = sight.two_stream_rule(segments, blocks, layout, own_past_only=True)
             beside = lambda goal: self.states(torch.cat([ids, goal], 1), rule)[:, T:]
             rounds = min(block_length - 1, self.args.own_rounds)
             goal = obj.own_continuation(beside, model.head, ids, own & eligible, rounds)
         noisy, masked, weights = obj.corrupt(goal, eligible, blocks, own, model.config["tokens"]["mask"], rng)
-        both = self.states(torch.cat([ids, noisy], 1), obj.two_stream_rule(segments, blocks, layout))
+        both = self.states(torch.cat([ids, noisy], 1), sight.two_stream_rule(segments, blocks, layout))
         loss, logits = masked_loss(model, both[:, T:], goal, masked, weights, eligible.sum())
         parts = {"arLoss": None, "diffusionLoss": loss, "lossRows": len(logits), "maskable": eligible.sum(), "rounds": rounds}
         if layout == "causalContext":
@@ -248,6 +249,7 @@ def train(args):
         run.load_state(state, branch=False)
     elif args.branch_from:
         run.load_state(Path(args.branch_from) / "state.pt", branch=True)
+    began = {key: value.clone() for key, value in run.model.state_dict().items()} if args.mean else None
     at, ends = run.counters, started + args.minutes * 60
     before, saved, marked = at["elapsedMs"], started, (started, at["step"])
     log = (out / "log.jsonl").open("a", buffering=1)
@@ -286,6 +288,9 @@ def train(args):
     place = {"step": at["step"], "tokens": at["rowsSeen"] * run.data.length}
     write({"type": "end", **place, "flops": at["flops"], **figures, **(run.evaluate() if run.held_out else {}), "elapsedMs": round(at["elapsedMs"])})
     run.save_state(state)
+    if began:
+        run.model.load_state_dict({key: (value + began[key]) / 2 for key, value in run.model.state_dict().items()})
+        write({"type": "mean", **place, **(run.evaluate() if run.held_out else {})})
     write_model(run.model, out / "model", args.shard_megabytes, sorted(Path(args.data).glob("tokenizer*.json")))
     unfinished = run.steps and at["step"] < run.steps
     print(f"{out}: stopped at step {at['step']}" + (f" of {run.steps}; go on with --resume" if unfinished else ""), flush=True)
@@ -306,6 +311,8 @@ def main():
 
 
 def checked(parser, args):
+    if args.mean and args.resume:
+        parser.error("--mean needs the weights of the start, which --resume does not have")
     missing = [name for name in ("config", "data", "out", "loss") if not getattr(args, name)]
     if missing or not (args.tokens or args.minutes < 1e9):
         parser.error(f"needed: {', '.join('--' + name for name in missing) or '--tokens, or --minutes'}")
@@ -341,6 +348,7 @@ def create_parser():
     add("--block-lengths", default="4,8,8,16", help="one is drawn for each step")
     add("--own-rate", type=float, default=0.0, help="share of blocks that become the model's own continuation")
     add("--own-rounds", type=int, default=7, help="at most so many tokens of such a block are exact")
+    add("--mean", action="store_true", help="the model written is the mean of the weights at the start and at the end (2203.05482); not with --resume")
     add("--ar-weight", type=float, default=1.0, help="of the next-token loss in causalContext")
     add("--bf16", action=argparse.BooleanOptionalAction, default=torch.cuda.is_available())
     add("--compile", action="store_true")
