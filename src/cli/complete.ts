@@ -45,7 +45,7 @@ is no terminal, one line a forward, with [brackets] around what it committed. A 
 faster than the eye: --pace 300 shows three forwards a second.
 
 Examples:
-  tintype complete docs/sample.ts:4:1 --max-tokens 16 --threshold 0.35 --show --pace 300
+  tintype complete docs/sample.ts:4:1 --max-tokens 28 --threshold 0.6 --show --pace 300
   tintype complete - --prefix 'const sum = (a: number, b: number) => ' --suffix ';' --max-tokens 16
   tintype complete docs/sample.ts:4:1 --policy fixedSteps --steps 2 --json > run.json
   tintype complete docs/sample.ts:4:1 --svg run.svg`;
