@@ -15,11 +15,9 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { Command } from 'commander';
 import { createDeduplicator } from '../src/train/corpus-dedup.ts';
-import { filterReason } from '../src/train/corpus-filter.ts';
-import { isTestPath, readCorpus } from '../src/train/corpus.ts';
+import { filterReason, LARGEST_BYTES } from '../src/train/corpus-filter.ts';
+import { isSourcePath, isTestPath, readCorpus } from '../src/train/corpus.ts';
 
-const SOURCE = /(?<!\.d)\.(?:ts|tsx|mts|cts)$/;
-const LARGEST_BYTES = 200_000;
 const SHORTEST_CHARACTERS = 200;
 const AWAY =
   /(?:^|\/)(?:node_modules|fixtures?|__fixtures__|__snapshots__|i18n|translations?|lang|migrations|vendor|third_party|dist|codemods?)\//;
@@ -78,7 +76,7 @@ async function sources({
   const entries = tree.split('\0').flatMap((line) => {
     const [, blob, size, path] = /^\d+ blob (\w+)\s+(\d+)\t(.*)$/s.exec(line) ?? [];
     const wanted =
-      path !== undefined && SOURCE.test(path) && !AWAY.test(path) && Number(size) < LARGEST_BYTES;
+      path !== undefined && isSourcePath(path) && !AWAY.test(path) && Number(size) < LARGEST_BYTES;
     return wanted ? [{ blob, path, size: Number(size) }] : [];
   });
   const batch = await new Promise<Buffer>((resolve, reject) => {

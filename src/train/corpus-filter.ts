@@ -1,6 +1,6 @@
 /** Simple rules for files that no person wrote: they teach a model little and crowd out the rest. */
 
-const LARGEST_BYTES = 200_000;
+export const LARGEST_BYTES = 200_000;
 const LONGEST_LINE = 1000;
 const SHORTEST_CHARACTERS = 32;
 const TABLE_FROM_CHARACTERS = 2000;

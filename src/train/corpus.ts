@@ -184,9 +184,12 @@ async function* walk(dir: string): AsyncGenerator<string> {
     if (entry.name === 'node_modules' || entry.name.startsWith('.')) continue;
     const path = join(dir, entry.name);
     if (entry.isDirectory()) yield* walk(path);
-    else if (entry.isFile() && SOURCE_FILE.test(entry.name) && !DECLARATION_FILE.test(entry.name)) yield path;
+    else if (entry.isFile() && isSourcePath(entry.name)) yield path;
   }
 }
+
+/** True for TypeScript that is no mere declaration. */
+export const isSourcePath = (path: string): boolean => SOURCE_FILE.test(path) && !DECLARATION_FILE.test(path);
 
 /** True for the usual names of test files and folders. */
 export function isTestPath(path: string): boolean {
