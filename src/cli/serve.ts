@@ -204,9 +204,10 @@ async function ownEngine(options: ServeOptions, logger: Logger): Promise<Complet
 function welcome(url: string, models: readonly string[], keys: boolean): string {
   const request = {
     model: models[0],
-    prompt: 'function add(a: number, b: number) {\n  return ',
-    suffix: '\n}\n',
+    prompt: 'function isString(value: unknown): value is string {\n  return ',
+    suffix: '\n}\n\nfunction isNumber(value: unknown): value is number {\n  return typeof value === "number";\n}\n',
     max_tokens: 32,
+    stop: '\n',
   };
   return [
     `tintype: serving ${models.join(', ')} at ${pc.bold(url)}`,
