@@ -205,7 +205,8 @@ function welcome(url: string, models: readonly string[], keys: boolean): string 
   const request = {
     model: models[0],
     prompt: 'function isString(value: unknown): value is string {\n  return ',
-    suffix: '\n}\n\nfunction isNumber(value: unknown): value is number {\n  return typeof value === "number";\n}\n',
+    suffix:
+      '\n}\n\nfunction isNumber(value: unknown): value is number {\n  return typeof value === "number";\n}\n',
     max_tokens: 32,
     stop: '\n',
   };
