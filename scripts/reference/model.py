@@ -139,11 +139,11 @@ def masked_loss(model, states, ids, masked, weights, normaliser):
     return (losses * weights[masked]).sum() / normaliser, logits
 
 
-def states_of(model, ids, rule, streams=1):
+def states_of(model, ids, rule, streams=1, mask_of=dense_mask):
     """[B,S] -> [B,S,D], S = T times `streams`"""
     B, S = ids.shape
     positions = torch.arange(S // streams, device=ids.device).repeat(streams)
-    return model.hidden(ids, positions, dense_mask(rule, B, S, ids.device))
+    return model.hidden(ids, positions, mask_of(rule, B, S, ids.device))
 
 
 def ar_loss(model, ids, segments, answer=None):

@@ -33,7 +33,7 @@ from torch.nn.attention.flex_attention import flex_attention
 import objective as obj
 import sight
 from folders import load, write_model
-from model import Transformer, ar_targets, masked_loss, next_token_loss
+from model import Transformer, ar_targets, masked_loss, next_token_loss, states_of
 from optimizers import create_optimizers
 
 EVAL_BLOCK_LENGTH = 8
@@ -128,9 +128,7 @@ class Run:
 
     def states(self, ids, rule):
         """[B,S] -> [B,S,D], S = T or 2T"""
-        S = ids.shape[1]
-        positions = torch.arange(S, device=self.device) % self.data.length
-        return self.model.hidden(ids, positions, self.mask_of(rule, len(ids), S, self.device))
+        return states_of(self.model, ids, rule, ids.shape[1] // self.data.length, self.mask_of)
 
     def autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.args.bf16)

@@ -104,8 +104,8 @@ export function createDenoiser(
     want: StatisticsRequest,
   ): Promise<(Statistics | null)[]> => {
     const topK = Math.min(Math.max(1, want.topK), config.vocabSize);
-    // A mask of zeros changes no bit of the result, so several sequences do without a second graph.
     const runs = groupOf(pieces.length);
+    // A mask of zeros changes no bit of the result, so several sequences do without a second graph.
     const masked =
       runs > 1 ||
       !pieces.every(({ attention, positions, cache }) =>
